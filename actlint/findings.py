@@ -1,0 +1,200 @@
+"""Suspects, checks, evidence and findings: what rules raise and the worker answers.
+
+Standard library only, because the worker shares this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from actlint.graph import Role, Site
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Verdict(StrEnum):
+    """What the worker found out; see CONTRACT."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    UNCONFIRMED = "unconfirmed"
+
+
+class Hazard(StrEnum):
+    """What goes wrong."""
+
+    NAN = "nan"
+    INF = "inf"
+    ZERO_GRADIENT = "zero-gradient"
+    NO_GRADIENT = "no-gradient"
+    VANISHING = "vanishing"
+    EXPLODING = "exploding"
+    NON_MONOTONIC = "non-monotonic"
+    DISCONTINUOUS = "discontinuous"
+    WRONG_GRADIENT = "wrong-gradient"
+    WRONG_LOSS = "wrong-loss"
+
+
+class Reach(StrEnum):
+    """How training gets to a witness."""
+
+    TYPICAL = "typical"  # standard normal pre-activations, usual labels and probabilities
+    STRUCTURAL = "structural"  # exact values training produces: 0, equal arguments, saturation
+    EXTENDED = "extended"  # magnitudes passed through before divergence (hundreds)
+
+
+class Check(StrEnum):
+    """What the worker is asked to show about a suspect's node."""
+
+    # The node's value, or the cotangent it hands to an operand, is nan or infinite while its
+    # operands and its own upstream cotangent are finite, and the hazard reaches the value of
+    # the output or the gradient of a differentiated input.
+    NONFINITE = "nonfinite"
+    # The node's operand depends on a differentiated input and its result moves the output,
+    # yet no gradient (None or exact zeros on all samples) comes back through the node.
+    CUT = "cut"
+    # The output's gradient with respect to every differentiated input is None, or exactly
+    # zero on all samples.
+    NO_GRADIENT = "no-gradient"
+    # The node passes exact zeros for at least `threshold` of the typical elements whose
+    # upstream cotangent is not zero.
+    DEAD_SHARE = "dead-share"
+    # Shape of an activation along a line: gradient below 1e-3 on at least `threshold` of the
+    # typical range.
+    SATURATION = "saturation"
+    # The gradient changes sign on the typical range, and the function is not of the accepted
+    # smooth shape of swish, gelu and mish.
+    MONOTONICITY = "monotonicity"
+    # The value jumps between neighbouring floats.
+    CONTINUITY = "continuity"
+    # Moving the prediction along the negative gradient does not bring it nearer the label, or
+    # the loss is not smallest at the target.
+    MINIMUM = "minimum"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to aim: make `node` take a value in [lo, hi].
+
+    `vector` asks for all elements of the node at once ("zero-vector": all zero;
+    "constant-vector": all equal), otherwise one element is enough.
+    """
+
+    node: int
+    lo: float
+    hi: float
+    vector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A node that a rule distrusts, and what would prove it right."""
+
+    code: str
+    node: int
+    message: str  # one sentence that names the expression and the cause, no full stop
+    check: Check
+    targets: tuple[Target, ...] = ()
+    threshold: float = 0.0
+    severity: Severity = Severity.ERROR
+    # Meaningless without proof: not reported, not counted, unless the worker confirms it.
+    provisional: bool = False
+    hint: str = ""  # how to mend it here, if more apt than the rule's own sentence
+
+
+# Nested lists of floats, as the witness of one input.
+Number = float | int | bool
+Tensor = Number | list["Tensor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was measured. `witness` maps input names to values that anyone can paste."""
+
+    hazard: Hazard
+    witness: dict[str, Tensor]
+    value: float | None  # output (or the node's own value) at the witness: the worst element
+    gradient: float | None  # gradient at the witness: the worst element; None if there is none
+    mode: str  # eager, graph or xla
+    samples: int  # how many sample points or batches were looked at
+    hits: int  # how many of them showed the hazard
+    rate: float | None  # chance per element under a standard normal, of an isolated point
+    reach: Reach
+    detail: dict[str, float | str | list[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The worker's answer to one suspect."""
+
+    verdict: Verdict
+    reason: str | None = None  # one sentence; always given unless confirmed
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; fields as in the JSON contract."""
+
+    code: str
+    name: str
+    severity: Severity
+    site: Site
+    trail: tuple[Site, ...]  # call sites through which the expression was reached, outermost first
+    function: str
+    role: Role
+    message: str
+    hint: str  # how to mend it, one sentence
+    verdict: Verdict
+    reason: str | None
+    evidence: Evidence | None
+    repro: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileError:
+    """A file that could not be linted, and why."""
+
+    path: str
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The counts at the end of a report."""
+
+    files: int = 0
+    functions: int = 0
+    suspects: int = 0
+    confirmed: int = 0
+    refuted: int = 0
+    unconfirmed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How the findings were made."""
+
+    seed: int
+    samples: int
+    confirm: bool
+    tensorflow: str | None
+    sandbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything a report shows; findings are sorted by path, line, column, code."""
+
+    run: Run
+    findings: tuple[Finding, ...]
+    errors: tuple[FileError, ...]
+    summary: Summary

@@ -1,0 +1,164 @@
+"""The value graph: what one activation, loss or graph script computes, in SSA form.
+
+Every stage between lowering and the report hands on these frozen values. The module imports
+nothing but the standard library, so that the TensorFlow worker can share it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+# Magnitude up to which a free real value is taken to go before training has visibly diverged.
+EXTENDED_LIMIT = 1000.0
+
+
+class Role(StrEnum):
+    """What a function or script is for, which decides what is differentiated."""
+
+    ACTIVATION = "activation"
+    LOSS = "loss"
+    REGULARIZER = "regularizer"
+    LAYER = "layer"
+    METRIC = "metric"
+    TRAINING_STEP = "training-step"
+    GRAPH = "graph"
+
+
+class InputRole(StrEnum):
+    """What a free input of the graph stands for."""
+
+    ACTIVATION = "activation"  # the argument of an activation or layer
+    PREDICTION = "prediction"  # output of the model as a loss sees it
+    LABEL = "label"  # target, mask or sample weight: no gradient goes there
+    DATA = "data"  # placeholder, batch or file content: no gradient goes there
+    VARIABLE = "variable"  # trained weight
+    PARAMETER = "parameter"  # hyperparameter: a plain number that the user chooses sensibly
+    CUT = "cut"  # value of an expression that cannot be run, such as a layer call
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A region of a file; lines and columns count from 1, columns in Unicode code points."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int  # one past the last character
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where an expression stands: file, span and the user's own text."""
+
+    path: str
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """An operand that is another node of the graph."""
+
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class DType:
+    """A static dtype operand, by its TensorFlow name such as ``float32``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list operand, as ``tf.concat``, ``tf.stack`` or an ``axis`` tuple take."""
+
+    items: tuple[Arg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One ``start:stop:step`` of a subscript."""
+
+    start: Arg
+    stop: Arg
+    step: Arg
+
+
+@dataclass(frozen=True, slots=True)
+class Dots:
+    """The ``...`` of a subscript."""
+
+
+# A static Python value, or one of the above.
+Arg = Ref | DType | Items | Slice | Dots | None | bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A free input: a parameter of the function, or a value that was cut off."""
+
+    name: str  # a Python identifier, unique within the graph
+    role: InputRole
+    differentiated: bool  # the gradient with respect to it is what training uses
+    lo: float  # least value it is assumed to take; closed
+    hi: float  # largest value it is assumed to take; closed
+    shape: tuple[int | None, ...] | None = None  # what the source says of it, if anything
+    integer: bool = False  # class indices, token ids
+    default: float | None = None  # of a PARAMETER: the number that the source gives
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One value. ``op`` is a key of the ops table, or "" for an input or a constant."""
+
+    id: int  # index in Graph.nodes
+    op: str
+    args: tuple[tuple[str, Arg], ...]  # bound to the parameter names of the op's row
+    site: Site
+    path: tuple[Site, ...] = ()  # call sites through which an inlined helper was reached
+    input: Input | None = None
+    value: Arg = None  # of a constant: number, bool, string or nested Items
+    name: str = ""  # variable that the user's code binds this value to, if any
+
+    def arg(self, name: str) -> Arg:
+        """Return the operand bound to parameter `name`, or None."""
+        return next((value for key, value in self.args if key == name), None)
+
+    @property
+    def operands(self) -> tuple[int, ...]:
+        """Ids of all nodes that this one reads, in order of appearance."""
+        return tuple(ref for _, value in self.args for ref in refs(value))
+
+
+def refs(value: Arg) -> tuple[int, ...]:
+    """Return the node ids that an operand mentions, however nested."""
+    if isinstance(value, Ref):
+        return (value.node,)
+    if isinstance(value, Items):
+        return tuple(ref for item in value.items for ref in refs(item))
+    if isinstance(value, Slice):
+        return (*refs(value.start), *refs(value.stop), *refs(value.step))
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The values of one function or script on one path through its Python branches."""
+
+    nodes: tuple[Node, ...]  # operands come before their users
+    output: int  # node whose gradient training takes
+    role: Role
+    name: str  # qualified name, or "<module>"
+    site: Site  # the definition
+    assumptions: tuple[tuple[int, bool], ...] = ()  # tensor conditions that hold on this path
+    evidence: str = ""  # why the role is believed, in words
+    opaque: tuple[str, ...] = field(default=())  # texts of calls that were cut off
+    # The output is what an opaque call is fed with: the real output lies beyond a forward cut.
+    partial: bool = False
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The free inputs, in order of appearance."""
+        return tuple(node for node in self.nodes if node.input is not None)
