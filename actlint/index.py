@@ -1,0 +1,325 @@
+"""A cheap index of one file: what it imports, defines and uses, without LibCST.
+
+CPython's own parser is about ten times faster than LibCST's, so it decides which definitions
+are worth a concrete syntax tree. Nothing here looks inside expressions more than it must.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from actlint.findings import FileError
+
+# A file without any of these bytes cannot contain a TensorFlow or Keras computation.
+_LIBRARY = re.compile(rb"tensorflow|keras|tflearn")
+
+# Calls that turn a value into the thing that training minimises.
+SINKS = frozenset({"minimize", "compute_gradients", "gradient", "gradients", "add_loss"})
+
+_ACTIVATION_CALLS = frozenset({"Activation"})
+_ACTIVATION_KEYWORDS = frozenset({"activation", "activation_fn", "recurrent_activation", "act"})
+_LOSS_KEYWORDS = frozenset({"loss", "loss_fn", "loss_function"})
+_METRIC_KEYWORDS = frozenset({"metrics", "metric", "weighted_metrics"})
+_REGULARIZER_SUFFIX = "_regularizer"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A function, class, lambda or module-level assignment.
+
+    Lines count from 1 and include decorators; `line`..`end_line` can be parsed by themselves
+    once their indentation is kept.
+    """
+
+    qualname: str
+    kind: str  # function, class, assign
+    line: int
+    end_line: int
+    indented: bool
+    params: tuple[str, ...] = ()
+    required: int = 0  # parameters without a default, not counting self
+    bases: tuple[str, ...] = ()  # of a class, dotted as written
+    decorators: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()  # qualified names of functions defined directly inside
+    calls: frozenset[str] = frozenset()  # last part of every called name inside a function
+    returns: tuple[str, ...] = ()  # plain names that a function returns
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A name handed to something that gives it a role: ``compile(loss=dice)``."""
+
+    name: str  # dotted as written; of a call, the callee: dice for dice(0.5)
+    role: str  # loss, activation, metric, regularizer, layer
+    called: bool  # what is handed on is the result of a call
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileIndex:
+    """What one file imports, defines and uses."""
+
+    path: str
+    text: str
+    imports: dict[str, tuple[str, ...]] = field(default_factory=dict)  # local name -> meanings
+    stars: tuple[str, ...] = ()  # modules of star imports
+    definitions: dict[str, Definition] = field(default_factory=dict)
+    uses: tuple[Use, ...] = ()
+    script_sinks: int = 0  # minimising calls at module level
+
+    def top_level(self) -> Iterator[Definition]:
+        """Definitions that are not inside another function or class."""
+        return (d for d in self.definitions.values() if "." not in d.qualname)
+
+
+def matters(text: str) -> bool:
+    """Tell whether the file can contain anything to lint."""
+    return _LIBRARY.search(text.encode("utf-8", "surrogatepass")) is not None
+
+
+def build(path: str, text: str) -> FileIndex | FileError:
+    """Index a file.
+
+    Returns:
+        The index, or a FileError with the line and a sentence if the text is not Python.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes in a user's file are not our business
+            tree = ast.parse(text)
+    except SyntaxError as error:
+        return FileError(path, error.lineno or 1, f"syntax error: {error.msg}")
+    except (RecursionError, MemoryError):
+        return FileError(path, 1, "an expression is nested too deeply to be parsed")
+    except ValueError as error:
+        return FileError(path, 1, f"not Python source: {error}")
+    collector = _Collector()
+    try:
+        collector.module(tree)
+    except RecursionError:
+        return FileError(path, 1, "statements are nested too deeply to be analysed")
+    return FileIndex(
+        path=path,
+        text=text,
+        imports={name: tuple(sorted(set(found))) for name, found in collector.imports.items()},
+        stars=tuple(collector.stars),
+        definitions=collector.definitions,
+        uses=tuple(collector.uses),
+        script_sinks=collector.script_sinks,
+    )
+
+
+def dotted(node: ast.expr) -> str:
+    """Return ``a.b.c`` for a chain of names and attributes, or "" for anything else."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ""
+    parts.append(node.id)
+    return ".".join(reversed(parts))
+
+
+def _required(args: ast.arguments) -> int:
+    names = [arg.arg for arg in (*args.posonlyargs, *args.args)]
+    count = len(names) - len(args.defaults)
+    return count - 1 if names and names[0] in {"self", "cls"} else count
+
+
+class _Collector:
+    """Walks statements with an explicit notion of where it is."""
+
+    def __init__(self) -> None:
+        self.imports: dict[str, list[str]] = {}
+        self.stars: list[str] = []
+        self.definitions: dict[str, Definition] = {}
+        self.uses: list[Use] = []
+        self.script_sinks = 0
+
+    def module(self, tree: ast.Module) -> None:
+        self._block(tree.body, "", top=True)
+        for statement in tree.body:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                continue
+            self.script_sinks += self._expressions(statement)[1]
+
+    def _block(self, body: list[ast.stmt], prefix: str, *, top: bool) -> list[str]:
+        """Collect definitions of a block; return the qualified names of its functions."""
+        functions: list[str] = []
+        for statement in body:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                functions.append(self._function(statement, prefix))
+            elif isinstance(statement, ast.ClassDef):
+                self._class(statement, prefix)
+            elif isinstance(statement, ast.Import):
+                for alias in statement.names:
+                    local = alias.asname or alias.name.partition(".")[0]
+                    meaning = alias.name if alias.asname else local
+                    self.imports.setdefault(local, []).append(meaning)
+            elif isinstance(statement, ast.ImportFrom):
+                self._import_from(statement)
+            elif isinstance(statement, (ast.If, ast.Try, ast.With, ast.For, ast.While)):
+                functions += self._compound(statement, prefix, top=top)
+            elif top and isinstance(statement, (ast.Assign, ast.AnnAssign)):
+                self._assign(statement)
+        return functions
+
+    def _compound(
+        self,
+        statement: ast.If | ast.Try | ast.With | ast.For | ast.While,
+        prefix: str,
+        *,
+        top: bool,
+    ) -> list[str]:
+        found = self._block(statement.body, prefix, top=top)
+        if not isinstance(statement, ast.With):
+            found += self._block(statement.orelse, prefix, top=top)
+        if isinstance(statement, ast.Try):
+            for handler in statement.handlers:
+                found += self._block(handler.body, prefix, top=top)
+            found += self._block(statement.finalbody, prefix, top=top)
+        return found
+
+    def _import_from(self, statement: ast.ImportFrom) -> None:
+        module = "." * statement.level + (statement.module or "")
+        for alias in statement.names:
+            if alias.name == "*":
+                self.stars.append(module)
+                continue
+            joint = "" if module.endswith(".") else "."
+            self.imports.setdefault(alias.asname or alias.name, []).append(
+                f"{module}{joint}{alias.name}"
+            )
+
+    def _assign(self, statement: ast.Assign | ast.AnnAssign) -> None:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        for target in targets:
+            if isinstance(target, ast.Name) and statement.value is not None:
+                value = statement.value
+                is_lambda = isinstance(value, ast.Lambda)
+                self.definitions[target.id] = Definition(
+                    qualname=target.id,
+                    kind="lambda" if is_lambda else "assign",
+                    line=statement.lineno,
+                    end_line=statement.end_lineno or statement.lineno,
+                    indented=statement.col_offset > 0,
+                    params=tuple(a.arg for a in value.args.args)
+                    if isinstance(value, ast.Lambda)
+                    else (),
+                    required=_required(value.args) if isinstance(value, ast.Lambda) else 0,
+                )
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, prefix: str) -> str:
+        qualname = prefix + node.name
+        nested = self._block(node.body, f"{qualname}.<locals>.", top=False)
+        calls: set[str] = set()
+        returns: list[str] = []
+        for statement in node.body:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                continue
+            found, _ = self._expressions(statement, returns)
+            calls |= found
+        for decorator in node.decorator_list:
+            self._expressions(ast.Expr(decorator))
+        args = node.args
+        self.definitions[qualname] = Definition(
+            qualname=qualname,
+            kind="function",
+            line=min([node.lineno, *(d.lineno for d in node.decorator_list)]),
+            end_line=node.end_lineno or node.lineno,
+            indented=node.col_offset > 0,
+            params=tuple(a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)),
+            required=_required(args),
+            decorators=tuple(
+                dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list
+            ),
+            nested=tuple(nested),
+            calls=frozenset(calls),
+            returns=tuple(returns),
+        )
+        return qualname
+
+    def _class(self, node: ast.ClassDef, prefix: str) -> None:
+        qualname = prefix + node.name
+        nested = self._block(node.body, f"{qualname}.", top=False)
+        self.definitions[qualname] = Definition(
+            qualname=qualname,
+            kind="class",
+            line=min([node.lineno, *(d.lineno for d in node.decorator_list)]),
+            end_line=node.end_lineno or node.lineno,
+            indented=node.col_offset > 0,
+            bases=tuple(dotted(base) for base in node.bases),
+            nested=tuple(nested),
+        )
+
+    def _expressions(
+        self, statement: ast.stmt, returns: list[str] | None = None
+    ) -> tuple[set[str], int]:
+        """Look at every call below a statement; nested definitions are left out."""
+        calls: set[str] = set()
+        sinks = 0
+        pending: list[ast.AST] = [statement]
+        while pending:
+            node = pending.pop()
+            if isinstance(node, ast.Call):
+                name = dotted(node.func).rpartition(".")[2]
+                if not name and isinstance(node.func, ast.Attribute):
+                    name = node.func.attr
+                calls.add(name)
+                sinks += name in SINKS
+                self._uses_of(node, name)
+            elif returns is not None and isinstance(node, ast.Return):
+                if isinstance(node.value, ast.Name):
+                    returns.append(node.value.id)
+            for child in ast.iter_child_nodes(node):
+                if not isinstance(
+                    child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.expr_context)
+                ):
+                    pending.append(child)
+        return calls, sinks
+
+    def _uses_of(self, call: ast.Call, name: str) -> None:
+        if name in _ACTIVATION_CALLS and call.args:
+            self._use(call.args[0], "activation")
+        elif name == "Lambda" and call.args:
+            self._use(call.args[0], "layer")
+        elif name == "compile" and len(call.args) > 1:
+            self._use(call.args[1], "loss")
+        for keyword in call.keywords:
+            key = keyword.arg or ""
+            if key in _ACTIVATION_KEYWORDS:
+                self._use(keyword.value, "activation")
+            elif key in _LOSS_KEYWORDS:
+                self._use(keyword.value, "loss")
+            elif key in _METRIC_KEYWORDS:
+                self._use(keyword.value, "metric")
+            elif key.endswith(_REGULARIZER_SUFFIX):
+                self._use(keyword.value, "regularizer")
+
+    def _use(self, value: ast.expr, role: str) -> None:
+        if isinstance(value, (ast.List, ast.Tuple)):
+            for item in value.elts:
+                self._use(item, role)
+        elif isinstance(value, ast.Dict):
+            for item in value.values:
+                self._use(item, role)
+        elif isinstance(value, ast.Lambda):
+            name = f"<lambda:{value.lineno}:{value.col_offset}>"
+            self.uses.append(Use(name, role, called=False, line=value.lineno))
+        elif isinstance(value, ast.Call):
+            name = dotted(value.func)
+            if name:
+                self.uses.append(Use(name, role, called=True, line=value.lineno))
+                for item in (*value.args, *(k.value for k in value.keywords)):
+                    # partial(loss, gamma=2.) and wrappers hand the role on to what they wrap
+                    if isinstance(item, (ast.Name, ast.Attribute)) and dotted(item):
+                        self.uses.append(Use(dotted(item), role, called=False, line=value.lineno))
+        else:
+            name = dotted(value)
+            if name:
+                self.uses.append(Use(name, role, called=False, line=value.lineno))

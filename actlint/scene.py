@@ -1,0 +1,316 @@
+"""The scene: which functions, methods and scripts of a file are worth lowering, and their roles.
+
+How a thing is used decides before what it is called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from actlint.graph import InputRole, Role
+from actlint.index import SINKS, Definition, FileIndex
+from actlint.names import last, meanings
+
+_LABEL = re.compile(
+    r"^(y|y_?true\w*|true|t|targets?|tgt|labels?\w*|gts?|gt_\w+|ground_?truth\w*|onehot\w*|"
+    r"\w*_(labels?|targets?|true|gt)|true_\w+|expected|masks?|sample_weights?|weights|"
+    r"class_weights?|real_labels?|one_hot\w*|y_t|yt|actual)$"
+)
+_PREDICTION = re.compile(
+    r"^(y_?pred\w*|pr|preds?|pred_\w+|\w*_pred|predict\w*|outputs?|output_\w+|\w*_outputs?|"
+    r"logits?\w*|\w*_logits?|probs?|y_hat|yhat|y_p|yp|p|\w*_probs?|incoming|inputs?|x)$"
+)
+_PARAMETER = re.compile(
+    r"^(alpha|beta|gamma|delta|eps\w*|epsilon|smooth\w*|margin\w*|temperature|tau|lambda\w*|"
+    r"l1|l2|axis|axes|dims?|num_\w+|n_\w+|size|scale|theta|threshold\w*|lower|upper|rate|"
+    r"reduction|name|from_logits|training|seed|power|k|kappa|ratio|factor|coef\w*|"
+    r"label_smoothing|\w*_weight|\w*_factor|\w*_rate|dtype|self|cls|config|params|args|kwargs)$"
+)
+_LOSS_NAME = re.compile(
+    r"(^|_)(loss|losses|objective|cross_?entropy|crossentropy|cost|xent)($|_|\d)", re.IGNORECASE
+)
+_CAMEL_LOSS = re.compile(r"Loss($|[A-Z_])")
+# A pair of these says "target and prediction" by itself; `x, y` or `inputs, mask` do not.
+_STRONG_LABEL = re.compile(r"true|target|label|ground|^gts?$|^gt_|onehot|one_hot|^tgt$")
+_STRONG_PREDICTION = re.compile(r"pred|logit|prob|output|hat|^pr$|^y_p$")
+_METRIC_MODULE = re.compile(r"(^|_)metrics?($|_)")
+_METRIC_NAME = re.compile(
+    r"(^|_)(acc|accuracy|f1|f1_?score|fbeta|precision|recall|iou|score|metrics?|psnr|ssim|rmse|"
+    r"dice|dice_coef\w*|jaccard\w*|coef\w*|sensitivity|specificity|auc|r2|r_square|mcc)($|_)"
+)
+_ACTIVATION_NAME = re.compile(
+    r"(^|_)(activation|activate|act_fn|relu\d?|elu|selu|gelu|swish|silu|mish|sigmoid|softplus|"
+    r"softsign|tanh|lisht|hardswish|prelu|softmax)($|_\w*$|\d$)",
+)
+_REGULARIZER_NAME = re.compile(r"(^|_)(regularizer|regulariser|regularization)($|_)")
+_ACTIVATION_MODULE = re.compile(r"(^|_)activations?($|_)")
+_LOSS_MODULE = re.compile(r"(^|_)(loss(es)?|objectives?)($|_)")
+_BUILDER = re.compile(r"^(get|build|make|create|load|parse|setup|register|serialize|deserialize)_?")
+_REGISTRATIONS = frozenset(
+    {"register_keras_serializable", "register_keras_custom_object", "keras_export"}
+)
+
+_BASES: tuple[tuple[re.Pattern[str], Role], ...] = (
+    (re.compile(r"Metric$|Mean\w*Wrapper$"), Role.METRIC),
+    (re.compile(r"Loss$|Loss(Function)?Wrapper$|Crossentropy$"), Role.LOSS),
+    (re.compile(r"Regulari[sz]er$"), Role.REGULARIZER),
+    (re.compile(r"Layer$|Activation$"), Role.LAYER),
+)
+_ENTRY_METHODS = {
+    Role.LOSS: ("call", "__call__"),
+    Role.LAYER: ("call", "__call__"),
+    Role.REGULARIZER: ("__call__", "call"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One thing to lower: a function, a method of a class, a lambda or the module's script."""
+
+    path: str
+    qualname: str  # "<module>" for the script, "<lambda:LINE:COL>" for an inline lambda
+    role: Role
+    evidence: str  # why the role is believed, in words
+    # Roles of parameters by name; a parameter that is not named here keeps its default.
+    inputs: tuple[tuple[str, InputRole], ...] = ()
+    line: int = 1
+
+
+def units(index: FileIndex) -> tuple[Unit, ...]:
+    """Return the units of a file, in order of their lines."""
+    scene = _Scene(index)
+    found = sorted(scene.all(), key=lambda unit: (unit.line, unit.qualname))
+    return tuple(found)
+
+
+def label_like(name: str) -> bool:
+    """Tell whether a parameter's name says that it is a target."""
+    return bool(_LABEL.match(name.lower()))
+
+
+def parameter_like(name: str) -> bool:
+    """Tell whether a parameter's name says that it is a hyperparameter."""
+    return bool(_PARAMETER.match(name.lower()))
+
+
+class _Scene:
+    def __init__(self, index: FileIndex) -> None:
+        self.index = index
+        stem = PurePosixPath(index.path).stem
+        parts = (*PurePosixPath(index.path).parts[:-1][-1:], stem)
+        tests = stem.startswith("test_") or stem.endswith("_test")
+        self.in_activations = not tests and any(_ACTIVATION_MODULE.search(p) for p in parts)
+        self.in_losses = not tests and any(_LOSS_MODULE.search(p) for p in parts)
+        self.in_metrics = any(_METRIC_MODULE.search(p) for p in parts)
+        self.roles = self._roles_by_use()
+
+    def all(self) -> Iterator[Unit]:
+        for definition in self.index.definitions.values():
+            if definition.kind in {"function", "lambda"}:
+                unit = self._function(definition)
+                if unit is not None:
+                    yield unit
+        for use in self.index.uses:
+            if use.name.startswith("<lambda:") and use.role in {
+                "loss", "activation", "regularizer", "layer",
+            }:
+                yield Unit(
+                    self.index.path, use.name, Role(use.role), f"passed on as {use.role}",
+                    line=use.line,
+                )
+        if self.index.script_sinks:
+            yield Unit(
+                self.index.path, "<module>", Role.GRAPH, "minimised at module level",
+                line=max(1, len(self.index.text.splitlines())),
+            )
+
+    def _roles_by_use(self) -> dict[str, Role]:
+        order = [Role.METRIC, Role.LAYER, Role.ACTIVATION, Role.REGULARIZER, Role.LOSS]
+        roles: dict[str, Role] = {}
+        for use in self.index.uses:
+            role = Role(use.role)
+            for name in {use.name, last(use.name)}:
+                known = roles.get(name)
+                # A function that serves as loss and as metric is trained on: the loss counts.
+                if known is None or order.index(role) > order.index(known):
+                    roles[name] = role
+        return roles
+
+    def _function(self, definition: Definition) -> Unit | None:
+        owner = self._owner(definition)
+        name = last(definition.qualname)
+        if name.lower().startswith("test") or (owner and owner.qualname.startswith("Test")):
+            return None
+        if owner is not None:
+            unit = self._method(definition, owner)
+            if unit is not None or self._class_role(owner) is not None:
+                return unit
+        if definition.calls & SINKS and ("GradientTape" in definition.calls
+                                         or definition.calls & (SINKS - {"gradient", "add_loss"})):
+            return self._unit(definition, Role.TRAINING_STEP, "takes a gradient step")
+        found = self._role(definition, name)
+        if found is None:
+            return None
+        role, evidence = found
+        if role is Role.METRIC:
+            return None
+        inner = [n for n in definition.nested if last(n) in definition.returns]
+        if inner:
+            # The closure that it returns is the function; it is found under its own name.
+            return None
+        return self._unit(definition, role, evidence)
+
+    def _owner(self, definition: Definition) -> Definition | None:
+        prefix, _, _ = definition.qualname.rpartition(".")
+        owner = self.index.definitions.get(prefix)
+        return owner if owner is not None and owner.kind == "class" else None
+
+    def _class_role(self, owner: Definition, depth: int = 0) -> Role | None:
+        for base in owner.bases:
+            local = self.index.definitions.get(base)
+            if local is not None and local.kind == "class" and depth < 8:
+                role = self._class_role(local, depth + 1)
+                if role is not None:
+                    return role
+            spelled = last(base)
+            for meaning in meanings(self.index, base) or (base,):
+                known = last(meaning)
+                for pattern, role in _BASES:
+                    if pattern.search(known) or (local is None and pattern.search(spelled)):
+                        return role
+        return None
+
+    def _method(self, definition: Definition, owner: Definition) -> Unit | None:
+        role = self._class_role(owner)
+        name = last(definition.qualname)
+        if role in _ENTRY_METHODS:
+            wanted = [m for m in _ENTRY_METHODS[role]
+                      if f"{owner.qualname}.{m}" in self.index.definitions]
+            if wanted and name == wanted[0]:
+                article = "an" if role.value[0] in "aeiou" else "a"
+                return self._unit(definition, role, f"{name} of {article} {role} subclass")
+        return None
+
+    def _role(self, definition: Definition, name: str) -> tuple[Role, str] | None:
+        used = self.roles.get(definition.qualname) or self.roles.get(name)
+        if used is not None and self._fits(definition, used):
+            return used, f"passed on as {used}"
+        if definition.kind == "lambda" or ".<locals>." not in definition.qualname:
+            outer = None
+        else:
+            outer = self.index.definitions.get(definition.qualname.rpartition(".<locals>.")[0])
+        if outer is not None:
+            if name not in outer.returns:
+                return None
+            inherited = self._role_of_factory(outer, definition)
+            if inherited is not None:
+                return inherited
+        return self._role_by_name(definition, name)
+
+    def _role_of_factory(
+        self, outer: Definition, definition: Definition
+    ) -> tuple[Role, str] | None:
+        outer_name = last(outer.qualname)
+        used = self.roles.get(outer.qualname) or self.roles.get(outer_name)
+        if used is not None and self._fits(definition, used):
+            return used, f"returned by {outer_name}, which is passed on as {used}"
+        if self._labelled(definition):
+            if _METRIC_NAME.search(outer_name.lower()) and not _LOSS_NAME.search(outer_name):
+                return Role.METRIC, "named like a metric"
+            return Role.LOSS, f"returned by {outer_name} with target and prediction"
+        if _LOSS_NAME.search(outer_name) and definition.required >= 2:
+            return Role.LOSS, f"returned by {outer_name}"
+        if _ACTIVATION_NAME.search(outer_name.lower()) and definition.required == 1:
+            return Role.ACTIVATION, f"returned by {outer_name}"
+        return None
+
+    def _role_by_name(self, definition: Definition, name: str) -> tuple[Role, str] | None:
+        lowered = name.lower()
+        loss_name = bool(_LOSS_NAME.search(name) or _CAMEL_LOSS.search(name))
+        public_helper = not name.startswith("_") and not _BUILDER.match(lowered)
+        if _BUILDER.match(lowered) and not self._labelled(definition):
+            return None
+        if self._labelled(definition):
+            metric = self.in_metrics or _METRIC_NAME.search(lowered)
+            if metric and not loss_name and not self.in_losses:
+                return Role.METRIC, "named like a metric"
+            return Role.LOSS, "takes a target and a prediction"
+        tensors = [p for p in definition.params if not parameter_like(p)]
+        if not tensors or not definition.required:
+            return None
+        if loss_name and "layer" not in lowered:
+            return Role.LOSS, "named like a loss"
+        if _REGULARIZER_NAME.search(lowered) and definition.required == 1:
+            return Role.REGULARIZER, "named like a regularizer"
+        if definition.required == 1:
+            if _ACTIVATION_NAME.search(lowered) and "layer" not in lowered:
+                return Role.ACTIVATION, "named like an activation"
+            if any(last(d) in _REGISTRATIONS for d in definition.decorators) and public_helper:
+                return Role.ACTIVATION, "registered with Keras, one argument"
+        if ".<locals>." in definition.qualname or self._owner(definition) is not None:
+            return None
+        if self.in_activations and public_helper and 1 <= definition.required <= 2:
+            return Role.ACTIVATION, "public function of a module of activations"
+        if self.in_losses and public_helper and definition.required >= 2:
+            return Role.LOSS, "public function of a module of losses"
+        return None
+
+    @staticmethod
+    def _labelled(definition: Definition) -> bool:
+        params = [p.lower() for p in definition.params if p not in {"self", "cls"}][:3]
+        labels = [p for p in params if label_like(p) and _STRONG_LABEL.search(p)]
+        return bool(labels) and any(
+            _PREDICTION.match(p) and _STRONG_PREDICTION.search(p) and p not in labels
+            for p in params
+        )
+
+    @staticmethod
+    def _fits(definition: Definition, role: Role) -> bool:
+        needed = 2 if role is Role.LOSS else 1
+        return len([p for p in definition.params if p not in {"self", "cls"}]) >= min(needed, 1)
+
+    def _unit(self, definition: Definition, role: Role, evidence: str) -> Unit:
+        return Unit(
+            path=self.index.path,
+            qualname=definition.qualname,
+            role=role,
+            evidence=evidence,
+            inputs=tuple(input_roles(definition, role)),
+            line=definition.line,
+        )
+
+
+def input_roles(definition: Definition, role: Role) -> Iterator[tuple[str, InputRole]]:
+    """Yield what each required parameter stands for, and optional ones that hold tensors."""
+    params = [p for p in definition.params if p not in {"self", "cls"}]
+    required = params[: max(definition.required, 0)]
+    if role is Role.LOSS:
+        yield from _loss_inputs(required)
+        return
+    for position, name in enumerate(required):
+        if role is Role.TRAINING_STEP:
+            kind = InputRole.PARAMETER if parameter_like(name) else InputRole.DATA
+            yield name, InputRole.LABEL if label_like(name) else kind
+        elif position == 0:
+            yield name, (
+                InputRole.VARIABLE if role is Role.REGULARIZER else InputRole.ACTIVATION
+            )
+        else:
+            yield name, InputRole.PARAMETER
+
+
+def _loss_inputs(required: list[str]) -> Iterator[tuple[str, InputRole]]:
+    labels = [name for name in required[:3] if label_like(name)]
+    named = [n for n in required if _PREDICTION.match(n.lower()) and n not in labels]
+    for position, name in enumerate(required):
+        if name in labels and (named or len(labels) < len(required)):
+            yield name, InputRole.LABEL
+        elif parameter_like(name) and position > 0:
+            yield name, InputRole.PARAMETER
+        elif not labels and position == 0 and named and name not in named and len(required) == 2:
+            yield name, InputRole.LABEL
+        else:
+            yield name, InputRole.PREDICTION
