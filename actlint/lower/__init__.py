@@ -1,0 +1,299 @@
+"""Lowering: from a unit of the scene to value graphs, one for each way through its branches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import libcst as cst
+
+from actlint.graph import Graph, InputRole, Node, Role, Site, Span
+from actlint.index import Definition
+from actlint.lower import calls, expressions, statements
+from actlint.lower.attributes import function_node, initialise, parameter
+from actlint.lower.domains import with_domains
+from actlint.lower.machine import MAX_PATHS, Hooks, Machine, TooLarge
+from actlint.lower.module import Module
+from actlint.lower.values import (
+    Class,
+    Function,
+    Instance,
+    Mapping,
+    Opaque,
+    Scope,
+    Sequence,
+    Static,
+    TensorValue,
+    Value,
+    dependencies,
+)
+from actlint.names import last
+from actlint.scene import Unit
+
+_MAX_OUTPUTS = 4
+_DIFFERENTIATED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.VARIABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """The graphs of a unit, or why there are none."""
+
+    unit: Unit
+    graphs: tuple[Graph, ...]
+    reason: str = ""
+
+
+def _run_function(machine: Machine, scope: Scope, node: cst.FunctionDef | cst.Lambda) -> Value:
+    if isinstance(node, cst.Lambda):
+        return expressions.evaluate(machine, scope, node.body)
+    try:
+        statements.run_body(machine, scope, node.body)
+    except statements.Returned as returned:
+        return returned.value
+    return Static(None)
+
+
+_HOOKS = Hooks(expressions.evaluate, calls.call, _run_function)
+
+
+def lower(module: Module, unit: Unit) -> Lowered:
+    """Lower a unit along every path, up to a bound.
+
+    Returns:
+        The graphs, or none and the reason in one sentence.
+    """
+    graphs: list[Graph] = []
+    choices: tuple[bool, ...] | None = ()
+    reason = ""
+    for _ in range(MAX_PATHS):
+        machine = Machine(module, unit.role, _HOOKS, choices or ())
+        try:
+            graphs += _run(machine, unit)
+        except statements.Raised:
+            pass
+        except TooLarge:
+            reason = "the computation is larger than what is analysed"
+        except cst.ParserSyntaxError as error:
+            return Lowered(unit, (), f"LibCST cannot parse it: {error.message}")
+        except RecursionError:
+            return Lowered(unit, (), "it is nested too deeply to be analysed")
+        choices = _next_choices(machine.taken)
+        if choices is None:
+            break
+    return Lowered(unit, tuple(graphs), reason)
+
+
+def _next_choices(taken: list[bool]) -> tuple[bool, ...] | None:
+    """Return the decisions of the next path, depth first, or None if all were taken."""
+    prefix = list(taken)
+    while prefix and not prefix[-1]:
+        prefix.pop()
+    if not prefix:
+        return None
+    prefix[-1] = False
+    return tuple(prefix)
+
+
+def _run(machine: Machine, unit: Unit) -> list[Graph]:
+    site, value = _unit_value(machine, unit)
+    outputs = list(dict.fromkeys(machine.sinks))
+    whole = bool(outputs)
+    if not outputs or unit.role not in {Role.GRAPH, Role.TRAINING_STEP}:
+        found, whole = _outputs(value)
+        outputs = list(dict.fromkeys([*found, *outputs]))
+    if unit.role in {Role.GRAPH, Role.TRAINING_STEP} and not machine.sinks:
+        return []
+    partial = [n for n in dict.fromkeys(machine.cut_sources) if n not in outputs]
+    nodes = _finish(machine)
+    graphs = [
+        Graph(
+            nodes=nodes,
+            output=output,
+            role=unit.role,
+            name=unit.qualname,
+            site=site,
+            assumptions=tuple(machine.assumptions),
+            evidence=unit.evidence,
+            opaque=tuple(machine.cut_texts),
+            partial=position >= len(outputs) or not whole,
+        )
+        for position, output in enumerate([*outputs[:_MAX_OUTPUTS], *partial[:_MAX_OUTPUTS]])
+    ]
+    return [graph for graph in graphs if graph.nodes]
+
+
+def _finish(machine: Machine) -> tuple[Node, ...]:
+    named = [
+        replace(node, name=machine.names[node.id])
+        if node.id in machine.names and not node.name
+        else node
+        for node in machine.nodes
+    ]
+    return with_domains(named)
+
+
+def _outputs(value: Value) -> tuple[list[int], bool]:
+    """Return the nodes that a returned value consists of, and whether they are all of it."""
+    if isinstance(value, TensorValue):
+        return [value.node], True
+    if isinstance(value, (Sequence, Mapping)):
+        items = value.items if isinstance(value, Sequence) else list(value.items.values())
+        found: list[int] = []
+        whole = True
+        for item in items:
+            nodes, complete = _outputs(item)
+            found += nodes
+            whole = whole and complete
+        return found, whole
+    if isinstance(value, Opaque):
+        return sorted(dependencies(value)), False
+    return [], False
+
+
+def _unit_value(machine: Machine, unit: Unit) -> tuple[Site, Value]:
+    module = machine.module
+    scope = Scope(module)
+    if unit.qualname == "<module>":
+        tree = module.whole()
+        statements.run_statements(machine, scope, tree.body)
+        return Site(module.path, Span(1, 1, 1, 1), ""), Static(None)
+    if unit.qualname.startswith("<lambda:"):
+        found = _inline_lambda(module, unit.qualname)
+        if found is None:
+            return Site(module.path, Span(unit.line, 1, unit.line, 1), ""), Static(None)
+        names = [p.name.value for p in found.params.params if p.default is None]
+        roles = _lambda_roles(unit.role, names)
+        return _apply(machine, Function(found, scope, unit.qualname), roles)
+    definition = module.index.definitions[unit.qualname]
+    function = _function(machine, scope, definition)
+    if function is None:
+        return Site(module.path, Span(unit.line, 1, unit.line, 1), ""), Static(None)
+    return _apply(machine, function, dict(unit.inputs))
+
+
+def _lambda_roles(role: Role, names: list[str]) -> dict[str, InputRole]:
+    if role is Role.LOSS and len(names) > 1:
+        return dict(zip(names, (InputRole.LABEL, InputRole.PREDICTION), strict=False))
+    kind = InputRole.VARIABLE if role is Role.REGULARIZER else InputRole.ACTIVATION
+    return dict.fromkeys(names[:1], kind)
+
+
+def _inline_lambda(module: Module, qualname: str) -> cst.Lambda | None:
+    line, column = (int(part) for part in qualname.strip("<>").split(":")[1:])
+    matches: list[cst.Lambda] = []
+
+    class _Finder(cst.CSTVisitor):
+        def visit_Lambda(self, node: cst.Lambda) -> None:
+            span = module.span(node)
+            if (span.line, span.column) == (line, column + 1):
+                matches.append(node)
+
+    module.whole().visit(_Finder())
+    return matches[0] if matches else None
+
+
+def _function(machine: Machine, scope: Scope, definition: Definition) -> Function | None:
+    """Return the function value of a definition: method, closure or plain function."""
+    module = machine.module
+    qualname = definition.qualname
+    outer_name, _, name = qualname.rpartition(".<locals>.")
+    if outer_name:
+        return _closure(machine, outer_name, name)
+    owner, _, _ = qualname.rpartition(".")
+    if definition.kind == "lambda":
+        tree = module.tree(definition)
+        value = expressions.evaluate(machine, scope, _assigned(tree))
+        return value if isinstance(value, Function) else None
+    node = function_node(module, definition)
+    if node is None:
+        return None
+    record = module.index.definitions.get(owner)
+    if record is not None and record.kind == "class":
+        instance = Instance(Class(owner, module))
+        initialise(machine, instance, node.name)
+        static = "staticmethod" in definition.decorators
+        return Function(node, scope, qualname, None if static else instance, owner)
+    return Function(node, scope, qualname)
+
+
+def _assigned(tree: cst.Module) -> cst.BaseExpression:
+    line = tree.body[0]
+    if isinstance(line, cst.If):
+        line = line.body.body[0]  # type: ignore[assignment]
+    assert isinstance(line, cst.SimpleStatementLine)
+    small = line.body[0]
+    assert isinstance(small, (cst.Assign, cst.AnnAssign))
+    assert small.value is not None
+    return small.value
+
+
+def _closure(machine: Machine, outer_name: str, name: str) -> Function | None:
+    """Run the enclosing function with its defaults and return the function it defines."""
+    module = machine.module
+    definition = module.index.definitions.get(outer_name)
+    if definition is None or definition.kind != "function":
+        return None
+    outer = _function(machine, Scope(module), definition)
+    if outer is None or not isinstance(outer.node, cst.FunctionDef):
+        return None
+    inner = Scope(module, outer.scope, owner_class=outer.owner_class)
+    _bind(machine, inner, outer, {})
+    try:
+        statements.run_body(machine, inner, outer.node.body)
+    except statements.Returned:
+        pass  # what it returns is the closure, found by name below
+    head, _, method = name.partition(".")
+    found = inner.variables.get(head)
+    if isinstance(found, Class) and method:
+        target = module.index.definitions.get(f"{outer_name}.<locals>.{name}")
+        node = function_node(module, target) if target is not None else None
+        if node is None:
+            return None
+        instance = Instance(Class(f"{outer_name}.<locals>.{head}", module))
+        initialise(machine, instance, node.name)
+        return Function(node, inner, name, instance, instance.cls.qualname)
+    return found if isinstance(found, Function) else None
+
+
+def _apply(
+    machine: Machine, function: Function, roles: dict[str, InputRole]
+) -> tuple[Site, Value]:
+    node = function.node
+    at = node.name if isinstance(node, cst.FunctionDef) else node
+    site = machine.site(at)
+    scope = Scope(
+        machine.module,
+        function.scope,
+        owner=function.instance,
+        owner_class=function.owner_class,
+    )
+    _bind(machine, scope, function, roles)
+    return site, _run_function(machine, scope, node)
+
+
+def _bind(
+    machine: Machine, scope: Scope, function: Function, roles: dict[str, InputRole]
+) -> None:
+    """Give every parameter its input, its default, or a hyperparameter of its name."""
+    params = function.node.params
+    if isinstance(params.star_arg, cst.Param):
+        scope.variables[params.star_arg.name.value] = Sequence([], is_tuple=True)
+    if params.star_kwarg is not None:
+        scope.variables[params.star_kwarg.name.value] = Mapping({})
+    everything = [*params.posonly_params, *params.params, *params.kwonly_params]
+    for position, item in enumerate(everything):
+        name = item.name.value
+        if position == 0 and function.instance is not None:
+            scope.variables[name] = function.instance
+        elif name in roles and roles[name] is not InputRole.PARAMETER:
+            scope.variables[name] = machine.input(
+                name,
+                roles[name],
+                machine.site(item.name),
+                differentiated=roles[name] in _DIFFERENTIATED,
+            )
+        elif item.default is not None:
+            scope.variables[name] = expressions.evaluate(machine, function.scope, item.default)
+        elif last(name) in {"training", "is_training"}:
+            scope.variables[name] = Static(True)
+        else:
+            scope.variables[name] = parameter(machine, name, item.name)

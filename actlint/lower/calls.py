@@ -1,0 +1,295 @@
+"""Calls: user functions are inlined, known APIs become ops, the rest becomes opaque."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from actlint.lower import special
+from actlint.lower.attributes import find_method, function_node, initialise
+from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable
+from actlint.lower.values import (
+    Api,
+    Built,
+    Class,
+    Function,
+    Instance,
+    Method,
+    Opaque,
+    Partial,
+    Mapping,
+    Scope,
+    Sequence,
+    Static,
+    TensorValue,
+    Value,
+    dependencies,
+)
+from actlint.names import last
+from actlint.ops.model import Op
+from actlint.ops.table import lookup
+
+# Decorators that replace the gradient: the body no longer says what is differentiated.
+_REPLACING = frozenset({"custom_gradient", "vectorize", "py_function", "numpy_function"})
+
+
+def call(
+    machine: Machine,
+    scope: Scope,
+    callee: Value,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value:
+    """Return the value of a call; what cannot be followed is Opaque."""
+    try:
+        found = _call(machine, scope, callee, args, keywords, at)
+    except Unlowerable:
+        found = None
+    return found if found is not None else opaque(machine, callee, args, keywords, at)
+
+
+def opaque(
+    machine: Machine,
+    callee: Value,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Opaque:
+    """Return the unknown result of a call, which depends on all that went in."""
+    depends = dependencies(callee).union(
+        *(dependencies(value) for value in (*args, *keywords.values()))
+    )
+    return Opaque(machine.site(at).text, depends)
+
+
+def _call(
+    machine: Machine,
+    scope: Scope,
+    callee: Value,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    if isinstance(callee, Function):
+        return invoke(machine, callee, args, keywords, at)
+    if isinstance(callee, Partial):
+        merged = dict(callee.keywords) | keywords
+        return call(machine, scope, callee.function, [*callee.args, *args], merged, at)
+    if isinstance(callee, Api):
+        handled = special.api_call(machine, scope, callee, args, keywords, at)
+        if handled is not None:
+            return handled
+        return api_op(machine, callee, args, keywords, at)
+    if isinstance(callee, Method):
+        return _method(machine, scope, callee, args, keywords, at)
+    if isinstance(callee, Class):
+        instance = Instance(callee)
+        found = find_method(callee, callee.qualname, "__init__")
+        if found is not None:
+            instance.initialised = True
+            node = function_node(callee.module, found[0])
+            if node is not None:
+                bound = Function(node, Scope(callee.module), found[0].qualname, instance, found[1])
+                invoke(machine, bound, args, keywords, at)
+        return instance
+    if isinstance(callee, Instance):
+        for name in ("call", "__call__"):
+            found = find_method(callee.cls, callee.cls.qualname, name)
+            if found is not None:
+                initialise(machine, callee, at)
+                node = function_node(callee.cls.module, found[0])
+                if node is not None:
+                    bound = Function(
+                        node, Scope(callee.cls.module), found[0].qualname, callee, found[1]
+                    )
+                    return invoke(machine, bound, args, keywords, at)
+        return None
+    if isinstance(callee, Built):
+        return special.built_call(machine, scope, callee, args, keywords, at)
+    if isinstance(callee, TensorValue):
+        return None
+    return None
+
+
+def api_op(
+    machine: Machine, callee: Api, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    """Return the node of a call of a known op, or None if its meaning is unknown or ambiguous."""
+    found = {op.key: op for op in (lookup(name) for name in callee.names) if op is not None}
+    if len(found) != 1:
+        return None
+    op = next(iter(found.values()))
+    bound = bind(op, args, keywords)
+    if bound is None:
+        return None
+    return machine.emit(op, [(name, machine.arg(value, at)) for name, value in bound], at)
+
+
+def bind(
+    op: Op, args: list[Value], keywords: dict[str, Value]
+) -> list[tuple[str, Value]] | None:
+    """Bind arguments to the row's parameters, or return None if they do not fit."""
+    params = list(op.params)
+    if len(args) > len(params):
+        # Trailing `name` arguments of old APIs carry no meaning.
+        surplus = args[len(params) :]
+        if any(not isinstance(v, Static) for v in surplus):
+            return None
+        args = args[: len(params)]
+    bound = list(zip(params, args, strict=False))
+    taken = {name for name, _ in bound}
+    renamed = op.renamed or {}
+    for key, value in keywords.items():
+        name = key if key in params else renamed.get(key, "")
+        if not name:
+            if key in {"name", "dtype", "validate_shape"} or isinstance(value, Static):
+                continue
+            return None
+        if name in taken:
+            return None
+        taken.add(name)
+        bound.append((name, value))
+    for operand in op.operands[:1]:
+        if operand not in taken:
+            return None
+    bound = [
+        (name, value)
+        for name, value in bound
+        if not (isinstance(value, Static) and value.value is None and name not in op.operands)
+    ]
+    order = {name: position for position, name in enumerate(params)}
+    return sorted(bound, key=lambda item: order[item[0]])
+
+
+def invoke(
+    machine: Machine,
+    function: Function,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    """Inline a call of a user's function and return what it returns."""
+    node = function.node
+    if len(machine.path) >= MAX_DEPTH:
+        return None
+    if isinstance(node, cst.FunctionDef) and any(
+        _decorator(d.decorator) in _REPLACING for d in node.decorators
+    ):
+        return None
+    module = function.scope.module
+    scope = Scope(
+        module,
+        function.scope if function.scope.parent or function.scope.variables else None,
+        owner=function.instance,
+        owner_class=function.owner_class,
+    )
+    if function.instance is not None:
+        args = [function.instance, *args]
+    machine.path.append(machine.site(at))
+    machine.modules.append(module)
+    try:
+        bind_parameters(machine, scope, function, args, keywords)
+        return machine.run_function(machine, scope, node)
+    finally:
+        machine.modules.pop()
+        machine.path.pop()
+
+
+def _decorator(node: cst.BaseExpression) -> str:
+    while isinstance(node, cst.Call):
+        node = node.func
+    if isinstance(node, cst.Attribute):
+        return node.attr.value
+    return node.value if isinstance(node, cst.Name) else ""
+
+
+def bind_parameters(
+    machine: Machine,
+    scope: Scope,
+    function: Function,
+    args: list[Value],
+    keywords: dict[str, Value],
+) -> None:
+    """Bind arguments to the parameters of a user's function; what is missing is opaque."""
+    parameters = function.node.params
+    remaining = dict(keywords)
+    positional = [*parameters.posonly_params, *parameters.params]
+    for position, parameter in enumerate(positional):
+        name = parameter.name.value
+        if position < len(args):
+            scope.variables[name] = args[position]
+        else:
+            _bind_one(machine, scope, function, parameter, remaining)
+        machine.name_value(scope.variables[name], name)
+    if isinstance(parameters.star_arg, cst.Param):
+        scope.variables[parameters.star_arg.name.value] = Sequence(
+            list(args[len(positional) :]), is_tuple=True
+        )
+    for parameter in parameters.kwonly_params:
+        _bind_one(machine, scope, function, parameter, remaining)
+    if parameters.star_kwarg is not None:
+        rest: dict[object, Value] = dict(remaining)
+        scope.variables[parameters.star_kwarg.name.value] = Mapping(rest)
+
+
+def _bind_one(
+    machine: Machine,
+    scope: Scope,
+    function: Function,
+    parameter: cst.Param,
+    remaining: dict[str, Value],
+) -> None:
+    name = parameter.name.value
+    if name in remaining:
+        scope.variables[name] = remaining.pop(name)
+    elif parameter.default is not None:
+        scope.variables[name] = machine.evaluate(machine, function.scope, parameter.default)
+    else:
+        scope.variables[name] = Opaque(name)
+
+
+def _method(
+    machine: Machine,
+    scope: Scope,
+    callee: Method,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    if isinstance(callee.base, Method) and callee.base.name.startswith("super:"):
+        return _super(machine, callee, args, keywords, at)
+    handled = special.method_call(machine, scope, callee, args, keywords, at)
+    if handled is not None:
+        return handled
+    if isinstance(callee.base, TensorValue):
+        op = lookup(f"method.{callee.name}")
+        if op is not None:
+            bound = bind(op, [callee.base, *args], keywords)
+            if bound is not None:
+                return machine.emit(op, [(n, machine.arg(v, at)) for n, v in bound], at)
+    return None
+
+
+def _super(
+    machine: Machine,
+    callee: Method,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    base = callee.base
+    assert isinstance(base, Method)
+    instance = base.base
+    if not isinstance(instance, Instance):
+        return None
+    record = instance.cls.module.index.definitions.get(base.name.partition(":")[2])
+    for parent in record.bases if record is not None else ():
+        found = find_method(instance.cls, parent, callee.name)
+        if found is not None:
+            node = function_node(instance.cls.module, found[0])
+            if node is not None:
+                bound = Function(
+                    node, Scope(instance.cls.module), found[0].qualname, instance, found[1]
+                )
+                return invoke(machine, bound, args, keywords, at)
+    return Static(None) if last(callee.name) in {"__init__", "build"} else None

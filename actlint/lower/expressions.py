@@ -1,0 +1,510 @@
+"""Evaluates expressions of the user's code symbolically."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+
+import libcst as cst
+
+from actlint.graph import Arg, Dots, Items, Slice
+from actlint.lower.attributes import attribute, global_value
+from actlint.lower.calls import call
+from actlint.lower.machine import Machine, Unlowerable
+from actlint.lower.values import (
+    Function,
+    Instance,
+    Mapping,
+    Opaque,
+    Scope,
+    Sequence,
+    Static,
+    StaticShape,
+    TensorValue,
+    Value,
+    dependencies,
+    truth,
+)
+from actlint.ops.table import row
+
+# Python refuses no constant expression for its size; a linter must.
+_MAX_EXPONENT = 64
+_MAX_REPEAT = 4096
+
+_BINARY: dict[type[cst.BaseBinaryOp], str] = {
+    cst.Add: "add",
+    cst.Subtract: "subtract",
+    cst.Multiply: "multiply",
+    cst.Divide: "divide",
+    cst.FloorDivide: "floordiv",
+    cst.Modulo: "mod",
+    cst.Power: "pow",
+    cst.MatrixMultiply: "matmul",
+    cst.BitAnd: "logical_and",
+    cst.BitOr: "logical_or",
+}
+
+_FOLD: dict[str, Callable[[float, float], float]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "floordiv": operator.floordiv,
+    "mod": operator.mod,
+}
+
+_COMPARE: dict[type[cst.BaseCompOp], str] = {
+    cst.LessThan: "less",
+    cst.LessThanEqual: "less_equal",
+    cst.GreaterThan: "greater",
+    cst.GreaterThanEqual: "greater_equal",
+    cst.Equal: "equal",
+    cst.NotEqual: "not_equal",
+}
+
+_COMPARE_STATIC: dict[str, Callable[[object, object], bool]] = {
+    "less": lambda a, b: bool(a < b),  # type: ignore[operator]
+    "less_equal": lambda a, b: bool(a <= b),  # type: ignore[operator]
+    "greater": lambda a, b: bool(a > b),  # type: ignore[operator]
+    "greater_equal": lambda a, b: bool(a >= b),  # type: ignore[operator]
+    "equal": operator.eq,
+    "not_equal": operator.ne,
+}
+
+
+def evaluate(machine: Machine, scope: Scope, node: cst.BaseExpression) -> Value:
+    """Return the value of an expression; what cannot be followed is Opaque."""
+    try:
+        return _evaluate(machine, scope, node)
+    except Unlowerable:
+        return Opaque(_text(machine, node))
+
+
+def _text(machine: Machine, node: cst.CSTNode) -> str:
+    return machine.site(node).text
+
+
+def _evaluate(machine: Machine, scope: Scope, node: cst.BaseExpression) -> Value:
+    if isinstance(node, cst.Name):
+        return _name(machine, scope, node)
+    if isinstance(node, (cst.Integer, cst.Float, cst.Imaginary)):
+        return Static(ast.literal_eval(node.value))
+    if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
+        text = node.evaluated_value
+        return Static(text) if isinstance(text, (str, bytes)) else Opaque("")
+    if isinstance(node, cst.Attribute):
+        base = evaluate(machine, scope, node.value)
+        return attribute(machine, scope, base, node.attr.value, node)
+    if isinstance(node, cst.Call):
+        return _call(machine, scope, node)
+    if isinstance(node, cst.BinaryOperation):
+        return _binary(machine, scope, node)
+    if isinstance(node, cst.UnaryOperation):
+        return _unary(machine, scope, node)
+    if isinstance(node, cst.Comparison):
+        return _comparison(machine, scope, node)
+    if isinstance(node, cst.BooleanOperation):
+        return _boolean(machine, scope, node)
+    if isinstance(node, cst.IfExp):
+        condition = evaluate(machine, scope, node.test)
+        known = truth(condition)
+        taken = machine.decide(condition) if known is None else known
+        return evaluate(machine, scope, node.body if taken else node.orelse)
+    if isinstance(node, cst.Subscript):
+        return _subscript(machine, scope, node)
+    if isinstance(node, (cst.Tuple, cst.List)):
+        return Sequence(
+            _elements(machine, scope, node.elements), is_tuple=isinstance(node, cst.Tuple)
+        )
+    if isinstance(node, cst.Dict):
+        return _dict(machine, scope, node)
+    if isinstance(node, cst.Lambda):
+        return Function(node, scope, "<lambda>", owner_class=scope.owner_class)
+    if isinstance(node, cst.NamedExpr):
+        value = evaluate(machine, scope, node.value)
+        assign(machine, scope, node.target, value)
+        return value
+    if isinstance(node, (cst.ListComp, cst.GeneratorExp)):
+        return _comprehension(machine, scope, node)
+    if isinstance(node, cst.Ellipsis):
+        return Static(Dots())
+    return Opaque(_text(machine, node))
+
+
+def _name(machine: Machine, scope: Scope, node: cst.Name) -> Value:
+    constants: dict[str, Value] = {
+        "None": Static(None), "True": Static(True), "False": Static(False),
+    }  # fmt: skip
+    if node.value in constants:
+        return constants[node.value]
+    local = scope.find(node.value)
+    if local is not None:
+        return local
+    return global_value(machine, scope.module, node.value) or Opaque(node.value)
+
+
+def _elements(
+    machine: Machine, scope: Scope, elements: object
+) -> list[Value]:
+    items: list[Value] = []
+    for element in elements:  # type: ignore[attr-defined]
+        value = evaluate(machine, scope, element.value)
+        if isinstance(element, cst.StarredElement):
+            if not isinstance(value, Sequence):
+                raise Unlowerable("star of an unknown sequence")
+            items += value.items
+        else:
+            items.append(value)
+    return items
+
+
+def _dict(machine: Machine, scope: Scope, node: cst.Dict) -> Value:
+    items: dict[object, Value] = {}
+    for element in node.elements:
+        value = evaluate(machine, scope, element.value)
+        if isinstance(element, cst.DictElement):
+            key = evaluate(machine, scope, element.key)
+            if not (isinstance(key, Static) and isinstance(key.value, (str, int, float, bool))):
+                return Opaque(_text(machine, node), dependencies(value))
+            items[key.value] = value
+        elif isinstance(value, Mapping):
+            items.update(value.items)
+        else:
+            return Opaque(_text(machine, node))
+    return Mapping(items)
+
+
+def _call(machine: Machine, scope: Scope, node: cst.Call) -> Value:
+    if isinstance(node.func, cst.Name) and node.func.value == "super":
+        found = scope.find("self")
+        owner = scope.owner_class
+        if isinstance(found, Instance):
+            return attribute(machine, scope, found, f"super:{owner}", node)
+        return Opaque("super()")
+    callee = evaluate(machine, scope, node.func)
+    args: list[Value] = []
+    keywords: dict[str, Value] = {}
+    for argument in node.args:
+        value = evaluate(machine, scope, argument.value)
+        if argument.star == "*":
+            if not isinstance(value, Sequence):
+                return Opaque(_text(machine, node), dependencies(value))
+            args += value.items
+        elif argument.star == "**":
+            if isinstance(value, Mapping):
+                keywords |= {str(key): item for key, item in value.items.items()}
+        elif argument.keyword is not None:
+            keywords[argument.keyword.value] = value
+        else:
+            args.append(value)
+    return call(machine, scope, callee, args, keywords, node)
+
+
+def _binary(machine: Machine, scope: Scope, node: cst.BinaryOperation) -> Value:
+    left = evaluate(machine, scope, node.left)
+    right = evaluate(machine, scope, node.right)
+    key = _BINARY.get(type(node.operator))
+    if key is None:
+        return Opaque(_text(machine, node), dependencies(left) | dependencies(right))
+    return operate(machine, key, left, right, node)
+
+
+def operate(machine: Machine, key: str, left: Value, right: Value, at: cst.CSTNode) -> Value:
+    """Return ``left op right``: folded if both are Python constants, a node otherwise."""
+    if isinstance(left, Static) and isinstance(right, Static):
+        return _fold(key, left.value, right.value) or Opaque(_text(machine, at))
+    if isinstance(left, Sequence) and isinstance(right, Sequence) and key == "add":
+        return Sequence([*left.items, *right.items], left.is_tuple)
+    if isinstance(left, Sequence) and isinstance(right, Static) and key == "multiply":
+        count = right.value
+        if isinstance(count, int) and count * len(left.items) <= _MAX_REPEAT:
+            return Sequence(left.items * count, left.is_tuple)
+        return Opaque(_text(machine, at), dependencies(left))
+    if any(isinstance(v, Static) and not _is_number(v.value) for v in (left, right)):
+        return Opaque(_text(machine, at), dependencies(left) | dependencies(right))
+    if not (_numeric(left) or _numeric(right)):
+        # Nothing says that these are tensors: file paths, configuration entries, strings.
+        return Opaque(_text(machine, at), dependencies(left) | dependencies(right))
+    try:
+        return machine.emit_key(key, (left, right), at)
+    except Unlowerable:
+        return Opaque(_text(machine, at), dependencies(left) | dependencies(right))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float))
+
+
+def _numeric(value: Value) -> bool:
+    if isinstance(value, Sequence):
+        return any(_numeric(item) for item in value.items)
+    return isinstance(value, (TensorValue, StaticShape)) or bool(dependencies(value)) or (
+        isinstance(value, Static) and _is_number(value.value)
+    )
+
+
+def _fold(key: str, left: object, right: object) -> Value | None:
+    if isinstance(left, str) and isinstance(right, str) and key == "add":
+        return Static(left + right)
+    if not (isinstance(left, (int, float)) and isinstance(right, (int, float))):
+        return None
+    try:
+        if key == "pow":
+            if abs(right) > _MAX_EXPONENT and isinstance(left, int):
+                return Static(float(left) ** float(right))
+            result = left**right
+            return Static(result) if isinstance(result, (int, float)) else None
+        function = _FOLD.get(key)
+        return None if function is None else Static(function(left, right))
+    except (ArithmeticError, ValueError):
+        return None
+
+
+def _unary(machine: Machine, scope: Scope, node: cst.UnaryOperation) -> Value:
+    value = evaluate(machine, scope, node.expression)
+    if isinstance(node.operator, cst.Not):
+        known = truth(value)
+        if known is not None:
+            return Static(not known)
+        if isinstance(value, TensorValue):
+            return machine.emit_key("logical_not", (value,), node)
+        return Opaque(_text(machine, node), dependencies(value))
+    if isinstance(value, Static):
+        number = value.value
+        if not isinstance(number, (int, float)):
+            return Opaque(_text(machine, node))
+        if isinstance(node.operator, cst.Minus):
+            return Static(-number)
+        if isinstance(node.operator, cst.BitInvert) and isinstance(number, int):
+            return Static(~number)
+        return value
+    if not isinstance(value, (TensorValue, Opaque, StaticShape)):
+        return Opaque(_text(machine, node), dependencies(value))
+    if isinstance(node.operator, cst.Minus):
+        return machine.emit_key("negative", (value,), node)
+    if isinstance(node.operator, cst.BitInvert):
+        return machine.emit_key("logical_not", (value,), node)
+    return value
+
+
+def _comparison(machine: Machine, scope: Scope, node: cst.Comparison) -> Value:
+    left = evaluate(machine, scope, node.left)
+    values: list[Value] = []
+    for target in node.comparisons:
+        right = evaluate(machine, scope, target.comparator)
+        values.append(_compare(machine, left, target.operator, right, node))
+        left = right
+    result = values[0]
+    for value in values[1:]:
+        if isinstance(result, Static) and isinstance(value, Static):
+            result = Static(bool(result.value) and bool(value.value))
+        else:
+            result = Opaque(_text(machine, node), dependencies(result) | dependencies(value))
+    return result
+
+
+def _compare(
+    machine: Machine, left: Value, operation: cst.BaseCompOp, right: Value, at: cst.CSTNode
+) -> Value:
+    unknown = Opaque(_text(machine, at), dependencies(left) | dependencies(right))
+    if isinstance(operation, (cst.Is, cst.IsNot)):
+        same = _identical(left, right)
+        if same is None:
+            return unknown
+        return Static(same if isinstance(operation, cst.Is) else not same)
+    if isinstance(operation, (cst.In, cst.NotIn)):
+        found = _contains(right, left)
+        if found is None:
+            return unknown
+        return Static(found if isinstance(operation, cst.In) else not found)
+    key = _COMPARE.get(type(operation))
+    if key is None:
+        return unknown
+    if isinstance(left, Static) and isinstance(right, Static):
+        try:
+            return Static(_COMPARE_STATIC[key](left.value, right.value))
+        except TypeError:
+            return unknown
+    if isinstance(left, TensorValue) or isinstance(right, TensorValue):
+        other = right if isinstance(left, TensorValue) else left
+        if isinstance(other, Static) and not _is_number(other.value):
+            return Static(key == "not_equal")
+        parameter = left if isinstance(left, TensorValue) else right
+        if isinstance(parameter, TensorValue) and _is_plain_number(machine, parameter.node):
+            return Opaque(_text(machine, at))
+        try:
+            return machine.emit_key(key, (left, right), at)
+        except Unlowerable:
+            return unknown
+    return unknown
+
+
+def _is_plain_number(machine: Machine, node: int) -> bool:
+    """Tell whether a node is a hyperparameter: comparing it is a Python decision."""
+    record = machine.nodes[node].input
+    return record is not None and record.role == "parameter"
+
+
+def _identical(left: Value, right: Value) -> bool | None:
+    if isinstance(left, Static) and isinstance(right, Static):
+        if left.value is None or right.value is None or isinstance(left.value, bool):
+            return left.value is right.value
+        return None
+    for one, other in ((left, right), (right, left)):
+        if isinstance(one, Static) and one.value is None and not isinstance(other, Opaque):
+            return False
+    return None
+
+
+def _contains(container: Value, item: Value) -> bool | None:
+    if not isinstance(item, Static):
+        return None
+    if isinstance(container, Mapping):
+        return item.value in container.items
+    if isinstance(container, Sequence) and all(isinstance(v, Static) for v in container.items):
+        return any(isinstance(v, Static) and v.value == item.value for v in container.items)
+    if isinstance(container, Static) and isinstance(container.value, str):
+        return isinstance(item.value, str) and item.value in container.value
+    return None
+
+
+def _boolean(machine: Machine, scope: Scope, node: cst.BooleanOperation) -> Value:
+    left = evaluate(machine, scope, node.left)
+    known = truth(left)
+    stops_at = isinstance(node.operator, cst.Or)
+    if known is not None:
+        return left if known is stops_at else evaluate(machine, scope, node.right)
+    right = evaluate(machine, scope, node.right)
+    if isinstance(left, TensorValue) and isinstance(right, TensorValue):
+        return machine.emit_key("logical_or" if stops_at else "logical_and", (left, right), node)
+    known = truth(right)
+    if known is stops_at:
+        return Static(stops_at)
+    return Opaque(_text(machine, node), dependencies(left) | dependencies(right))
+
+
+def _comprehension(
+    machine: Machine, scope: Scope, node: cst.ListComp | cst.GeneratorExp
+) -> Value:
+    inner = Scope(scope.module, scope, owner_class=scope.owner_class)
+    loop = node.for_in
+    if loop.inner_for_in is not None:
+        return Opaque(_text(machine, node))
+    source = evaluate(machine, scope, loop.iter)
+    if not isinstance(source, Sequence) or len(source.items) > 64:
+        return Opaque(_text(machine, node), dependencies(source))
+    items: list[Value] = []
+    for item in source.items:
+        assign(machine, inner, loop.target, item)
+        keep = [truth(evaluate(machine, inner, test.test)) for test in loop.ifs]
+        if any(k is None for k in keep):
+            return Opaque(_text(machine, node), dependencies(source))
+        if all(keep):
+            items.append(evaluate(machine, inner, node.elt))
+    return Sequence(items)
+
+
+def _subscript(machine: Machine, scope: Scope, node: cst.Subscript) -> Value:
+    base = evaluate(machine, scope, node.value)
+    parts = [_index(machine, scope, element.slice) for element in node.slice]
+    one = parts[0] if len(parts) == 1 else None
+    if isinstance(base, Sequence) and one is not None:
+        found = _pick(base, one)
+        if found is not None:
+            return found
+    if isinstance(base, Mapping) and isinstance(one, (str, int, float)):
+        return base.items.get(one) or Opaque(_text(machine, node))
+    if isinstance(base, StaticShape) and isinstance(one, (int, Slice)):
+        shape = machine.emit_key("static_shape", (TensorValue(base.node),), node)
+        return index_value(machine, shape, one, node)
+    if isinstance(base, (TensorValue, Opaque)) and dependencies(base):
+        if any(part is _UNKNOWN for part in parts):
+            return Opaque(_text(machine, node), dependencies(base))
+        index: Arg = parts[0] if len(parts) == 1 else Items(tuple(parts))
+        return index_value(machine, base, index, node)
+    return Opaque(_text(machine, node), dependencies(base))
+
+
+_UNKNOWN: Arg = "\0unknown index"
+
+
+def index_value(machine: Machine, base: Value, index: Arg, at: cst.CSTNode) -> Value:
+    """Return ``base[index]`` as a node."""
+    if isinstance(base, Opaque):
+        base = machine.cut(base, at)
+    if not isinstance(base, TensorValue):
+        return Opaque("", dependencies(base))
+    op = row("getitem")
+    return machine.emit(op, [("x", machine.arg(base, at)), ("index", index)], at)
+
+
+def _index(machine: Machine, scope: Scope, node: cst.BaseSlice) -> Arg:
+    if isinstance(node, cst.Index):
+        value = evaluate(machine, scope, node.value)
+        if isinstance(value, (Static, TensorValue, Sequence)):
+            return machine.arg(value, node.value)
+        return _UNKNOWN
+    if isinstance(node, cst.Slice):
+        ends: list[Arg] = []
+        for part in (node.lower, node.upper, node.step):
+            value = Static(None) if part is None else evaluate(machine, scope, part)
+            if not isinstance(value, (Static, TensorValue)):
+                return _UNKNOWN
+            ends.append(machine.arg(value, part or node))
+        return Slice(ends[0], ends[1], ends[2])
+    return _UNKNOWN
+
+
+def _pick(base: Sequence, index: Arg) -> Value | None:
+    if isinstance(index, int):
+        return base.items[index] if -len(base.items) <= index < len(base.items) else None
+    if isinstance(index, Slice):
+        ends = (index.start, index.stop, index.step)
+        if all(end is None or isinstance(end, int) for end in ends):
+            start, stop, step = (end if isinstance(end, int) else None for end in ends)
+            if step == 0:
+                return None
+            return Sequence(base.items[start:stop:step], base.is_tuple)
+    return None
+
+
+def assign(machine: Machine, scope: Scope, target: cst.BaseExpression, value: Value) -> None:
+    """Bind a value to a name, attribute, subscript or pattern of names."""
+    if isinstance(target, cst.Name):
+        scope.variables[target.value] = value
+        machine.name_value(value, target.value)
+    elif isinstance(target, (cst.Tuple, cst.List)):
+        _unpack(machine, scope, target, value)
+    elif isinstance(target, cst.Attribute):
+        base = evaluate(machine, scope, target.value)
+        if isinstance(base, Instance):
+            base.attributes[target.attr.value] = value
+            machine.name_value(value, target.attr.value)
+    elif isinstance(target, cst.Subscript):
+        base = evaluate(machine, scope, target.value)
+        part = _index(machine, scope, target.slice[0].slice) if len(target.slice) == 1 else _UNKNOWN
+        if isinstance(base, Mapping) and isinstance(part, (str, int, float)):
+            base.items[part] = value
+        elif isinstance(base, Sequence) and isinstance(part, int) and part < len(base.items):
+            base.items[part] = value
+
+
+def _unpack(
+    machine: Machine, scope: Scope, target: cst.Tuple | cst.List, value: Value
+) -> None:
+    names = [element.value for element in target.elements]
+    starred = any(isinstance(element, cst.StarredElement) for element in target.elements)
+    for position, name in enumerate(names):
+        item: Value
+        if isinstance(value, Sequence) and not starred and len(value.items) == len(names):
+            item = value.items[position]
+        elif isinstance(value, TensorValue) and not starred:
+            item = index_value(machine, value, position, target)
+        elif isinstance(value, StaticShape) and not starred:
+            shape = machine.emit_key("static_shape", (TensorValue(value.node),), target)
+            item = index_value(machine, shape, position, target)
+        else:
+            text = name.value if isinstance(name, cst.Name) else ""
+            item = Opaque(text, dependencies(value))
+        assign(machine, scope, name, item)

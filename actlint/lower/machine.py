@@ -1,0 +1,276 @@
+"""The state of one lowering: nodes made so far, decisions taken, and how values become operands."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import libcst as cst
+
+from actlint.graph import (
+    EXTENDED_LIMIT,
+    Arg,
+    DType,
+    Input,
+    InputRole,
+    Items,
+    Node,
+    Ref,
+    Role,
+    Site,
+    refs,
+)
+from actlint.lower.module import Module
+from actlint.lower.values import (
+    Built,
+    Method,
+    Opaque,
+    Scope,
+    Sequence,
+    Static,
+    StaticShape,
+    TensorValue,
+    Value,
+    dependencies,
+)
+from actlint.ops.model import Op
+from actlint.ops.table import row
+
+MAX_NODES = 6000
+MAX_DEPTH = 24  # of inlined calls
+MAX_PATHS = 8  # ways through Python branches that are looked at
+
+# A hyperparameter without a default is taken to be a positive number of ordinary size.
+PARAMETER_DOMAIN = (0.01, 100.0)
+
+# Products with a trained weight: their result can be any real number, so they are cut off.
+_LINEAR = frozenset({"matmul", "tensordot", "einsum", "conv1d", "conv2d", "conv3d", "linear",
+                     "depthwise_conv2d", "conv2d_transpose", "batch_dot", "dot"})
+
+
+class Unlowerable(Exception):
+    """This construct cannot be followed; what it computes becomes an opaque value."""
+
+
+class TooLarge(Exception):
+    """The graph has outgrown its bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """The evaluators, which need one another and the machine."""
+
+    evaluate: Callable[[Machine, Scope, cst.BaseExpression], Value]
+    call: Callable[[Machine, Scope, Value, list[Value], dict[str, Value], cst.CSTNode], Value]
+    run_function: Callable[[Machine, Scope, cst.FunctionDef | cst.Lambda], Value]
+
+
+class Machine:
+    """Lowers one unit along one path; `choices` says which way undecided branches go."""
+
+    def __init__(
+        self, module: Module, role: Role, hooks: Hooks, choices: tuple[bool, ...] = ()
+    ) -> None:
+        self.evaluate = hooks.evaluate
+        self.call = hooks.call
+        self.run_function = hooks.run_function
+        self.module = module
+        self.role = role
+        self.nodes: list[Node] = []
+        self.names: dict[int, str] = {}
+        self.assumptions: list[tuple[int, bool]] = []
+        self.sinks: list[int] = []
+        self.cut_texts: list[str] = []
+        self.cut_sources: list[int] = []  # nodes that feed something that was cut off
+        self.path: list[Site] = []
+        self.modules: list[Module] = [module]
+        self._choices = choices
+        self.taken: list[bool] = []
+        self._used_names: set[str] = set()
+        self._differentiable: set[int] = set()
+        self._trained: set[int] = set()  # nodes that a VARIABLE input feeds
+        self._cuts: dict[tuple[str, frozenset[int], Site | None], TensorValue] = {}
+
+    # -- decisions ---------------------------------------------------------------------------
+
+    def decide(self, condition: Value) -> bool:
+        """Choose a way at a branch whose condition is not known; remember tensor conditions."""
+        position = len(self.taken)
+        choice = self._choices[position] if position < len(self._choices) else True
+        self.taken.append(choice)
+        if isinstance(condition, TensorValue):
+            self.assumptions.append((condition.node, choice))
+        return choice
+
+    # -- sites -------------------------------------------------------------------------------
+
+    def site(self, node: cst.CSTNode) -> Site:
+        """Return where a LibCST node of the module that is running stands."""
+        return self.modules[-1].site(node)
+
+    # -- nodes -------------------------------------------------------------------------------
+
+    def emit(self, op: Op, args: Iterable[tuple[str, Arg]], at: cst.CSTNode) -> TensorValue:
+        """Append the value of an op.
+
+        Raises:
+            TooLarge: the graph has more nodes than MAX_NODES.
+        """
+        bound = tuple(args)
+        operands = {ref for _, value in bound for ref in refs(value)}
+        if op.key in _LINEAR and operands & self._trained:
+            return self.cut_input(self.site(at), frozenset(operands), InputRole.CUT, at)
+        value = self._append(Node(len(self.nodes), op.key, bound, self.site(at), tuple(self.path)))
+        if operands & self._differentiable:
+            self._differentiable.add(value.node)
+        if operands & self._trained:
+            self._trained.add(value.node)
+        return value
+
+    def emit_key(self, key: str, operands: tuple[Value, ...], at: cst.CSTNode) -> TensorValue:
+        """Append an op by its key, binding operands to its first parameters in order."""
+        op = row(key)
+        return self.emit(
+            op,
+            [(name, self.arg(value, at)) for name, value in zip(op.params, operands, strict=False)],
+            at,
+        )
+
+    def constant(self, value: Arg, at: cst.CSTNode) -> TensorValue:
+        """Append a constant node."""
+        return self._append(
+            Node(len(self.nodes), "", (), self.site(at), tuple(self.path), value=value)
+        )
+
+    def input(
+        self,
+        name: str,
+        role: InputRole,
+        site: Site,
+        *,
+        differentiated: bool,
+        domain: tuple[float, float] = (-EXTENDED_LIMIT, EXTENDED_LIMIT),
+        shape: tuple[int | None, ...] | None = None,
+        integer: bool = False,
+        default: float | None = None,
+    ) -> TensorValue:
+        """Append a free input; its name is made a unique identifier."""
+        unique = self._identifier(name)
+        record = Input(
+            unique, role, differentiated, domain[0], domain[1], shape, integer, default
+        )
+        value = self._append(
+            Node(len(self.nodes), "", (), site, tuple(self.path), input=record, name=unique)
+        )
+        if differentiated:
+            self._differentiable.add(value.node)
+        if role is InputRole.VARIABLE:
+            self._trained.add(value.node)
+        return value
+
+    def cut_input(
+        self,
+        site: Site,
+        depends: frozenset[int],
+        role: InputRole | None,
+        at: cst.CSTNode | None,
+    ) -> TensorValue:
+        """Make a free input of something that cannot be run; the same thing is cut once."""
+        key = (site.text, depends, site)
+        if key in self._cuts:
+            return self._cuts[key]
+        steps = self.role in {Role.TRAINING_STEP, Role.GRAPH}
+        differentiated = bool(depends & self._differentiable)
+        if role is None:
+            if depends:
+                role = InputRole.CUT
+                differentiated = differentiated or (steps and isinstance(at, cst.Call))
+            elif steps and isinstance(at, cst.Call):
+                role = InputRole.DATA
+            else:
+                role = InputRole.PARAMETER
+        if role is InputRole.CUT:
+            self.cut_texts.append(site.text)
+            self.cut_sources += [n for n in sorted(depends) if self.nodes[n].op]
+        domain = (
+            PARAMETER_DOMAIN
+            if role is InputRole.PARAMETER
+            else (-EXTENDED_LIMIT, EXTENDED_LIMIT)
+        )
+        value = self.input(
+            _callee_name(site.text), role, site, differentiated=differentiated, domain=domain
+        )
+        if depends & self._trained or (role is InputRole.CUT and steps):
+            self._trained.discard(value.node)
+        self._cuts[key] = value
+        return value
+
+    def _append(self, node: Node) -> TensorValue:
+        if len(self.nodes) >= MAX_NODES:
+            raise TooLarge
+        self.nodes.append(node)
+        return TensorValue(node.id)
+
+    def _identifier(self, name: str) -> str:
+        base = re.sub(r"\W+", "_", name).strip("_") or "value"
+        if base[0].isdigit() or keyword.iskeyword(base) or base in {"tf", "np"}:
+            base = f"v_{base}"
+        unique, number = base, 2
+        while unique in self._used_names:
+            unique, number = f"{base}_{number}", number + 1
+        self._used_names.add(unique)
+        return unique
+
+    def is_differentiable(self, depends: frozenset[int]) -> bool:
+        """Tell whether any of the nodes depends on a differentiated input."""
+        return bool(depends & self._differentiable)
+
+    # -- operands ----------------------------------------------------------------------------
+
+    def arg(self, value: Value, at: cst.CSTNode) -> Arg:
+        """Turn a value into an operand, cutting off what cannot be run.
+
+        Raises:
+            Unlowerable: a function, class or bytes is no operand.
+        """
+        if isinstance(value, TensorValue):
+            return Ref(value.node)
+        if isinstance(value, Static):
+            if isinstance(value.value, (complex, bytes)):
+                raise Unlowerable("complex or bytes operand")
+            return value.value
+        if isinstance(value, Sequence):
+            return Items(tuple(self.arg(item, at) for item in value.items))
+        if isinstance(value, StaticShape):
+            return Ref(self.emit_key("static_shape", (TensorValue(value.node),), at).node)
+        if isinstance(value, (Opaque, Method, Built)):
+            return Ref(self.cut(value, at).node)
+        raise Unlowerable(f"{type(value).__name__} operand")
+
+    def cut(self, value: Value, at: cst.CSTNode) -> TensorValue:
+        """Return a free input that stands for an opaque value."""
+        text = value.text if isinstance(value, Opaque) else type(value).__name__
+        site = self.site(at)
+        if isinstance(value, Opaque) and text:
+            site = Site(site.path, site.span, text)
+        called = at if text.endswith(")") else None
+        if isinstance(value, Opaque) and text.endswith(")") and not isinstance(at, cst.Call):
+            called = cst.Call(cst.Name("unknown"))
+        return self.cut_input(site, dependencies(value), None, called)
+
+    def name_value(self, value: Value, name: str) -> None:
+        """Remember the variable that a value is bound to, for messages and repros."""
+        if isinstance(value, TensorValue) and name.isidentifier():
+            self.names.setdefault(value.node, name)
+
+    def dtype_of(self, value: Value) -> DType:
+        """Return the dtype that ``x.dtype`` stands for: everything free is float32."""
+        return DType("float32")
+
+
+def _callee_name(text: str) -> str:
+    head = text.partition("(")[0].strip()
+    base = head.rpartition(".")[2] if re.fullmatch(r"[\w.]+", head) else "value"
+    return f"{base}_output" if "(" in text and base.isidentifier() else base or "value"

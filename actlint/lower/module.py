@@ -1,0 +1,100 @@
+"""A module as lowering sees it: LibCST trees of single definitions, made when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as ReadOnly
+from typing import cast
+
+import libcst as cst
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
+
+from actlint.graph import Site, Span
+from actlint.index import Definition, FileIndex
+from actlint.lower.values import Value
+
+
+class Module:
+    """One file: its index, the trees parsed so far, and where their nodes stand."""
+
+    def __init__(self, index: FileIndex) -> None:
+        self.index = index
+        self.path = index.path
+        # str.splitlines would also split at form feeds, which Python's line numbers do not count.
+        self._lines = index.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self._trees: dict[str, cst.Module] = {}
+        self._ranges: list[tuple[ReadOnly[cst.CSTNode, CodeRange], int]] = []
+        self.globals: dict[str, Value] = {}  # module-level values evaluated so far
+        self.evaluating: set[str] = set()
+
+    def tree(self, definition: Definition) -> cst.Module:
+        """Return the LibCST module that holds just this definition's lines.
+
+        Raises:
+            libcst.ParserSyntaxError: LibCST does not know syntax that CPython accepts.
+        """
+        key = definition.qualname
+        if key not in self._trees:
+            self._trees[key] = self._parse(
+                definition.line, definition.end_line, indented=definition.indented
+            )
+        return self._trees[key]
+
+    def whole(self) -> cst.Module:
+        """Return the tree of the whole file.
+
+        Raises:
+            libcst.ParserSyntaxError: LibCST does not know syntax that CPython accepts.
+        """
+        if "<module>" not in self._trees:
+            self._trees["<module>"] = self._parse(1, len(self._lines), indented=False)
+        return self._trees["<module>"]
+
+    def lines(self, first: int, last: int, *, indented: bool) -> cst.Module:
+        """Return the tree of a range of lines, for a lambda inside a statement."""
+        key = f"<lines:{first}:{last}>"
+        if key not in self._trees:
+            self._trees[key] = self._parse(first, last, indented=indented)
+        return self._trees[key]
+
+    def _parse(self, first: int, last: int, *, indented: bool) -> cst.Module:
+        text = "\n".join(self._lines[first - 1 : last]) + "\n"
+        # A header of one line gives an indented definition a block to stand in.
+        tree = cst.parse_module("if 1:\n" + text if indented else text)
+        wrapper = MetadataWrapper(tree, unsafe_skip_copy=True)
+        ranges = wrapper.resolve(PositionProvider)
+        self._ranges.append(
+            (cast("ReadOnly[cst.CSTNode, CodeRange]", ranges), first - (2 if indented else 1))
+        )
+        return tree
+
+    def span(self, node: cst.CSTNode) -> Span:
+        """Return where a node stands in the file.
+
+        Raises:
+            KeyError: the node belongs to no tree of this module.
+        """
+        for ranges, offset in reversed(self._ranges):
+            found = ranges.get(node)
+            if found is not None:
+                return Span(
+                    found.start.line + offset,
+                    found.start.column + 1,
+                    found.end.line + offset,
+                    found.end.column + 1,
+                )
+        raise KeyError(type(node).__name__)
+
+    def site(self, node: cst.CSTNode) -> Site:
+        """Return path, span and text of a node."""
+        span = self.span(node)
+        return Site(self.path, span, self.text(span))
+
+    def text(self, span: Span) -> str:
+        """Return the source text of a span."""
+        rows = self._lines[span.line - 1 : span.end_line]
+        if not rows:
+            return ""
+        rows = list(rows)
+        rows[-1] = rows[-1][: span.end_column - 1]
+        rows[0] = rows[0][span.column - 1 :]
+        return "\n".join(rows)

@@ -1,0 +1,544 @@
+"""Calls that are more than one op: builtins, variables, placeholders, gradients, layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import libcst as cst
+import numpy as np
+
+from actlint.graph import EXTENDED_LIMIT, DType, InputRole
+from actlint.lower.machine import Machine
+from actlint.lower.values import (
+    Api,
+    Built,
+    Function,
+    Instance,
+    Mapping,
+    Method,
+    Opaque,
+    Partial,
+    Scope,
+    Sequence,
+    Static,
+    StaticShape,
+    TensorValue,
+    Value,
+    dependencies,
+    truth,
+)
+from actlint.names import last
+from actlint.ops.table import TABLE, canonical_name, lookup
+
+# What a Keras user sees as the fuzz factor, tf.keras.backend.epsilon().
+KERAS_EPSILON = 1e-7
+_MAX_RANGE = 4096
+
+_VARIABLES = frozenset({"tf.Variable", "tf.get_variable", "K.variable", "tf.compat.v1.Variable",
+                        "tf.compat.v1.get_variable", "keras.Variable"})
+_PLACEHOLDERS = frozenset({"tf.placeholder", "tf.compat.v1.placeholder", "K.placeholder",
+                           "tf.keras.Input", "layers.Input", "keras.Input",
+                           "tf.keras.layers.Input", "tflearn.input_data",
+                           "tf.placeholder_with_default"})
+_IDENTITY = frozenset({"tf.function", "tf.autograph.experimental.do_not_convert",
+                       "tf.keras.utils.register_keras_serializable", "tf.ensure_shape",
+                       "tf.convert_to_tensor", "ops.convert_to_tensor", "tf.recompute_grad",
+                       "keras.activations.get", "activations.get", "losses.get",
+                       "tf.keras.losses.get", "tf.keras.activations.get"})
+_GRADIENTS = frozenset({"tf.gradients", "tf.compat.v1.gradients", "K.gradients"})
+_IGNORED = frozenset({"builtins.print", "tf.print", "tf.summary.scalar", "tf.add_to_collection",
+                      "tf.compat.v1.add_to_collection", "tf.summary.histogram"})
+_ACTIVATION_KEYWORDS = ("activation", "activation_fn")
+_PYTHON_FUNCTIONS = {
+    "tf.py_function": "py_function", "tf.numpy_function": "numpy_function",
+    "tf.py_func": "numpy_function", "tf.compat.v1.py_func": "numpy_function",
+}  # fmt: skip
+
+Handler = Callable[[Machine, list[Value], dict[str, Value], cst.CSTNode], Value | None]
+
+
+def api_call(
+    machine: Machine,
+    scope: Scope,
+    callee: Api,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    """Return the value of a call that the ops table alone cannot describe, or None."""
+    if len(callee.names) == 1 and callee.names[0].startswith("builtins."):
+        handler = _BUILTINS.get(last(callee.names[0]))
+        return None if handler is None else handler(machine, args, keywords, at)
+    for qualified in callee.names:
+        found = _one_name(machine, scope, qualified, args, keywords, at)
+        if found is not None:
+            return found
+    if all(lookup(name) is None for name in callee.names):
+        if all(last(name)[:1].isupper() for name in callee.names):
+            return Built(callee.names, tuple(args), tuple(keywords.items()))
+        return _layer_function(machine, scope, args, keywords, at)
+    return None
+
+
+def _one_name(
+    machine: Machine,
+    scope: Scope,
+    qualified: str,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    short = canonical_name(qualified)
+    if qualified == "functools.partial" and args:
+        return Partial(args[0], tuple(args[1:]), tuple(keywords.items()))
+    if short in _IDENTITY and args and not isinstance(args[0], (Static, Sequence)):
+        return args[0]
+    if short in {"K.epsilon", "keras.config.epsilon", "keras.src.backend.epsilon"}:
+        return Static(KERAS_EPSILON)
+    if short in {"K.floatx", "keras.config.floatx"}:
+        return Static(DType("float32"))
+    if short in {"K.image_data_format"}:
+        return Static("channels_last")
+    if short in {"K.int_shape", "np.shape"} and args and isinstance(args[0], TensorValue):
+        return StaticShape(args[0].node)
+    if short == "K.ndim" and args and isinstance(args[0], TensorValue):
+        return machine.emit_key("static_rank", (args[0],), at)
+    if short in {"tf.is_tensor", "K.is_tensor", "K.is_keras_tensor"} and args:
+        return Static(isinstance(args[0], TensorValue))
+    if short in _VARIABLES:
+        return variable(machine, _name_of(keywords, "variable"), args, keywords, at)
+    if short in _PLACEHOLDERS:
+        return _placeholder(machine, args, keywords, at)
+    if short in _GRADIENTS and args:
+        return _sink(machine, args[0], at)
+    if short in _IGNORED:
+        return Static(None)
+    if short == "tf.GradientTape":
+        return Built((qualified,), (), ())
+    if short in {"tf.cond", "tf.compat.v1.cond"} and len(args) + len(keywords) >= 3:
+        return _cond(machine, scope, args, keywords, at)
+    if short in _PYTHON_FUNCTIONS:
+        return _python_function(machine, _PYTHON_FUNCTIONS[short], args, keywords, at)
+    if qualified.startswith(("math.", "numpy.")):
+        return _fold_numpy(last(qualified), args)
+    return None
+
+
+def _name_of(keywords: dict[str, Value], default: str) -> str:
+    value = keywords.get("name")
+    if isinstance(value, Static) and isinstance(value.value, str) and value.value:
+        return value.value
+    return default
+
+
+def variable(
+    machine: Machine, name: str, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value:
+    """Return a trained weight; ``trainable=False`` makes it plain data."""
+    trainable = keywords.get("trainable")
+    frozen = trainable is not None and truth(trainable) is False
+    return machine.input(
+        name,
+        InputRole.DATA if frozen else InputRole.VARIABLE,
+        machine.site(at),
+        differentiated=not frozen,
+        domain=(-EXTENDED_LIMIT, EXTENDED_LIMIT),
+        shape=_shape(keywords.get("shape") or (args[1] if len(args) > 1 else None)),
+    )
+
+
+def _placeholder(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value:
+    shape = keywords.get("shape") or next((a for a in args if isinstance(a, Sequence)), None)
+    integer = any(
+        isinstance(v, Static) and isinstance(v.value, DType) and v.value.name.startswith("int")
+        for v in (*args, *keywords.values())
+    )
+    return machine.input(
+        _name_of(keywords, "placeholder"),
+        InputRole.DATA,
+        machine.site(at),
+        differentiated=False,
+        shape=_shape(shape),
+        integer=integer,
+    )
+
+
+def _shape(value: Value | None) -> tuple[int | None, ...] | None:
+    if not isinstance(value, Sequence):
+        return None
+    sizes: list[int | None] = []
+    for item in value.items:
+        number = item.value if isinstance(item, Static) else None
+        sizes.append(number if isinstance(number, int) and not isinstance(number, bool) else None)
+    return tuple(sizes)
+
+
+def _sink(machine: Machine, loss: Value, at: cst.CSTNode) -> Value:
+    if isinstance(loss, Function):
+        called = machine.call(machine, loss.scope, loss, [], {}, at)
+        loss = called
+    pending = [loss]
+    while pending:
+        value = pending.pop(0)
+        if isinstance(value, Sequence):
+            pending += value.items
+        elif isinstance(value, Mapping):
+            pending += value.items.values()
+        elif isinstance(value, TensorValue) and value.node not in machine.sinks:
+            machine.sinks.append(value.node)
+    return Opaque(machine.site(at).text)
+
+
+def _cond(
+    machine: Machine,
+    scope: Scope,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    names = ("pred", "true_fn", "false_fn")
+    values = dict(zip(names, args, strict=False)) | keywords
+    if "fn1" in values and "fn2" in values:
+        values |= {"true_fn": values["fn1"], "false_fn": values["fn2"]}
+    if not all(name in values for name in names):
+        return None
+    known = truth(values["pred"])
+    taken = machine.decide(values["pred"]) if known is None else known
+    branch = values["true_fn" if taken else "false_fn"]
+    return machine.call(machine, scope, branch, [], {}, at)
+
+
+def _python_function(
+    machine: Machine, key: str, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    inputs = keywords.get("inp") or (args[1] if len(args) > 1 else None)
+    if inputs is None or key not in TABLE:
+        return None
+    items = inputs if isinstance(inputs, Sequence) else Sequence([inputs])
+    return machine.emit(TABLE[key], [("inp", machine.arg(items, at))], at)
+
+
+def _fold_numpy(name: str, args: list[Value]) -> Value | None:
+    """Fold a NumPy or math function of Python numbers, as the user's program would at start."""
+    numbers = [v.value for v in args if isinstance(v, Static)]
+    if len(numbers) != len(args) or not args:
+        return None
+    if not all(isinstance(n, (int, float)) for n in numbers):
+        return None
+    if name in {"array", "asarray", "float32", "float64"}:
+        return args[0]
+    function = getattr(math, name, None) or getattr(np, name, None)
+    if not (isinstance(function, np.ufunc) or name in vars(math)) or not callable(function):
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            result = function(*numbers)
+    except (ArithmeticError, ValueError, TypeError):
+        return None
+    return Static(float(result)) if np.isscalar(result) and np.isrealobj(result) else None
+
+
+def _layer_function(
+    machine: Machine,
+    scope: Scope,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    """Return the output of ``tf.layers.dense(x, 10, activation=f)``: f of any real number."""
+    activation = next((keywords[k] for k in _ACTIVATION_KEYWORDS if k in keywords), None)
+    if activation is None or not args:
+        return None
+    return _activated(machine, scope, activation, args, at)
+
+
+def _activated(
+    machine: Machine, scope: Scope, activation: Value, args: list[Value], at: cst.CSTNode
+) -> Value | None:
+    depends = frozenset[int]().union(*(dependencies(a) for a in args))
+    if not depends:
+        return None
+    linear = machine.cut_input(machine.site(at), depends, None, at)
+    if isinstance(activation, Static) and activation.value is None:
+        return linear
+    if isinstance(activation, Static) and isinstance(activation.value, str):
+        op = lookup(f"tensorflow.keras.activations.{activation.value}")
+        if op is None:
+            return linear
+        return machine.emit(op, [(op.params[0], machine.arg(linear, at))], at)
+    return machine.call(machine, scope, activation, [linear], {}, at)
+
+
+def built_call(
+    machine: Machine,
+    scope: Scope,
+    callee: Built,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    """Return the result of calling a Keras layer or loss object."""
+    found = _object_op(machine, callee, args, keywords, at)
+    if found is not None:
+        return found
+    settings = dict(callee.keywords)
+    activation = next((settings[k] for k in _ACTIVATION_KEYWORDS if k in settings), None)
+    if last(callee.names[0]) == "Activation" and callee.args:
+        activation = callee.args[0]
+        if isinstance(activation, Static) and isinstance(activation.value, str):
+            op = lookup(f"tensorflow.keras.activations.{activation.value}")
+            if op is not None and args:
+                return machine.emit(op, [(op.params[0], machine.arg(args[0], at))], at)
+        elif args:
+            return machine.call(machine, scope, activation, args, {}, at)
+    if last(callee.names[0]) == "Lambda" and callee.args and args:
+        return machine.call(machine, scope, callee.args[0], args, {}, at)
+    if activation is not None:
+        return _activated(machine, scope, activation, args, at)
+    return None
+
+
+def _object_op(
+    machine: Machine,
+    callee: Built,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    return None
+
+
+def method_call(
+    machine: Machine,
+    scope: Scope,
+    callee: Method,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    """Return the value of a method call that means something here, or None."""
+    base, name = callee.base, callee.name
+    if name in {"add_weight", "add_variable"} and isinstance(base, Instance):
+        given = _name_of(keywords, "")
+        if not given and args and isinstance(args[0], Static) and isinstance(args[0].value, str):
+            given = args[0].value
+        return variable(machine, given or "weight", args, keywords, at)
+    if name == "add_loss" and args:
+        _sink(machine, args[0], at)
+        return Static(None)
+    if name in {"add_metric", "add_update"}:
+        return Static(None)
+    if name in {"minimize", "compute_gradients"} and (args or "loss" in keywords):
+        return _sink(machine, args[0] if args else keywords["loss"], at)
+    if name == "gradient" and isinstance(base, Built) and (args or "target" in keywords):
+        return _sink(machine, args[0] if args else keywords["target"], at)
+    if isinstance(base, Sequence):
+        return _list_method(base, name, args)
+    if isinstance(base, Mapping):
+        return _dict_method(base, name, args)
+    if isinstance(base, TensorValue):
+        if name == "get_shape":
+            return StaticShape(base.node)
+        if name == "set_shape":
+            return Static(None)
+    if isinstance(base, StaticShape) and name in {"as_list", "with_rank"}:
+        return base
+    if isinstance(base, Static) and isinstance(base.value, str):
+        plain = {"lower": str.lower, "upper": str.upper, "strip": str.strip}
+        if name in plain and not args:
+            return Static(plain[name](base.value))
+    return None
+
+
+def _list_method(base: Sequence, name: str, args: list[Value]) -> Value | None:
+    if name == "append" and args:
+        base.items.append(args[0])
+        return Static(None)
+    if name == "extend" and args and isinstance(args[0], Sequence):
+        base.items.extend(args[0].items)
+        return Static(None)
+    return None
+
+
+def _dict_method(base: Mapping, name: str, args: list[Value]) -> Value | None:
+    if name in {"get", "pop"} and args and isinstance(args[0], Static):
+        key = args[0].value
+        default = args[1] if len(args) > 1 else Static(None)
+        return base.items.get(key, default)
+    if name == "values":
+        return Sequence(list(base.items.values()))
+    keys: list[Value] = [Static(k) for k in base.items if isinstance(k, (str, int, float))]
+    if name == "keys":
+        return Sequence(keys)
+    if name == "items":
+        pairs = zip(keys, base.items.values(), strict=False)
+        return Sequence([Sequence([k, v], is_tuple=True) for k, v in pairs])
+    return None
+
+
+# -- builtins --------------------------------------------------------------------------------
+
+
+def _len(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    if args and isinstance(args[0], (Sequence, Mapping)):
+        return Static(len(args[0].items))
+    if args and isinstance(args[0], StaticShape):
+        return machine.emit_key("static_rank", (TensorValue(args[0].node),), at)
+    return None
+
+
+def _range(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    ends = [v.value for v in args if isinstance(v, Static) and isinstance(v.value, int)]
+    if len(ends) != len(args) or not 1 <= len(ends) <= 3 or (len(ends) == 3 and ends[2] == 0):
+        return None
+    numbers = range(*ends)
+    return Sequence([Static(n) for n in numbers[:_MAX_RANGE]])
+
+
+def _enumerate(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    if args and isinstance(args[0], Sequence):
+        return Sequence(
+            [Sequence([Static(i), v], is_tuple=True) for i, v in enumerate(args[0].items)]
+        )
+    return None
+
+
+def _zip(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    if args and all(isinstance(a, Sequence) for a in args):
+        columns = [a.items for a in args if isinstance(a, Sequence)]
+        return Sequence([Sequence(list(t), is_tuple=True) for t in zip(*columns, strict=False)])
+    return None
+
+
+def _sequence(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    if not args:
+        return Sequence([])
+    if isinstance(args[0], Sequence):
+        return Sequence(list(args[0].items))
+    return args[0] if isinstance(args[0], StaticShape) else None
+
+
+def _number(key: str, convert: Callable[[float], float]) -> Handler:
+    def handle(
+        machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+    ) -> Value | None:
+        if not args:
+            return None
+        value = args[0]
+        if isinstance(value, Static) and isinstance(value.value, (int, float)):
+            try:
+                return Static(convert(value.value))
+            except (OverflowError, ValueError):
+                return None
+        if isinstance(value, TensorValue):
+            record = machine.nodes[value.node].input
+            if record is not None and record.role is InputRole.PARAMETER:
+                return value
+            source = machine.nodes[value.node].op
+            if source in {"static_shape", "static_rank", "getitem"} and key == "py_float":
+                return value
+            return machine.emit_key(key, (value,), at)
+        return None
+
+    return handle
+
+
+def _fold_or(key: str, fold: Callable[..., float]) -> Handler:
+    def handle(
+        machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+    ) -> Value | None:
+        items = args[0].items if len(args) == 1 and isinstance(args[0], Sequence) else args
+        numbers = [v.value for v in items if isinstance(v, Static)]
+        if len(numbers) == len(items) and all(isinstance(n, (int, float)) for n in numbers):
+            try:
+                folded = fold(numbers) if fold in {max, min, sum} else fold(*numbers)
+            except (ArithmeticError, TypeError, ValueError):
+                return None
+            return Static(folded) if isinstance(folded, (int, float)) else None
+        if fold is sum and items:
+            total: Value = Static(0)
+            for item in items:
+                total = machine.emit_key("add", (total, item), at)
+            return total
+        if key and len(args) <= 2 and isinstance(args[0], TensorValue):
+            return machine.emit_key(key, tuple(args), at)
+        return None
+
+    return handle
+
+
+def _isinstance(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    if len(args) == 2 and isinstance(args[1], Api):
+        kinds = {"builtins.str": str, "builtins.float": float, "builtins.int": int,
+                 "builtins.bool": bool}  # fmt: skip
+        kind = kinds.get(args[1].names[0])
+        if kind is not None:
+            if isinstance(args[0], Static):
+                return Static(isinstance(args[0].value, kind))
+            if isinstance(args[0], (Sequence, Mapping)):
+                return Static(False)
+        containers = {"builtins.list", "builtins.tuple", "builtins.dict"}
+        if args[1].names[0] in containers and isinstance(args[0], (TensorValue, Static)):
+            return Static(False)
+    return None
+
+
+def _callable(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    if args and isinstance(args[0], (Function, Partial, Built)):
+        return Static(True)
+    if args and isinstance(args[0], (Static, TensorValue)):
+        return Static(False)
+    return None
+
+
+def _dict_builtin(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    items: dict[object, Value] = dict(keywords)
+    return Mapping(items) if not args else None
+
+
+def _ignored(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    return Static(None)
+
+
+_BUILTINS: dict[str, Handler] = {
+    "len": _len,
+    "range": _range,
+    "enumerate": _enumerate,
+    "zip": _zip,
+    "list": _sequence,
+    "tuple": _sequence,
+    "float": _number("py_float", float),
+    "int": _number("py_int", int),
+    "bool": _number("py_bool", bool),
+    "abs": _fold_or("abs", abs),
+    "max": _fold_or("", max),
+    "min": _fold_or("", min),
+    "sum": _fold_or("", sum),
+    "pow": _fold_or("pow", pow),
+    "round": _fold_or("round", round),
+    "isinstance": _isinstance,
+    "callable": _callable,
+    "dict": _dict_builtin,
+    "print": _ignored,
+}

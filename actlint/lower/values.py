@@ -1,0 +1,191 @@
+"""What a Python expression of the user's evaluates to while a function is lowered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import libcst as cst
+
+from actlint.graph import Arg, DType
+
+if TYPE_CHECKING:
+    from actlint.lower.module import Module
+
+
+@dataclass(frozen=True, slots=True)
+class TensorValue:
+    """A node of the graph under construction."""
+
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """A Python constant that is known: None, bool, number, string, dtype, ``...``."""
+
+    value: Arg | complex | bytes
+
+
+@dataclass(slots=True)
+class Sequence:
+    """A list or tuple whose items are known one by one (lists are mutable, as in Python)."""
+
+    items: list[Value]
+    is_tuple: bool = False
+
+
+@dataclass(slots=True)
+class Mapping:
+    """A dictionary with constant keys."""
+
+    items: dict[object, Value]
+
+
+@dataclass(slots=True)
+class Scope:
+    """Local variables; lookups go outwards to the enclosing function, then to the module."""
+
+    module: Module
+    parent: Scope | None = None
+    variables: dict[str, Value] = field(default_factory=dict)
+    owner: Instance | None = None  # `self` of the running method, for super()
+    owner_class: str = ""
+
+    def find(self, name: str) -> Value | None:
+        """Return the value of a local name here or in an enclosing function, or None."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.variables:
+                return scope.variables[name]
+            scope = scope.parent
+        return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Function:
+    """A function of the user's, with what it closes over."""
+
+    node: cst.FunctionDef | cst.Lambda
+    scope: Scope
+    qualname: str
+    instance: Instance | None = None  # bound self
+    owner_class: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A name from outside the file, as the set of its meanings (``tensorflow.math.log``)."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """``functools.partial`` of a callable."""
+
+    function: Value
+    args: tuple[Value, ...]
+    keywords: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """A class of the user's."""
+
+    qualname: str
+    module: Module
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """An object of a user's class; attributes fill up as ``__init__`` runs."""
+
+    cls: Class
+    attributes: dict[str, Value] = field(default_factory=dict)
+    initialised: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An object made by calling a class from outside, such as a Keras layer or loss."""
+
+    names: tuple[str, ...]
+    args: tuple[Value, ...]
+    keywords: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StaticShape:
+    """``x.shape``: Python integers in eager mode."""
+
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """An attribute of a value that may be called: ``x.numpy``, ``items.append``."""
+
+    base: Value
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A value that nothing is known of, and the nodes that it was computed from."""
+
+    text: str
+    dependencies: frozenset[int] = frozenset()
+    NONE: ClassVar[frozenset[int]] = frozenset()
+
+
+Value = (
+    TensorValue
+    | Static
+    | Sequence
+    | Mapping
+    | Function
+    | Api
+    | Partial
+    | Class
+    | Instance
+    | Built
+    | StaticShape
+    | Method
+    | Opaque
+)
+
+
+def dependencies(value: Value, depth: int = 0) -> frozenset[int]:
+    """Return the nodes that a value was computed from."""
+    if isinstance(value, (TensorValue, StaticShape)):
+        return frozenset((value.node,))
+    if isinstance(value, Opaque):
+        return value.dependencies
+    if depth > 6:
+        return frozenset()
+    if isinstance(value, Sequence):
+        return frozenset().union(*(dependencies(item, depth + 1) for item in value.items))
+    if isinstance(value, Mapping):
+        return frozenset().union(
+            *(dependencies(item, depth + 1) for item in value.items.values())
+        )
+    if isinstance(value, Method):
+        return dependencies(value.base, depth + 1)
+    if isinstance(value, Partial):
+        return frozenset().union(
+            *(dependencies(item, depth + 1) for item in value.args),
+            *(dependencies(item, depth + 1) for _, item in value.keywords),
+        )
+    return frozenset()
+
+
+def truth(value: Value) -> bool | None:
+    """Return the truth of a value as Python sees it, or None if it is not known."""
+    if isinstance(value, Static):
+        return True if isinstance(value.value, DType) else bool(value.value)
+    if isinstance(value, (Sequence, Mapping)):
+        return bool(value.items)
+    if isinstance(value, (Function, Partial, Class, Instance, Built)):
+        return True
+    return None
