@@ -1,0 +1,1 @@
+"""Numeric facts about TensorFlow ops, one row each."""

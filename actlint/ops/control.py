@@ -1,0 +1,113 @@
+"""Rows: what leaves the gradient's way, random ops, assertions, Keras constants."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from actlint.graph import Items
+from actlint.interval import BOOL, INDEX, INF, TOP, Interval, point
+from actlint.ops.build import constant, number, operand, row, same
+from actlint.ops.model import Bound, Gradient, Kind, Op
+
+_NONE: Final = Gradient.NONE
+_OTHER: Final = Kind.OTHER
+_MOVES: Final = Kind.STRUCTURAL
+_SHAPE: Final = {"shape": Items((3, 3))}
+
+
+def _uniform(bound: Bound) -> Interval:
+    lo = number(bound, "minval", 0.0)
+    hi = 1.0 if bound.statics.get("maxval") is None else number(bound, "maxval", 1.0)
+    return TOP if lo is None or hi is None else Interval(point(lo).lo, point(hi).hi)
+
+
+def _normal(bound: Bound) -> Interval:
+    """Box-Muller on 24-bit uniforms: no variate is further out than sqrt(2 * 24 log 2) < 6."""
+    mean, width = number(bound, "mean", 0.0), number(bound, "stddev", 1.0)
+    if mean is None or width is None:
+        return TOP
+    return Interval(point(mean - 8.0 * abs(width)).lo, point(mean + 8.0 * abs(width)).hi)
+
+
+def _truncated_normal(bound: Bound) -> Interval:
+    mean, width = number(bound, "mean", 0.0), number(bound, "stddev", 1.0)
+    if mean is None or width is None:
+        return TOP
+    return Interval(point(mean - 2.001 * abs(width)).lo, point(mean + 2.001 * abs(width)).hi)
+
+
+def _dropout(bound: Bound) -> Interval:
+    x = operand(bound, "x")
+    rate = number(bound, "rate", 0.5)
+    if rate is None or not 0.0 <= rate < 1.0:
+        return Interval(-INF, INF, x.nan)
+    scale = 1.0 / (1.0 - rate)
+    lo, hi = min(x.lo * scale, 0.0), max(x.hi * scale, 0.0)
+    return Interval(point(lo * 1.000001).lo, point(hi * 1.000001).hi, x.nan)
+
+
+def _bernoulli(bound: Bound) -> Interval:
+    del bound
+    return BOOL
+
+
+def _truncated(x: Interval) -> Interval:
+    return x.rounded(math.trunc)
+
+
+_RANDOM: Final = "shape mean stddev dtype seed name"
+
+# fmt: off
+ROWS: Final[tuple[Op, ...]] = (
+    row("stop_gradient", "tf.stop_gradient", "input name", "tf,K,ops:stop_gradient", same,
+        renamed="x=input variables=input variable=input", gradient=_NONE, kind=_MOVES),
+    # ---- out of TensorFlow
+    row("numpy_value", "np.asarray", "x", "method:numpy ops:convert_to_numpy K:get_value,eval",
+        same, gradient=_NONE, kind=_MOVES),
+    row("py_float", "np.float32", "x", "method:item", same, gradient=_NONE, kind=_MOVES,
+        examples={"x": 1.5}),
+    row("py_int", "np.int64", "x", "", _truncated, gradient=_NONE, kind=_MOVES, jumps=True,
+        examples={"x": 2}),
+    row("py_bool", "np.bool_", "x", "", constant(BOOL), gradient=_NONE, kind=_OTHER, jumps=True,
+        examples={"x": 1.0}),
+    row("py_function", "tf.py_function", "func inp Tout name", "tf:py_function",
+        constant(TOP), operands="inp", gradient=Gradient.ZERO, kind=_OTHER, runs=False),
+    row("numpy_function", "tf.numpy_function", "func inp Tout stateful name",
+        "tf:numpy_function", constant(TOP), operands="inp", gradient=_NONE, kind=_OTHER,
+        runs=False),
+    row("py_func", "tf.compat.v1.py_func", "func inp Tout stateful name", "tf:py_func",
+        constant(TOP), operands="inp", gradient=_NONE, kind=_OTHER, runs=False),
+    # ---- constants of Keras
+    row("epsilon", "tf.keras.backend.epsilon", "", "K,config:epsilon", constant(point(1e-7)),
+        operands="", gradient=_NONE, kind=_OTHER),
+    # ---- random
+    row("random_normal", "tf.random.normal", _RANDOM, "random:normal tf,K:random_normal",
+        bound=_normal, operands="", gradient=_NONE, kind=_OTHER, examples=_SHAPE),
+    row("truncated_normal", "tf.random.truncated_normal", _RANDOM,
+        "random,tf,K:truncated_normal", bound=_truncated_normal, operands="", gradient=_NONE,
+        kind=_OTHER, examples=_SHAPE),
+    row("random_uniform", "tf.random.uniform", "shape minval maxval dtype seed name",
+        "random:uniform tf,K:random_uniform", bound=_uniform, operands="", gradient=_NONE,
+        kind=_OTHER, examples=_SHAPE),
+    row("random_bernoulli", "tf.keras.backend.random_bernoulli", "shape p dtype seed",
+        "K:random_bernoulli,random_binomial", bound=_bernoulli, operands="", gradient=_NONE,
+        kind=_OTHER, examples=_SHAPE),
+    row("random_categorical", "tf.random.categorical", "logits num_samples dtype seed name",
+        "random:categorical tf:multinomial", constant(INDEX), gradient=_NONE, kind=_OTHER,
+        jumps=True, examples={"num_samples": 2}),
+    row("random_shuffle", "tf.random.shuffle", "value seed name",
+        "random:shuffle tf:random_shuffle", same, gradient=_NONE, kind=_MOVES),
+    row("dropout", "tf.nn.dropout", "x rate noise_shape seed name", "nn:dropout",
+        bound=_dropout, renamed="level=rate", kind=Kind.ELEMENTWISE, examples={"rate": 0.5}),
+    row("keras_dropout", "tf.keras.backend.dropout", "x level noise_shape seed", "K:dropout",
+        bound=_dropout, renamed="rate=level", kind=Kind.ELEMENTWISE, examples={"level": 0.5}),
+    # ---- assertions and printing
+    row("check_numerics", "tf.debugging.check_numerics", "tensor message name",
+        "debugging,tf:check_numerics", lambda x: Interval(x.lo, x.hi), kind=_MOVES,
+        examples={"message": "finite"}),
+    row("print_identity", "tf.identity", "input data message first_n summarize name",
+        "tf:Print K:print_tensor", same, renamed="x=input input_=input", kind=_MOVES,
+        ignored="data message first_n summarize"),
+)
+# fmt: on
