@@ -107,6 +107,8 @@ class Input:
     shape: tuple[int | None, ...] | None = None  # what the source says of it, if anything
     integer: bool = False  # class indices, token ids
     default: float | None = None  # of a PARAMETER: the number that the source gives
+    # The result of a function that is not known: nothing says which values it takes.
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

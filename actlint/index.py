@@ -47,6 +47,7 @@ class Definition:
     nested: tuple[str, ...] = ()  # qualified names of functions defined directly inside
     calls: frozenset[str] = frozenset()  # last part of every called name inside a function
     returns: tuple[str, ...] = ()  # plain names that a function returns
+    constants: frozenset[str] = frozenset()  # names assigned in a class body
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,9 @@ class FileIndex:
     stars: tuple[str, ...] = ()  # modules of star imports
     definitions: dict[str, Definition] = field(default_factory=dict)
     uses: tuple[Use, ...] = ()
+    # Where inline lambdas with a role stand: line, column, end line, end column; columns count
+    # UTF-8 bytes from 0, as CPython's parser does.
+    lambdas: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)
     script_sinks: int = 0  # minimising calls at module level
 
     def top_level(self) -> Iterator[Definition]:
@@ -109,6 +113,7 @@ def build(path: str, text: str) -> FileIndex | FileError:
         stars=tuple(collector.stars),
         definitions=collector.definitions,
         uses=tuple(collector.uses),
+        lambdas=collector.lambdas,
         script_sinks=collector.script_sinks,
     )
 
@@ -139,6 +144,7 @@ class _Collector:
         self.stars: list[str] = []
         self.definitions: dict[str, Definition] = {}
         self.uses: list[Use] = []
+        self.lambdas: dict[str, tuple[int, int, int, int]] = {}
         self.script_sinks = 0
 
     def module(self, tree: ast.Module) -> None:
@@ -255,6 +261,13 @@ class _Collector:
             indented=node.col_offset > 0,
             bases=tuple(dotted(base) for base in node.bases),
             nested=tuple(nested),
+            constants=frozenset(
+                target.id
+                for statement in node.body
+                if isinstance(statement, ast.Assign)
+                for target in statement.targets
+                if isinstance(target, ast.Name)
+            ),
         )
 
     def _expressions(
@@ -273,14 +286,19 @@ class _Collector:
                 calls.add(name)
                 sinks += name in SINKS
                 self._uses_of(node, name)
-            elif returns is not None and isinstance(node, ast.Return):
-                if isinstance(node.value, ast.Name):
-                    returns.append(node.value.id)
-            for child in ast.iter_child_nodes(node):
+            elif (
+                returns is not None
+                and isinstance(node, ast.Return)
+                and isinstance(node.value, ast.Name)
+            ):
+                returns.append(node.value.id)
+            pending += [
+                child
+                for child in ast.iter_child_nodes(node)
                 if not isinstance(
                     child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.expr_context)
-                ):
-                    pending.append(child)
+                )
+            ]
         return calls, sinks
 
     def _uses_of(self, call: ast.Call, name: str) -> None:
@@ -310,6 +328,8 @@ class _Collector:
                 self._use(item, role)
         elif isinstance(value, ast.Lambda):
             name = f"<lambda:{value.lineno}:{value.col_offset}>"
+            ends = (value.end_lineno or value.lineno, value.end_col_offset or 0)
+            self.lambdas[name] = (value.lineno, value.col_offset, *ends)
             self.uses.append(Use(name, role, called=False, line=value.lineno))
         elif isinstance(value, ast.Call):
             name = dotted(value.func)

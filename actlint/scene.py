@@ -39,7 +39,7 @@ _STRONG_PREDICTION = re.compile(r"pred|logit|prob|output|hat|^pr$|^y_p$")
 _METRIC_MODULE = re.compile(r"(^|_)metrics?($|_)")
 _METRIC_NAME = re.compile(
     r"(^|_)(acc|accuracy|f1|f1_?score|fbeta|precision|recall|iou|score|metrics?|psnr|ssim|rmse|"
-    r"dice|dice_coef\w*|jaccard\w*|coef\w*|sensitivity|specificity|auc|r2|r_square|mcc)($|_)"
+    r"top_k|in_top_k|dice|dice_coef\w*|jaccard\w*|coef\w*|sensitivity|specificity|auc|r2|r_square|mcc)($|_)"
 )
 _ACTIVATION_NAME = re.compile(
     r"(^|_)(activation|activate|act_fn|relu\d?|elu|selu|gelu|swish|silu|mish|sigmoid|softplus|"
@@ -49,9 +49,11 @@ _REGULARIZER_NAME = re.compile(r"(^|_)(regularizer|regulariser|regularization)($
 _ACTIVATION_MODULE = re.compile(r"(^|_)activations?($|_)")
 _LOSS_MODULE = re.compile(r"(^|_)(loss(es)?|objectives?)($|_)")
 _BUILDER = re.compile(r"^(get|build|make|create|load|parse|setup|register|serialize|deserialize)_?")
-_REGISTRATIONS = frozenset(
-    {"register_keras_serializable", "register_keras_custom_object", "keras_export"}
-)
+_NO_LOSS = re.compile(r"^_?(is|has|should|validate|check|update|reset|assert|plot|print)_")
+_REGISTRATIONS = frozenset({"register_keras_serializable", "register_keras_custom_object"})
+
+# The body of such a function does not say what its gradient is.
+_GRADIENT_DECORATORS = frozenset({"custom_gradient", "RegisterGradient"})
 
 _BASES: tuple[tuple[re.Pattern[str], Role], ...] = (
     (re.compile(r"Metric$|Mean\w*Wrapper$"), Role.METRIC),
@@ -115,15 +117,24 @@ class _Scene:
                     yield unit
         for use in self.index.uses:
             if use.name.startswith("<lambda:") and use.role in {
-                "loss", "activation", "regularizer", "layer",
+                "loss",
+                "activation",
+                "regularizer",
+                "layer",
             }:
                 yield Unit(
-                    self.index.path, use.name, Role(use.role), f"passed on as {use.role}",
+                    self.index.path,
+                    use.name,
+                    Role(use.role),
+                    f"passed on as {use.role}",
                     line=use.line,
                 )
         if self.index.script_sinks:
             yield Unit(
-                self.index.path, "<module>", Role.GRAPH, "minimised at module level",
+                self.index.path,
+                "<module>",
+                Role.GRAPH,
+                "minimised at module level",
                 line=max(1, len(self.index.text.splitlines())),
             )
 
@@ -142,14 +153,18 @@ class _Scene:
     def _function(self, definition: Definition) -> Unit | None:
         owner = self._owner(definition)
         name = last(definition.qualname)
+        if any(last(d) in _GRADIENT_DECORATORS for d in definition.decorators):
+            return None
         if name.lower().startswith("test") or (owner and owner.qualname.startswith("Test")):
             return None
         if owner is not None:
             unit = self._method(definition, owner)
             if unit is not None or self._class_role(owner) is not None:
                 return unit
-        if definition.calls & SINKS and ("GradientTape" in definition.calls
-                                         or definition.calls & (SINKS - {"gradient", "add_loss"})):
+        if definition.calls & SINKS and (
+            "GradientTape" in definition.calls
+            or definition.calls & (SINKS - {"gradient", "add_loss"})
+        ):
             return self._unit(definition, Role.TRAINING_STEP, "takes a gradient step")
         found = self._role(definition, name)
         if found is None:
@@ -187,8 +202,9 @@ class _Scene:
         role = self._class_role(owner)
         name = last(definition.qualname)
         if role in _ENTRY_METHODS:
-            wanted = [m for m in _ENTRY_METHODS[role]
-                      if f"{owner.qualname}.{m}" in self.index.definitions]
+            wanted = [
+                m for m in _ENTRY_METHODS[role] if f"{owner.qualname}.{m}" in self.index.definitions
+            ]
             if wanted and name == wanted[0]:
                 article = "an" if role.value[0] in "aeiou" else "a"
                 return self._unit(definition, role, f"{name} of {article} {role} subclass")
@@ -229,13 +245,15 @@ class _Scene:
 
     def _role_by_name(self, definition: Definition, name: str) -> tuple[Role, str] | None:
         lowered = name.lower()
+        if _NO_LOSS.match(lowered):
+            return None
         loss_name = bool(_LOSS_NAME.search(name) or _CAMEL_LOSS.search(name))
         public_helper = not name.startswith("_") and not _BUILDER.match(lowered)
         if _BUILDER.match(lowered) and not self._labelled(definition):
             return None
         if self._labelled(definition):
-            metric = self.in_metrics or _METRIC_NAME.search(lowered)
-            if metric and not loss_name and not self.in_losses:
+            named = _METRIC_NAME.search(lowered) and not loss_name and not self.in_losses
+            if self.in_metrics or named:
                 return Role.METRIC, "named like a metric"
             return Role.LOSS, "takes a target and a prediction"
         tensors = [p for p in definition.params if not parameter_like(p)]
@@ -295,9 +313,7 @@ def input_roles(definition: Definition, role: Role) -> Iterator[tuple[str, Input
             kind = InputRole.PARAMETER if parameter_like(name) else InputRole.DATA
             yield name, InputRole.LABEL if label_like(name) else kind
         elif position == 0:
-            yield name, (
-                InputRole.VARIABLE if role is Role.REGULARIZER else InputRole.ACTIVATION
-            )
+            yield name, (InputRole.VARIABLE if role is Role.REGULARIZER else InputRole.ACTIVATION)
         else:
             yield name, InputRole.PARAMETER
 
@@ -308,7 +324,7 @@ def _loss_inputs(required: list[str]) -> Iterator[tuple[str, InputRole]]:
     for position, name in enumerate(required):
         if name in labels and (named or len(labels) < len(required)):
             yield name, InputRole.LABEL
-        elif parameter_like(name) and position > 0:
+        elif position > 0 and (parameter_like(name) or (labels and named and name not in named)):
             yield name, InputRole.PARAMETER
         elif not labels and position == 0 and named and name not in named and len(required) == 2:
             yield name, InputRole.LABEL

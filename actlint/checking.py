@@ -1,0 +1,163 @@
+"""The command `check`: from a request to a written report and an exit status."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from actlint import catalogue, source, terminal
+from actlint.catalogue import Layer
+from actlint.config import Config, common_folder, load
+from actlint.defaults import SAMPLES, SEED, TIMEOUT
+from actlint.engine import Options, lint
+from actlint.errors import RunError
+from actlint.files import discover, patterns, shown
+from actlint.progress import progress
+from actlint.query import Rule
+from actlint.report import OutputFormat, counted, render
+from actlint.source import SourceFile
+
+# The path that means standard input.
+STDIN = "-"
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The command line of `check`; None where it says nothing."""
+
+    paths: tuple[str, ...]
+    confirm: bool
+    output_format: OutputFormat
+    output_file: str | None
+    select: tuple[str, ...] | None
+    extend_select: tuple[str, ...]
+    ignore: tuple[str, ...]
+    require_confirmed: bool | None
+    show_refuted: bool
+    seed: int | None
+    samples: int | None
+    timeout: float | None
+    stdin_filename: str | None
+    exit_zero: bool
+    statistics: bool
+    quiet: bool
+
+
+def run(request: Request) -> int:
+    """Lint what `request` asks for, write the report, return the exit status 0 or 1.
+
+    Raises:
+        RunError: the run itself failed.
+    """
+    if request.output_file is not None:
+        terminal.check_target(request.output_file)
+    cwd = _working_folder()
+    named = _named(request)
+    folders = [path for path in named if path != STDIN]
+    if STDIN in named and request.stdin_filename is not None:
+        folders.append(request.stdin_filename)
+    config = load(common_folder(folders, cwd))
+    rules = catalogue.load()
+    options = _options(request, config, rules)
+    sources = _sources(named, request.stdin_filename or STDIN, config, rules, cwd)
+    if not sources:
+        terminal.say("no Python files found under the given paths")
+    with progress(request.quiet) as on_progress:
+        result = lint(sources, options, on_progress)
+    for error in result.errors:
+        terminal.say(f"{error.path}:{error.line}: {error.message}")
+    if request.output_file is None:
+        style = terminal.style_of(sys.stdout, os.environ)
+    else:
+        style = terminal.style_of(None, {})
+    style = dataclasses.replace(
+        style, sources={file.path: file.text for file in sources}, quiet=request.quiet
+    )
+    report = render(result, request.output_format, style, request.statistics)
+    if request.output_file is None:
+        terminal.write(report)
+    else:
+        terminal.save(request.output_file, report)
+    found = counted(result) > 0 or bool(result.errors)
+    return 1 if found and not request.exit_zero else 0
+
+
+def _options(request: Request, config: Config, rules: Sequence[type[Rule]]) -> Options:
+    """Merge the defaults, the configuration and the command line, which has the last word."""
+    settings = config.settings
+    layers = (
+        Layer(
+            config.origin,
+            settings.select,
+            settings.extend_select,
+            settings.ignore,
+        ),
+        Layer("", request.select, request.extend_select, request.ignore),
+    )
+    return Options(
+        confirm=request.confirm,
+        select=catalogue.select(rules, layers),
+        require_confirmed=_first(request.require_confirmed, settings.require_confirmed),
+        show_refuted=request.show_refuted,
+        seed=_first(request.seed, settings.seed, SEED),
+        samples=_first(request.samples, settings.samples, SAMPLES),
+        timeout=_first(request.timeout, settings.timeout, TIMEOUT),
+    )
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise RunError("the working folder does not exist any more") from error
+
+
+def _named(request: Request) -> list[str]:
+    """Return the paths to lint: without any the working folder, or what standard input holds."""
+    return list(request.paths) or ["." if request.stdin_filename is None else STDIN]
+
+
+def _first(*values: _T | None) -> _T:
+    """Return the first value that is given; the last one always is."""
+    return next(value for value in values if value is not None)
+
+
+def _sources(
+    named: Sequence[str],
+    stdin_name: str,
+    config: Config,
+    rules: Sequence[type[Rule]],
+    cwd: str,
+) -> list[SourceFile]:
+    """Read every file that the command line means, sorted by path."""
+    settings = config.settings
+    where = f"{config.origin}: per-file-ignores"
+    ignores = [
+        (
+            patterns(config.base, [pattern]),
+            frozenset(code for word in words for code in catalogue.codes(rules, word, where)),
+        )
+        for pattern, words in settings.per_file_ignores.items()
+    ]
+
+    def ignored(filename: str) -> frozenset[str]:
+        matching = (codes for pattern, codes in ignores if pattern.decides(filename, False))
+        return frozenset[str]().union(*matching)
+
+    exclude = patterns(config.base, settings.exclude) if settings.exclude else None
+    listing = discover([path for path in named if path != STDIN], exclude, cwd)
+    found = [
+        source.read(file.filename, file.path, ignored(file.filename)) for file in listing.files
+    ]
+    found += [SourceFile(error.path, "", error) for error in listing.errors]
+    if STDIN in named:
+        data = sys.stdin.buffer.read(source.LIMIT + 1) if sys.stdin is not None else b""
+        filename = os.path.normpath(os.path.join(cwd, stdin_name))
+        found.append(source.decode(data, shown(filename, cwd), ignored(filename)))
+    return sorted(found, key=lambda file: file.path)

@@ -1,0 +1,212 @@
+"""The command line. Heavy parts are imported when a command needs them, not before."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from actlint import terminal
+from actlint.defaults import SAMPLES, SEED, TIMEOUT
+from actlint.errors import RunError
+from actlint.report import OutputFormat
+from actlint.version import VERSION
+
+# Exit status of a run that failed, and of one that was interrupted (128 + SIGINT).
+FAILED = 2
+INTERRUPTED = 130
+
+
+class RuleFormat(StrEnum):
+    """The formats of ``actlint rule``."""
+
+    FULL = "full"
+    JSON = "json"
+
+
+class _DefaultCheck(TyperGroup):
+    """A group whose first word, if it is no subcommand, belongs to `check`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `check` before the words of the command line that lack a subcommand."""
+        if args and args[0] not in self.commands and args[0] not in {"--help", "-h", "--version"}:
+            args = ["check", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_DefaultCheck,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: rich's takes longer to import than all the rest
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def main() -> None:
+    """Run the command line; never ends in a traceback."""
+    try:
+        app(prog_name="actlint")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:  # a defect of ours is one line for the user
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}:{frame.lineno}"
+        terminal.say(f"internal error at {place}: {type(error).__name__}: {error}")
+        sys.exit(FAILED)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        terminal.write(f"actlint {VERSION}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _program(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Find, and prove with TensorFlow, what keeps an activation or loss from learning.
+
+    `actlint PATH...` is the same as `actlint check PATH...`.
+    """
+    if context.invoked_subcommand is None and not version:
+        terminal.write(context.get_help() + "\n")
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def check(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH", help="Files and folders; - reads standard input."),
+    ] = None,
+    *,
+    no_confirm: Annotated[
+        bool, typer.Option("--no-confirm", help="Static analysis only, without TensorFlow.")
+    ] = False,
+    output_format: Annotated[
+        OutputFormat, typer.Option(help="How findings are shown.")
+    ] = OutputFormat.FULL,
+    output_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the report there.")
+    ] = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULES", help="Codes, prefixes or names; only these rules."),
+    ] = None,
+    extend_select: Annotated[
+        list[str] | None, typer.Option(metavar="RULES", help="These rules too.")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="RULES", help="Not these rules.")
+    ] = None,
+    require_confirmed: Annotated[
+        bool | None,
+        typer.Option("--require-confirmed/--no-require-confirmed", help="Confirmed findings only."),
+    ] = None,
+    show_refuted: Annotated[
+        bool, typer.Option("--show-refuted", help="Refuted suspects too; they never count.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help=f"Seed of the samples ({SEED}).")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help=f"Samples for each excerpt ({SAMPLES}).")
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help=f"Limit for each excerpt ({TIMEOUT:g})."),
+    ] = None,
+    stdin_filename: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the standard input.")
+    ] = None,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Status 0 even with findings.")
+    ] = False,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", help="Counts by rule instead of findings.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Findings only: no progress, no counts.")
+    ] = False,
+) -> None:
+    """Lint files and folders, and confirm every suspect with TensorFlow."""
+    if timeout is not None and not 0 < timeout < float("inf"):
+        raise typer.BadParameter(f"{timeout} is not a positive number.", param_hint="--timeout")
+    with _failures():
+        from actlint import checking  # noqa: PLC0415 - help and version need none of it
+
+        request = checking.Request(
+            paths=tuple(paths or ()),
+            confirm=not no_confirm,
+            output_format=output_format,
+            output_file=output_file,
+            select=None if select is None else _words(select),
+            extend_select=_words(extend_select),
+            ignore=_words(ignore),
+            require_confirmed=require_confirmed,
+            show_refuted=show_refuted,
+            seed=seed,
+            samples=samples,
+            timeout=timeout,
+            stdin_filename=stdin_filename,
+            exit_zero=exit_zero,
+            statistics=statistics,
+            quiet=quiet,
+        )
+        raise typer.Exit(checking.run(request))
+
+
+@app.command()
+def rule(
+    word: Annotated[
+        str | None, typer.Argument(metavar="[CODE or NAME]", help="The rule to explain.")
+    ] = None,
+    output_format: Annotated[
+        RuleFormat, typer.Option(help="How rules are shown.")
+    ] = RuleFormat.FULL,
+) -> None:
+    """List the rules, or explain one of them."""
+    with _failures():
+        from actlint import catalogue  # noqa: PLC0415 - rules are loaded for this command
+        from actlint.report import rulepage  # noqa: PLC0415 - rich draws it
+
+        rules = catalogue.load()
+        chosen = rules if word is None else (catalogue.find(rules, word),)
+        style = terminal.style_of(sys.stdout, os.environ)
+        if output_format is RuleFormat.JSON:
+            terminal.write(rulepage.as_json(chosen))
+        elif word is None:
+            terminal.write(rulepage.listing(chosen, style))
+        else:
+            terminal.write(rulepage.page(chosen[0], style))
+
+
+@contextlib.contextmanager
+def _failures() -> Iterator[None]:
+    """Turn what ends a run into its exit status."""
+    try:
+        yield
+    except RunError as error:
+        terminal.say(f"error: {error}")
+        raise typer.Exit(FAILED) from error
+    except KeyboardInterrupt as error:
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def _words(values: Sequence[str] | None) -> tuple[str, ...]:
+    """Split repeated, comma-separated options."""
+    words = (word.strip() for value in values or () for word in value.split(","))
+    return tuple(word for word in words if word)

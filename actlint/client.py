@@ -1,0 +1,335 @@
+"""The main process's side of the worker: starts it, feeds it jobs, replaces it when it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shutil
+import signal
+import site
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from actlint.errors import RunError
+from actlint.findings import Outcome, Verdict
+from actlint.worker.protocol import Answer, Failed, Job, ProtocolError, Ready, decode, encode
+
+# Seconds that loading TensorFlow may take, on a slow disk with cold caches.
+_START_LIMIT = 300.0
+# Memory that the jobs of one worker may take, beyond TensorFlow itself.
+MEMORY = 4 << 30
+# Single suspects of one job that may cost a worker before the rest is given up.
+_DEATHS_PER_JOB = 2
+
+# Variables that the worker inherits: where libraries are, and nothing of the user's own.
+_INHERITED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONNOUSERSITE", "SYSTEMROOT")
+_OUT_OF_MEMORY = ("bad_alloc", "out of memory", "oom when", "memoryerror", "failed to allocate")
+
+
+class WorkerError(RunError):
+    """No worker can be started; the text is one sentence."""
+
+
+class _Death(Exception):  # carried between two methods
+    """The worker is gone; the text is the reason that its suspects are given."""
+
+
+class _Hang(_Death):
+    """The worker did not answer in time."""
+
+
+class _Process:
+    """One worker process with its pipes and scratch directory."""
+
+    def __init__(self, python: str, timeout: float, memory: int) -> None:
+        self.fresh = True  # it has not answered any job
+        self._scratch = Path(tempfile.mkdtemp(prefix="actlint-"))
+        try:
+            self._start(python, timeout, memory)
+        except OSError as error:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            raise WorkerError(
+                f"the worker cannot be started with {python}: {error.strerror or error}"
+            ) from error
+        self._ready: Ready | None = None
+
+    def _start(self, python: str, timeout: float, memory: int) -> None:
+        library = self._scratch / "lib"
+        work = self._scratch / "work"
+        library.mkdir()
+        work.mkdir()
+        # The worker sees this package alone, not its neighbours in our own environment.
+        (library / "actlint").symlink_to(Path(__file__).parent, target_is_directory=True)
+        limits = ("--memory", str(memory), "--cpu", str(timeout * (os.cpu_count() or 1) + 30.0))
+        self.process = subprocess.Popen(  # noqa: S603  # the interpreter is ours or configured
+            [python, "-m", "actlint.worker", "--parent", str(os.getpid()), *limits],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=work,
+            env=_environment(library, work),
+            start_new_session=True,  # Ctrl-C in the terminal is ours to handle
+        )
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._errors: deque[bytes] = deque(maxlen=50)
+        self._threads = (
+            threading.Thread(target=self._read_replies, daemon=True),
+            threading.Thread(target=self._read_errors, daemon=True),
+        )
+        for thread in self._threads:
+            thread.start()
+
+    def _read_replies(self) -> None:
+        for line in _pipe(self.process.stdout):
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _read_errors(self) -> None:
+        for line in _pipe(self.process.stderr):
+            self._errors.append(line)
+
+    def ready(self) -> Ready:
+        """Wait until the worker takes jobs.
+
+        Raises:
+            WorkerError: it says that it cannot, or ends, or takes longer than any import.
+        """
+        if self._ready is not None:
+            return self._ready
+        try:
+            line = self._lines.get(timeout=_START_LIMIT)
+        except queue.Empty:
+            raise WorkerError(f"the worker did not start within {_START_LIMIT:g} s") from None
+        if line is None:
+            raise WorkerError(f"the worker ended while starting: {self._last_words()}")
+        try:
+            record = decode(line)
+        except ProtocolError as error:
+            raise WorkerError(f"the worker does not speak our language: {error}") from error
+        if isinstance(record, Failed):
+            raise WorkerError(record.reason)
+        if not isinstance(record, Ready):
+            raise WorkerError(f"the worker began with a {type(record).__name__}")
+        self._ready = record
+        return record
+
+    def send(self, job: Job) -> None:
+        """Hand over a job. A worker that is gone is noticed by `receive`."""
+        stream = self.process.stdin
+        assert stream is not None
+        with contextlib.suppress(BrokenPipeError):
+            stream.write(encode(job).encode("ascii"))
+            stream.flush()
+
+    def receive(self, job: Job, deadline: float, timeout: float) -> Answer:
+        """Return the answer to `job`, which was sent before.
+
+        Raises:
+            _Hang: there is none by `deadline`.
+            _Death: the worker ended, or it answers nonsense.
+        """
+        try:
+            line = self._lines.get(timeout=max(deadline - time.monotonic(), 0.0))
+        except queue.Empty:
+            raise _Hang(f"no answer within {timeout:g} s") from None
+        if line is None:
+            raise _Death(self._cause())
+        try:
+            record = decode(line)
+        except ProtocolError:
+            raise _Death("the worker gave a malformed answer") from None
+        if not isinstance(record, Answer) or record.id != job.id:
+            raise _Death("the worker gave a malformed answer")
+        if len(record.outcomes) != len(job.suspects):
+            raise _Death("the worker gave a malformed answer")
+        self.fresh = False
+        return record
+
+    def _cause(self) -> str:
+        """Return why the process ended while it worked on a job, as a sentence."""
+        status = self.process.wait()
+        self._threads[1].join(timeout=5.0)
+        text = b"".join(self._errors).decode("utf-8", "replace").lower()
+        if any(sign in text for sign in _OUT_OF_MEMORY):
+            return "the worker ran out of memory on this excerpt"
+        if status == -signal.SIGXCPU:
+            return "the worker ran out of processor time on this excerpt"
+        if status < 0:
+            return f"the worker was ended by {signal.Signals(-status).name} on this excerpt"
+        return f"the worker ended with status {status} on this excerpt"
+
+    def _last_words(self) -> str:
+        self.process.wait()
+        self._threads[1].join(timeout=5.0)
+        lines = [line.decode("utf-8", "replace").strip() for line in self._errors]
+        said = [line for line in lines if line]
+        return said[-1][:300] if said else f"status {self.process.returncode}"
+
+    def close(self) -> None:
+        """Kill the process, wait for it and remove its directory."""
+        self.process.kill()
+        self.process.wait()
+        for thread in self._threads:
+            thread.join(timeout=5.0)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+class Client:
+    """A TensorFlow worker that answers jobs; a context manager.
+
+    The process starts at once and loads TensorFlow while the caller does other work. It ends
+    with the thread that made the client, where the kernel sees to that.
+
+    Args:
+        timeout: seconds that one job may take, counted from when the worker takes it.
+        python: interpreter of another environment that has TensorFlow; ours by default.
+        memory: bytes that jobs may take, beyond TensorFlow itself.
+    """
+
+    def __init__(self, timeout: float, python: str | None = None, memory: int = MEMORY) -> None:
+        """Start the process.
+
+        Raises:
+            WorkerError: the interpreter cannot be run.
+        """
+        self._timeout = timeout
+        self._python = python or sys.executable
+        self._memory = memory
+        self._process: _Process | None = self._spawn()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker and remove what it left."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the present worker."""
+        return self._current().process.pid
+
+    @property
+    def tensorflow(self) -> str:
+        """Version of TensorFlow; waits until the worker has loaded it, or raises WorkerError."""
+        return self._current().ready().tensorflow
+
+    @property
+    def sandbox(self) -> str:
+        """The protections that are active; waits like `tensorflow`."""
+        return self._current().ready().sandbox
+
+    def examine(self, jobs: Iterable[Job]) -> Iterator[Answer]:
+        """Yield the answers to `jobs`, in order; the next job is drawn while one is worked on.
+
+        A job that hangs, or costs the worker its life, is tried again on a new worker, suspect by
+        suspect if it has several; what does so again comes back unconfirmed, with the reason.
+
+        Raises:
+            WorkerError: no worker can be started.
+        """
+        source = iter(jobs)
+        job = next(source, None)
+        while job is not None:
+            process = self._current()
+            process.ready()
+            deadline = time.monotonic() + self._timeout
+            process.send(job)
+            upcoming = next(source, None)
+            yield self._settle(process, job, deadline)
+            job = upcoming
+
+    def _settle(self, process: _Process, job: Job, deadline: float) -> Answer:
+        """Return the answer to a job that was sent, trying again if the worker dies of it."""
+        fresh = process.fresh
+        try:
+            return process.receive(job, deadline, self._timeout)
+        except _Death as death:
+            self.close()
+            reason = str(death)
+            # What earlier jobs left behind may be to blame, but not for a job that never ends.
+            final = fresh or isinstance(death, _Hang)
+        if final and len(job.suspects) == 1:
+            return Answer(job.id, (Outcome(Verdict.UNCONFIRMED, reason),))
+        return self._one_by_one(job)
+
+    def _one_by_one(self, job: Job) -> Answer:
+        outcomes: list[Outcome] = []
+        deaths = 0
+        reason = ""
+        for suspect in job.suspects:
+            if deaths == _DEATHS_PER_JOB:
+                outcomes.append(Outcome(Verdict.UNCONFIRMED, reason))
+                continue
+            single = replace(job, suspects=(suspect,))
+            process = self._current()
+            process.ready()
+            deadline = time.monotonic() + self._timeout
+            process.send(single)
+            try:
+                outcomes += process.receive(single, deadline, self._timeout).outcomes
+            except _Death as death:
+                self.close()
+                deaths += 1
+                reason = str(death)
+                outcomes.append(Outcome(Verdict.UNCONFIRMED, reason))
+        return Answer(job.id, tuple(outcomes))
+
+    def _current(self) -> _Process:
+        if self._process is None:
+            self._process = self._spawn()
+        return self._process
+
+    def _spawn(self) -> _Process:
+        return _Process(self._python, self._timeout, self._memory)
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None
+    return stream
+
+
+def _environment(library: Path, work: Path) -> dict[str, str]:
+    """Return the worker's environment: nothing of the user's but where libraries are."""
+    # Elsewhere on PYTHONPATH are modules of the user's, which must not be imported.
+    shared = [
+        entry
+        for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        if Path(entry).name in ("site-packages", "dist-packages")
+    ]
+    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return kept | {
+        "HOME": str(work),
+        "LANG": "C.UTF-8",
+        "PATH": os.defpath,
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": os.pathsep.join([str(library), *shared]),
+        "PYTHONSAFEPATH": "1",
+        "PYTHONUSERBASE": site.getuserbase(),
+        "PYTHONUTF8": "1",
+        "TMPDIR": str(work),
+    }

@@ -1,0 +1,15 @@
+"""Numbers that hold unless configuration or the command line says otherwise.
+
+They are fixed, so that two runs agree.
+"""
+
+from __future__ import annotations
+
+# Seed of all sampling.
+SEED = 0
+
+# Sample points for each excerpt: a batch of that size takes TensorFlow about 2 ms.
+SAMPLES = 4096
+
+# Seconds for one excerpt in the worker.
+TIMEOUT = 20.0

@@ -1,0 +1,302 @@
+"""From files to findings: index, lower, ask the rules, prove, and sort out what is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from actlint import catalogue, excerpt, index
+from actlint.client import Client
+from actlint.defaults import SAMPLES, SEED, TIMEOUT
+from actlint.findings import (
+    FileError,
+    Finding,
+    Outcome,
+    Reach,
+    Result,
+    Run,
+    Severity,
+    Summary,
+    Suspect,
+    Verdict,
+)
+from actlint.graph import Graph, InputRole, Span
+from actlint.lower import lower
+from actlint.lower.module import Module
+from actlint.query import Rule, View
+from actlint.scene import units
+from actlint.source import SourceFile, python2_hint
+from actlint.suppress import suppressed
+from actlint.worker.protocol import Job
+
+# The same expression met on several paths or call sites is tried this often, no more.
+_MAX_CANDIDATES = 3
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is asked to do; the defaults are those of the command line."""
+
+    confirm: bool = True
+    select: frozenset[str] | None = None  # codes; None means all
+    require_confirmed: bool = False
+    show_refuted: bool = False
+    seed: int = SEED
+    samples: int = SAMPLES
+    timeout: float = TIMEOUT
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    path: str
+    span: Span
+    code: str
+
+
+@dataclass(slots=True)
+class _Candidate:
+    graph: Graph
+    suspect: Suspect
+    outcome: Outcome | None = None
+
+
+@dataclass(slots=True)
+class _Static:
+    """What the static pass over all files found."""
+
+    candidates: dict[_Key, list[_Candidate]] = field(default_factory=dict)
+    errors: list[FileError] = field(default_factory=list)
+    functions: int = 0
+
+
+def lint(
+    files: Sequence[SourceFile], options: Options, on_progress: Progress | None = None
+) -> Result:
+    """Lint files and return everything that a report shows.
+
+    Args:
+        files: what to lint; a file with an error becomes an entry of `errors`.
+        options: which rules, how to sample, whether to confirm.
+        on_progress: called with the stage, the number done and the number in all.
+
+    Raises:
+        WorkerError: the TensorFlow worker cannot be started.
+    """
+    rules = [
+        rule() for rule in catalogue.load()
+        if options.select is None or rule.code in options.select
+    ]  # fmt: skip
+    tensorflow: str | None = None
+    sandbox = "not started"
+    with ExitStack() as stack:
+        client: Client | None = None
+        static = _Static()
+        for done, file in enumerate(files):
+            if on_progress is not None:
+                on_progress("reading", done, len(files))
+            _file(file, rules, static)
+            if client is None and options.confirm and static.candidates:
+                # TensorFlow loads while the rest of the files is read.
+                client = stack.enter_context(Client(options.timeout))
+        if client is not None:
+            _confirm(client, static, options, on_progress)
+            tensorflow, sandbox = client.tensorflow, client.sandbox
+    findings, summary = _findings(files, static, options, {rule.code: rule for rule in rules})
+    return Result(
+        run=Run(options.seed, options.samples, options.confirm, tensorflow, sandbox),
+        findings=findings,
+        errors=tuple(sorted(static.errors, key=lambda e: (e.path, e.line, e.message))),
+        summary=replace(summary, files=len(files), functions=static.functions),
+    )
+
+
+def _file(file: SourceFile, rules: Sequence[Rule], static: _Static) -> None:
+    if file.error is not None:
+        static.errors.append(file.error)
+        return
+    built = index.build(file.path, file.text)
+    if isinstance(built, FileError):
+        hint = python2_hint(file.text, built.line)
+        message = built.message if hint is None else f"{built.message}; {hint}"
+        static.errors.append(replace(built, message=message))
+        return
+    if not index.matters(file.text):
+        return
+    module = Module(built)
+    for unit in units(built):
+        lowered = lower(module, unit)
+        static.functions += bool(lowered.graphs)
+        if lowered.reason and not lowered.graphs:
+            error = FileError(file.path, unit.line, f"{unit.qualname}: {lowered.reason}")
+            if error not in static.errors:
+                static.errors.append(error)
+        for graph in lowered.graphs:
+            _suspects(file, graph, rules, static)
+
+
+def _suspects(file: SourceFile, graph: Graph, rules: Sequence[Rule], static: _Static) -> None:
+    view = View(graph)
+    for rule in rules:
+        if rule.code in file.ignored:
+            continue
+        for suspect in rule.suspects(view):
+            site = graph.nodes[suspect.node].site
+            key = _Key(site.path, site.span, suspect.code)
+            known = static.candidates.setdefault(key, [])
+            if len(known) < _MAX_CANDIDATES:
+                known.append(_Candidate(graph, suspect))
+
+
+def _confirm(
+    client: Client, static: _Static, options: Options, on_progress: Progress | None
+) -> None:
+    """Have the worker try every candidate; all suspects of a graph share one job."""
+    groups: dict[int, list[_Candidate]] = {}
+    for candidates in static.candidates.values():
+        for candidate in candidates:
+            unknown = _unknown_source(candidate)
+            if unknown is not None:
+                reason = f"it hinges on the value of `{unknown}`, which actlint cannot run"
+                candidate.outcome = Outcome(Verdict.UNCONFIRMED, reason)
+                continue
+            groups.setdefault(id(candidate.graph), []).append(candidate)
+    jobs: list[Job] = []
+    asked: list[list[_Candidate]] = []
+    for group in groups.values():
+        job = excerpt.job(
+            group[0].graph,
+            [candidate.suspect for candidate in group],
+            id=len(jobs),
+            seed=options.seed,
+            samples=options.samples,
+        )
+        if job is None:
+            reason = "no runnable excerpt leads from a free input to the expression"
+            for candidate in group:
+                candidate.outcome = Outcome(Verdict.UNCONFIRMED, reason)
+            continue
+        jobs.append(job)
+        asked.append(group)
+    for done, (group, answer) in enumerate(zip(asked, client.examine(jobs), strict=True)):
+        if on_progress is not None:
+            on_progress("confirming", done, len(jobs))
+        for candidate, outcome in zip(group, answer.outcomes, strict=True):
+            candidate.outcome = outcome
+
+
+def _unknown_source(candidate: _Candidate) -> str | None:
+    """Return the unknown call that alone decides whether the suspect's targets are reached."""
+    graph = candidate.graph
+    found: str | None = None
+    for target in candidate.suspect.targets:
+        pending, seen = [target.node], {target.node}
+        while pending:
+            node = graph.nodes[pending.pop()]
+            if node.input is not None and node.input.role is not InputRole.PARAMETER:
+                if not node.input.unknown:
+                    return None
+                found = found or " ".join(node.site.text.split())
+            fresh = [operand for operand in node.operands if operand not in seen]
+            seen.update(fresh)
+            pending += fresh
+    return found
+
+
+_ORDER = {Verdict.CONFIRMED: 0, Verdict.UNCONFIRMED: 1, Verdict.REFUTED: 2}
+_NOT_RUN = Outcome(Verdict.UNCONFIRMED, "not run: confirmation is switched off")
+
+
+def _best(candidates: Sequence[_Candidate]) -> tuple[_Candidate, Outcome]:
+    """Return the candidate that says most: proof first, then doubt, then refutation."""
+    best = min(candidates, key=lambda c: _ORDER[(c.outcome or _NOT_RUN).verdict])
+    return best, best.outcome or _NOT_RUN
+
+
+def _findings(
+    files: Sequence[SourceFile],
+    static: _Static,
+    options: Options,
+    rules: dict[str, Rule],
+) -> tuple[tuple[Finding, ...], Summary]:
+    texts = {file.path: file.text for file in files}
+    chosen: list[tuple[_Key, _Candidate, Outcome]] = []
+    for key, candidates in static.candidates.items():
+        candidate, outcome = _best(candidates)
+        if candidate.suspect.provisional and outcome.verdict is Verdict.UNCONFIRMED:
+            continue
+        chosen.append((key, candidate, outcome))
+    findings: list[Finding] = []
+    counts = dict.fromkeys(Verdict, 0)
+    for key, candidate, outcome in _without_superseded(chosen, rules):
+        rule = rules[key.code]
+        text = texts.get(key.path, "")
+        span = key.span
+        if suppressed(text, rule.code, rule.name, span.line, span.end_line):
+            continue
+        counts[outcome.verdict] += 1
+        shown = (
+            outcome.verdict is Verdict.CONFIRMED
+            or (outcome.verdict is Verdict.UNCONFIRMED and not options.require_confirmed)
+            or (outcome.verdict is Verdict.REFUTED and options.show_refuted)
+        )
+        if shown:
+            findings.append(_finding(rule, candidate, outcome))
+    summary = Summary(
+        suspects=sum(counts.values()),
+        confirmed=counts[Verdict.CONFIRMED],
+        refuted=counts[Verdict.REFUTED],
+        unconfirmed=counts[Verdict.UNCONFIRMED],
+    )
+    return tuple(sorted(findings, key=_position)), summary
+
+
+def _position(finding: Finding) -> tuple[str, int, int, str]:
+    span = finding.site.span
+    return finding.site.path, span.line, span.column, finding.code
+
+
+def _without_superseded(
+    chosen: Sequence[tuple[_Key, _Candidate, Outcome]], rules: dict[str, Rule]
+) -> Iterator[tuple[_Key, _Candidate, Outcome]]:
+    """Leave out what a more specific rule says of the same span with no weaker a verdict."""
+    by_span: dict[tuple[str, Span], list[tuple[str, Verdict]]] = {}
+    for key, _, outcome in chosen:
+        by_span.setdefault((key.path, key.span), []).append((key.code, outcome.verdict))
+    for key, candidate, outcome in chosen:
+        beaten = any(
+            key.code in rules[code].supersedes and _ORDER[verdict] <= _ORDER[outcome.verdict]
+            for code, verdict in by_span[key.path, key.span]
+            if code != key.code
+        )
+        if not beaten:
+            yield key, candidate, outcome
+
+
+def _finding(rule: Rule, candidate: _Candidate, outcome: Outcome) -> Finding:
+    graph, suspect = candidate.graph, candidate.suspect
+    node = graph.nodes[suspect.node]
+    severity = suspect.severity
+    evidence = outcome.evidence
+    if evidence is not None and evidence.reach is Reach.EXTENDED and severity is Severity.ERROR:
+        severity = Severity.WARNING
+    repro = None
+    if outcome.verdict is Verdict.CONFIRMED:
+        repro = excerpt.repro(graph, suspect, outcome, graph.name)
+    return Finding(
+        code=rule.code,
+        name=rule.name,
+        severity=severity,
+        site=node.site,
+        trail=node.path,
+        function=graph.name,
+        role=graph.role,
+        message=suspect.message,
+        hint=suspect.hint or rule.hint,
+        verdict=outcome.verdict,
+        reason=outcome.reason,
+        evidence=evidence,
+        repro=repro,
+    )

@@ -1,0 +1,271 @@
+"""Excerpts: the slice of a graph that the worker runs, and the program that a person can paste.
+
+Both come from the same graph, so what the repro shows is what the worker saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from actlint.findings import Check, Evidence, Hazard, Outcome, Suspect, Tensor
+from actlint.graph import EXTENDED_LIMIT, Graph, Input, InputRole, Node
+from actlint.ops import table
+from actlint.rendering import Function, literal, render
+from actlint.worker.protocol import Instruction, Job
+
+
+def job(
+    graph: Graph,
+    suspects: Sequence[Suspect],
+    *,
+    id: int,  # noqa: A002  # the field of Job that it becomes
+    seed: int,
+    samples: int,
+) -> Job | None:
+    """Return what the worker needs to judge `suspects`, or None if the graph has no free input.
+
+    Args:
+        graph: where the suspects are; node ids stay as they are.
+        suspects: what to judge, in the order of the answer.
+        id: number of the job.
+        seed: seed of the sampling.
+        samples: sample points for each suspect.
+    """
+    ends = {graph.output, *(node for node, _ in graph.assumptions)}
+    for suspect in suspects:
+        ends |= {suspect.node, *(target.node for target in suspect.targets)}
+    nodes = _slice(graph, ends)
+    if not any(node.input is not None for node in nodes):
+        return None
+    return Job(
+        id=id,
+        name=graph.name,
+        role=graph.role,
+        instructions=tuple(
+            Instruction(node.id, node.op, node.args, node.input, node.value) for node in nodes
+        ),
+        output=graph.output,
+        assumptions=graph.assumptions,
+        suspects=tuple(suspects),
+        seed=seed,
+        samples=samples,
+    )
+
+
+def _slice(graph: Graph, ends: Iterable[int]) -> list[Node]:
+    """Return the nodes that `ends` are computed from; what cannot be run becomes a free input."""
+    needed = set(ends)
+    kept: list[Node] = []
+    for node in reversed(graph.nodes):
+        if node.id in needed:
+            node = node if _runs(node) else _cut(node)  # noqa: PLW2901  # the same value
+            kept.append(node)
+            needed.update(node.operands)
+    return kept[::-1]
+
+
+def _runs(node: Node) -> bool:
+    return not node.op or (node.op in table.TABLE and table.row(node.op).runs)
+
+
+def _cut(node: Node) -> Node:
+    """Return an input in place of a call of the user's; its op stays on record."""
+    unknown = Input(f"value_{node.id}", InputRole.CUT, False, -EXTENDED_LIMIT, EXTENDED_LIMIT)
+    return replace(node, args=(), input=unknown)
+
+
+# ---- the program to paste --------------------------------------------------------------------
+
+# Checks of a single node, whose hazard the gradient of the whole output may hide.
+_LOCAL = frozenset({Check.CUT, Check.DEAD_SHARE})
+# Half the distance between the points left and right of a turning point.
+_BESIDE = 0.01
+
+
+def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) -> str:
+    """Return a complete program that shows a confirmed hazard with TensorFlow alone.
+
+    Its last line prints what is wrong, such as ``gradient: [nan]``; lists hold one entry for each
+    differentiated input. It is empty if there is no evidence to show.
+
+    Args:
+        graph: where the suspect is.
+        suspect: what was confirmed.
+        outcome: with the witness.
+        function_name: qualified name that the user knows the function by.
+    """
+    evidence = outcome.evidence
+    if evidence is None:
+        return ""
+    partial = evidence.detail.get("partial") is not None
+    local = suspect.check is Check.DEAD_SHARE or (suspect.check is Check.CUT and partial)
+    end = suspect.node if local else graph.output
+    function = render(_slice(graph, {end}), end, function_name)
+    body = _body(function, suspect, evidence)
+    imports = "import tensorflow as tf\n"
+    text = function.text + "\n\n\n" + "\n".join(body)
+    if "np." in text:
+        imports = "import numpy as np\n" + imports
+    return f"{imports}\n\n{text}\n"
+
+
+def _body(function: Function, suspect: Suspect, evidence: Evidence) -> list[str]:
+    feeds = {name: _feed(spec, evidence) for name, spec in function.inputs}
+    curve = _curve(function, feeds, evidence)
+    if curve is not None:
+        return curve
+    lines = [f"{name} = {_tensor(spec, feeds[name])}" for name, spec in function.inputs]
+    if evidence.hazard is Hazard.WRONG_LOSS and _differentiated(function):
+        return lines + _descent(function)
+    return lines + _gradient(function, suspect, evidence)
+
+
+def _feed(spec: Input, evidence: Evidence) -> Tensor:
+    """Return the witness of one input; a hyperparameter that it leaves out has its default."""
+    found = evidence.witness.get(spec.name)
+    if found is not None:
+        return found
+    if spec.default is not None:
+        return int(spec.default) if spec.integer else spec.default
+    return min(max(0.5, spec.lo), spec.hi)
+
+
+def _tensor(spec: Input, value: Tensor) -> str:
+    """Return the expression of one input's value; hyperparameters are plain numbers."""
+    if _plain(spec):
+        return literal(value)
+    return f"tf.constant({literal(value)})"
+
+
+def _plain(spec: Input) -> bool:
+    return spec.role is InputRole.PARAMETER and not spec.differentiated
+
+
+def _call(function: Function, replaced: str = "", by: str = "") -> str:
+    names = [by if name == replaced else name for name, _ in function.inputs]
+    return f"{function.name}({', '.join(names)})"
+
+
+def _differentiated(function: Function) -> list[str]:
+    return [name for name, spec in function.inputs if spec.differentiated and not spec.integer]
+
+
+def _gradient(function: Function, suspect: Suspect, evidence: Evidence) -> list[str]:
+    """Print the value and the gradient at the witness."""
+    wrt = _differentiated(function)
+    watch = [f"tape.watch([{', '.join(wrt)}])"] if wrt else []
+    sources = f"[{', '.join(wrt)}]"
+    lines: list[str] = []
+    call = f"tf.convert_to_tensor({_call(function)})" if function.numpy else _call(function)
+    if evidence.mode in ("graph", "xla"):
+        tensors = [name for name, spec in function.inputs if not _plain(spec)]
+        option = "(jit_compile=True)" if evidence.mode == "xla" else ""
+        lines += [
+            "",
+            "",
+            f"@tf.function{option}",
+            f"def run({', '.join(tensors)}):",
+            "    with tf.GradientTape() as tape:",
+            *(f"        {line}" for line in watch),
+            f"        value = {call}",
+            f"    return value, tape.gradient(value, {sources})",
+            "",
+            "",
+            f"value, gradients = run({', '.join(tensors)})",
+        ]
+    else:
+        lines += [
+            "with tf.GradientTape() as tape:",
+            *(f"    {line}" for line in watch),
+            f"    value = {call}",
+            f"gradients = tape.gradient(value, {sources})",
+        ]
+    what = suspect.message if suspect.check in _LOCAL else _expected(evidence)
+    lines += [
+        f"# {what}",
+        'print("value:", value.numpy().tolist())',
+        "gradients = [g if g is None else tf.convert_to_tensor(g).numpy().tolist() "
+        "for g in gradients]",
+        'print("gradient:", gradients)',
+    ]
+    return lines
+
+
+def _expected(evidence: Evidence) -> str:
+    """Return one comment line that says what to look for."""
+    return {
+        Hazard.NAN: "expect nan",
+        Hazard.INF: "expect an infinity",
+        Hazard.ZERO_GRADIENT: "expect a gradient of exact zeros",
+        Hazard.NO_GRADIENT: "expect no gradient at all (None)",
+        Hazard.VANISHING: "expect a gradient near zero",
+        Hazard.EXPLODING: "expect a huge gradient",
+    }.get(evidence.hazard, f"expect: {evidence.hazard}")
+
+
+def _curve(function: Function, feeds: dict[str, Tensor], evidence: Evidence) -> list[str] | None:
+    """Print points of a function of one number; None if the evidence is of another kind."""
+    moved = [name for name in _differentiated(function) if name in evidence.witness]
+    if not moved:
+        return None
+    name = moved[0]
+    at = feeds[name]
+    if isinstance(at, list):
+        return None
+    others = [
+        f"{key} = {_tensor(spec, feeds[key])}" for key, spec in function.inputs if key != name
+    ]
+    before, turns = evidence.detail.get("before"), evidence.detail.get("turning_points")
+    if evidence.hazard is Hazard.DISCONTINUOUS and isinstance(before, (int, float)):
+        return others + _jump(function, name, before, at)
+    if evidence.hazard is Hazard.NON_MONOTONIC and isinstance(turns, list):
+        return others + _turn(function, name, turns[0], at)
+    return None
+
+
+def _jump(function: Function, name: str, before: float, after: float) -> list[str]:
+    """Print the values at two neighbouring floats."""
+    return [
+        "# two neighbouring floats: expect a jump of the value",
+        f"points = [{literal(before)}, {literal(after)}]",
+        f"values = [{_call(function, name, 'tf.constant(point)')} for point in points]",
+        'print("values:", [value.numpy().tolist() for value in values])',
+    ]
+
+
+def _turn(function: Function, name: str, turn: float, steepest: float) -> list[str]:
+    """Print values and slopes on either side of a turning point, and where it is steepest."""
+    step = _BESIDE * max(abs(turn), 1.0)
+    points = sorted({round(turn - step, 6), round(turn + step, 6), float(steepest)})
+    return [
+        f"{name} = tf.constant({literal([*points])})",
+        "with tf.GradientTape() as tape:",
+        f"    tape.watch({name})",
+        f"    value = {_call(function)}",
+        f"# turning point near {turn:g}: expect slopes of both signs",
+        'print("values:", value.numpy().tolist())',
+        f'print("slopes:", tape.gradient(value, {name}).numpy().tolist())',
+    ]
+
+
+def _descent(function: Function) -> list[str]:
+    """Print the loss at the target, and the smaller one where gradient descent leads."""
+    wrt = _differentiated(function)[0]
+    spec = dict(function.inputs)[wrt]
+    bound = f"    {wrt} = tf.clip_by_value({wrt}, 0.001, 0.999)"
+    return [
+        f"loss = tf.reduce_mean({_call(function)})",
+        'print("loss at the target:", round(float(loss), 4))',
+        f"{wrt} += 0.1",  # away from a maximum, where the gradient is 0
+        "for _ in range(200):",
+        "    with tf.GradientTape() as tape:",
+        f"        tape.watch({wrt})",
+        f"        loss = tf.reduce_mean({_call(function)})",
+        f"    gradient = tape.gradient(loss, {wrt})",
+        f"    {wrt} -= 0.05 * gradient / (tf.reduce_max(tf.abs(gradient)) + 1e-9)",
+        *([bound] if (spec.lo, spec.hi) == (0.0, 1.0) else []),
+        "# the loss should be smallest at the target: expect a smaller one elsewhere",
+        f"loss = tf.reduce_mean({_call(function)})",
+        'print("loss after descent:", round(float(loss), 4))',
+    ]

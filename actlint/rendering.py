@@ -1,0 +1,233 @@
+"""Render a slice of a graph as a Python function, in the user's names."""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from actlint.findings import Tensor
+from actlint.graph import Arg, Dots, DType, Input, Items, Node, Ref, Slice, refs
+from actlint.ops import table
+from actlint.ops.model import Op
+
+# Names that the program around the function uses.
+_RESERVED: Final = frozenset(
+    {"tf", "np", "operator", "tape", "value", "gradients", "gradient", "g", "points", "loss",
+     "run", "print", "range", "float"}
+)  # fmt: skip
+# NumPy functions that look at nothing but a tensor's shape.
+_SHAPES: Final = ("np.shape", "np.ndim")
+# Characters up to which an expression is nested into another.
+_NESTED: Final = 60
+
+# Python's precedence of operators, a call or a name being the tightest.
+_ATOM: Final = 14
+_POWER: Final = 12
+_UNARY: Final = 11
+_COMPARISON: Final = 4
+_PRECEDENCE: Final = {
+    "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4, "|": 5, "^": 6, "&": 7,
+    "<<": 8, ">>": 8, "+": 9, "-": 9, "*": 10, "/": 10, "//": 10, "%": 10, "@": 10,
+    "**": _POWER,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A rendered function.
+
+    Attributes:
+        name: its name.
+        text: its definition, without a newline at the end.
+        inputs: its parameters in order, with what they stand for.
+        numpy: True if it may return a NumPy array instead of a tensor.
+    """
+
+    name: str
+    text: str
+    inputs: tuple[tuple[str, Input], ...]
+    numpy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """An expression and how tightly it binds."""
+
+    text: str
+    precedence: int = _ATOM
+
+    def within(self, least: int) -> str:
+        """Return the text, in parentheses if it binds less tightly than `least`."""
+        return self.text if self.precedence >= least else f"({self.text})"
+
+
+def literal(value: Tensor) -> str:
+    """Return a Python literal; floats in the fewest digits that give the same float32."""
+    if isinstance(value, list):
+        return f"[{', '.join(literal(item) for item in value)}]"
+    if isinstance(value, (bool, int)):
+        return repr(value)
+    return _real(float(str(np.float32(value))))
+
+
+def _real(value: float) -> str:
+    return repr(value) if math.isfinite(value) else f'float("{value}")'
+
+
+def render(nodes: Sequence[Node], output: int, name: str) -> Function:
+    """Render `nodes` as a function that returns node `output`.
+
+    Args:
+        nodes: operands first; nothing that `output` does not need.
+        output: id of the node to return.
+        name: qualified name that the user knows the function by.
+    """
+    return _Renderer(nodes, output, _identifier(name.rpartition(".")[2], "f")).function()
+
+
+def _identifier(text: str, otherwise: str) -> str:
+    """Return `text` as an identifier that is free to use, or `otherwise`."""
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
+    if not name.isidentifier() or name in ("lambda", "module"):
+        return otherwise
+    return f"{name}_" if keyword.iskeyword(name) or name in _RESERVED else name
+
+
+class _Renderer:
+    def __init__(self, nodes: Sequence[Node], output: int, name: str) -> None:
+        self._nodes = nodes
+        self._output = output
+        self._name = name
+        self._taken = {name}
+        self._codes: dict[int, _Code] = {}
+        self._constants: set[int] = set()
+        self._uses = Counter(ref for node in nodes for _, value in node.args for ref in refs(value))
+
+    def function(self) -> Function:
+        """Render everything."""
+        lines: list[str] = []
+        inputs: list[tuple[str, Input]] = []
+        # Parameters come first, so that no local name takes theirs.
+        for node in self._nodes:
+            if node.input is not None:
+                name = self._fresh(node.input.name)
+                inputs.append((name, node.input))
+                self._codes[node.id] = _Code(name)
+        for node in self._nodes:
+            if node.input is None:
+                line = self._node(node)
+                lines += [line] if line else []
+        lines.append(f"return {self._codes[self._output].text}")
+        head = f"def {self._name}({', '.join(name for name, _ in inputs)}):"
+        text = "\n".join([head, *(f"    {line}" for line in lines)])
+        return Function(self._name, text, tuple(inputs), self._numpy())
+
+    def _numpy(self) -> bool:
+        """Return True if NumPy computes anything but shapes, so that no tensor may come out."""
+        calls = [table.row(node.op).call for node in self._nodes if node.op and not node.input]
+        return any(call.startswith("np.") and call not in _SHAPES for call in calls)
+
+    def _fresh(self, wanted: str) -> str:
+        base = _identifier(wanted, "t")
+        name, number = base, 1
+        while name in self._taken:
+            number += 1
+            name = f"{base}_{number}"
+        self._taken.add(name)
+        return name
+
+    def _node(self, node: Node) -> str | None:
+        """Render one value: an expression for its single user, or an assignment."""
+        code = self._expression(node)
+        if not node.op:
+            self._constants.add(node.id)
+        nested = len(code.text) <= _NESTED and (self._uses[node.id] <= 1 or not node.op)
+        if nested or node.id == self._output:
+            self._codes[node.id] = code
+            return None
+        name = self._fresh(node.name or "t")
+        self._codes[node.id] = _Code(name)
+        return f"{name} = {code.text}"
+
+    def _expression(self, node: Node) -> _Code:
+        if not node.op:
+            return self._arg(node.value)
+        row = table.row(node.op)
+        given = dict(node.args)
+        if node.op == "getitem":
+            return self._subscript(given)
+        if row.key == "negative" and self._tensor(given.get("x")):
+            return _Code(f"-{self._arg(given['x']).within(_UNARY)}", _UNARY)
+        operator = row.symbol if row.call.startswith("operator.") else ""
+        if operator in _PRECEDENCE and {"x", "y"} <= set(given):
+            return self._operator(operator, self._arg(given["x"]), self._arg(given["y"]))
+        return self._call(row, given)
+
+    def _tensor(self, value: Arg) -> bool:
+        return isinstance(value, Ref) and value.node not in self._constants
+
+    def _operator(self, operator: str, left: _Code, right: _Code) -> _Code:
+        binds = _PRECEDENCE[operator]
+        if operator == "**":
+            # The exponent may be a negative number; the base may not.
+            parts = left.within(_ATOM), right.within(_UNARY)
+            tight = all(re.fullmatch(r"[\w.]+", part) for part in parts)
+            return _Code(("**" if tight else " ** ").join(parts), binds)
+        loose = binds + 1 if binds == _COMPARISON else binds
+        return _Code(f"{left.within(loose)} {operator} {right.within(binds + 1)}", binds)
+
+    def _call(self, row: Op, given: Mapping[str, Arg]) -> _Code:
+        numpy = row.call.startswith("np.")
+        texts: dict[str, object] = {
+            name: [self._arg(item, numpy).text for item in value.items]
+            if name == row.variadic and isinstance(value, Items)
+            else self._arg(value, numpy).text
+            for name, value in given.items()
+        }
+        positional, keywords = row.arrange(texts)
+        listed = [str(item) for item in positional]
+        listed += [f"{name}={value}" for name, value in keywords.items()]
+        component = "" if row.component is None else f"[{row.component}]"
+        return _Code(f"{row.call}({', '.join(listed)}){component}")
+
+    def _subscript(self, given: Mapping[str, Arg]) -> _Code:
+        index = given.get("index")
+        items = index.items if isinstance(index, Items) else (index,)
+        inside = ", ".join(self._part(item) for item in items) or "()"
+        if isinstance(index, Items) and len(items) == 1:
+            inside += ","
+        return _Code(f"{self._arg(given.get('x')).within(_ATOM)}[{inside}]")
+
+    def _part(self, item: Arg) -> str:
+        if not isinstance(item, Slice):
+            return self._arg(item).text
+        start, stop, step = (
+            "" if part is None else self._arg(part).text
+            for part in (item.start, item.stop, item.step)
+        )
+        return f"{start}:{stop}" + (f":{step}" if step else "")
+
+    def _arg(self, value: Arg, numpy: bool = False) -> _Code:
+        """Return the expression of an operand."""
+        if isinstance(value, Ref):
+            return self._codes[value.node]
+        if isinstance(value, DType):
+            return _Code(f"{'np' if numpy else 'tf'}.{value.name}")
+        if isinstance(value, Items):
+            return _Code(f"[{', '.join(self._arg(item, numpy).text for item in value.items)}]")
+        if isinstance(value, Slice):
+            parts = (value.start, value.stop, value.step)
+            return _Code(f"slice({', '.join(self._arg(part).text for part in parts)})")
+        if isinstance(value, Dots):
+            return _Code("...")
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            text = _real(value) if isinstance(value, float) else repr(value)
+            return _Code(text, _UNARY if text.startswith("-") else _ATOM)
+        return _Code(repr(value))

@@ -1,0 +1,152 @@
+"""The report for people: source line, cause, proof and repair of each finding."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from actlint.findings import Finding, Result, Severity, Verdict
+from actlint.report import Style
+from actlint.report.snippet import snippet
+from actlint.report.words import one_line, plural, reach, repair, trail, verdict
+
+# Columns of a source line where no terminal says how wide it is.
+_WIDTH = 120
+
+_SEVERITY = {
+    Severity.ERROR: "bold red",
+    Severity.WARNING: "bold yellow",
+    Severity.INFO: "bold blue",
+}
+_VERDICT = {Verdict.CONFIRMED: "red", Verdict.UNCONFIRMED: "yellow", Verdict.REFUTED: "green"}
+
+
+def render(result: Result, style: Style) -> str:
+    """Return the report."""
+    lines: list[Text] = []
+    for finding in result.findings:
+        lines.extend(_finding(finding, style))
+        lines.append(Text())
+    if not style.quiet:
+        lines.extend(_closing(result))
+    return _drawn(lines, style.colour)
+
+
+def statistics(result: Result, style: Style) -> str:
+    """Return the number of findings of each rule, most frequent first."""
+    return _drawn(list(_counts(result)), style.colour)
+
+
+def _drawn(lines: list[Text], colour: bool) -> str:
+    if not colour:
+        return "".join(line.plain.rstrip() + "\n" for line in lines)
+    from rich.console import Console  # noqa: PLC0415 - plain reports do without
+
+    # The console only translates styles to ANSI codes; it neither wraps nor guesses.
+    console = Console(
+        file=io.StringIO(), force_terminal=True, color_system="standard", no_color=False,
+        highlight=False, markup=False, emoji=False, legacy_windows=False,
+    )  # fmt: skip
+    with console.capture() as capture:
+        for line in lines:
+            console.print(line, soft_wrap=True)
+    return capture.get()
+
+
+def _finding(finding: Finding, style: Style) -> Iterator[Text]:
+    span = finding.site.span
+    yield Text.assemble(
+        (f"{one_line(finding.site.path)}:{span.line}:{span.column}", "bold"),
+        ": ",
+        (finding.code, _SEVERITY[finding.severity]),
+        f" {finding.name}: ",
+        (finding.severity, _SEVERITY[finding.severity]),
+        ", ",
+        (finding.verdict, _VERDICT[finding.verdict]),
+        f", in {finding.role} ",
+        (one_line(finding.function), "bold"),
+    )
+    yield from _source(finding, style)
+    yield from _prose("", finding.message, style)
+    yield from _prose("", verdict(finding), style, _VERDICT[finding.verdict])
+    if finding.evidence is not None:
+        yield from _prose("reach: ", reach(finding.evidence), style)
+    if finding.trail:
+        yield from _prose("reached from ", trail(finding.trail), style)
+    if finding.hint:
+        yield from _prose("", repair(finding.hint), style, "cyan")
+
+
+def _source(finding: Finding, style: Style) -> Iterator[Text]:
+    span = finding.site.span
+    gutter = len(str(span.line))
+    text = style.sources.get(finding.site.path)
+    found = text and snippet(text, span, (style.width or _WIDTH) - gutter - 4)
+    if not found:
+        return
+    empty = (f" {'':{gutter}} |", "blue")
+    yield Text.assemble(empty)
+    yield Text.assemble(
+        (f" {span.line} |", "blue"), f" {found.before}", (found.marked, "bold"), found.after
+    )
+    yield Text.assemble(empty, " ", (found.underline, _SEVERITY[finding.severity]))
+    if found.more:
+        yield Text.assemble(empty, " …")
+
+
+def _prose(label: str, sentence: str, style: Style, colour: str = "") -> Iterator[Text]:
+    """Yield a labelled sentence, indented, wrapped only to the width of a terminal."""
+    words = f"{label}{one_line(sentence)}"
+    wrapped = [f"  {words}"]
+    if style.width is not None:
+        wrapped = textwrap.wrap(
+            words,
+            max(style.width, 40),
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    for line in wrapped:
+        yield Text(line, style=colour)
+
+
+def _closing(result: Result) -> Iterator[Text]:
+    summary = result.summary
+    looked = f"{plural(summary.files, 'file')}, {plural(summary.functions, 'function')}"
+    refuted = f"{plural(summary.refuted, 'suspect')} refuted"
+    if not result.findings and not result.errors:
+        yield Text(f"All clear: {looked}, {refuted}", style="green")
+        return
+    yield from _counts(result)
+    if result.findings:
+        yield Text()
+    unreadable = f"; {plural(len(result.errors), 'file')} not linted" if result.errors else ""
+    yield Text(
+        f"Found {_findings(result.findings)} in {looked}; {refuted}{unreadable}", style="bold"
+    )
+    if any(finding.repro for finding in result.findings):
+        yield Text("`--output-format json` adds a program to each proof that shows it again")
+
+
+def _findings(findings: tuple[Finding, ...]) -> str:
+    verdicts = Counter(finding.verdict for finding in findings)
+    split = ", ".join(f"{verdicts[each]} {each}" for each in Verdict if verdicts[each])
+    return plural(len(findings), "finding") + (f" ({split})" if split else "")
+
+
+def _counts(result: Result) -> Iterator[Text]:
+    """Yield one line for each rule: count, code, name and the verdicts."""
+    rules = Counter((finding.code, finding.name) for finding in result.findings)
+    verdicts = Counter((finding.code, finding.verdict) for finding in result.findings)
+    wide = max((len(name) for _, name in rules), default=0)
+    digits = max((len(str(count)) for count in rules.values()), default=0)
+    for (code, name), count in sorted(rules.items(), key=lambda item: (-item[1], item[0])):
+        split = ", ".join(
+            f"{verdicts[code, each]} {each}" for each in Verdict if verdicts[code, each]
+        )
+        yield Text.assemble((f"{count:>{digits}}", "bold"), f"  {code}  {name:<{wide}}  {split}")

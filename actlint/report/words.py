@@ -1,0 +1,210 @@
+"""Findings and evidence in plain words, and text made safe for a terminal."""
+
+from __future__ import annotations
+
+import math
+import struct
+import unicodedata
+
+from actlint.findings import Evidence, Finding, Hazard, Reach, Tensor, Verdict
+from actlint.graph import Site
+
+# Activations that a small convolutional network computes in one training step: a batch of 128
+# images through three layers of some 16,000 elements each.
+ACTIVATIONS_PER_STEP = 6_000_000
+
+# Longest witness in characters before its middle is left out.
+_WITNESS_WIDTH = 72
+
+_REACH = {
+    Reach.TYPICAL: "values typical of training",
+    Reach.STRUCTURAL: "exact values that training produces",
+    Reach.EXTENDED: "magnitudes of hundreds, on the way to divergence",
+}
+
+# Characters that reorder the text around them; shown as escapes so that what is read is there.
+_BIDIRECTIONAL = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def printable(text: str) -> str:
+    r"""Return `text` with control characters as escapes such as ``\x1b``; tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(_visible(char) for char in text)
+
+
+def one_line(text: str) -> str:
+    """Return `text` on one line, safe to print."""
+    return printable(" ".join(text.split()))
+
+
+def _visible(char: str) -> str:
+    if char == "\t":
+        return char
+    if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or char in _BIDIRECTIONAL:
+        code = ord(char)
+        return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    return char
+
+
+def number(value: float | None) -> str:
+    """Return the shortest text that reads back as the same float32, or float if it is none."""
+    if value is None:
+        return "None"
+    if isinstance(value, bool | int) or not math.isfinite(value):
+        return str(value)
+    try:
+        single = struct.pack("f", value)
+    except OverflowError:
+        return repr(value)
+    if struct.unpack("f", single)[0] != value:
+        return f"{value:.6g}"
+    for digits in range(1, 10):
+        text = f"{value:.{digits}g}"
+        # A short text can round up beyond the largest float32.
+        if abs(float(text)) <= 3.4028235677973366e38 and struct.pack("f", float(text)) == single:
+            return text
+    return repr(value)
+
+
+def tensor(value: Tensor) -> str:
+    """Return a witness value as a person would type it."""
+    if isinstance(value, list):
+        return "[" + ", ".join(tensor(item) for item in value) + "]"
+    return number(value)
+
+
+def witness(evidence: Evidence) -> str:
+    """Return ``x = -0.6, y = [0, 1]``, long values cut in the middle."""
+    return ", ".join(
+        f"{name} = {_shortened(tensor(value))}" for name, value in evidence.witness.items()
+    )
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _WITNESS_WIDTH:
+        return text
+    half = _WITNESS_WIDTH // 2 - 1
+    return f"{text[:half].rpartition(',')[0] or text[:half]}, … {text[-half:].partition(', ')[2]}"
+
+
+def verdict(finding: Finding) -> str:
+    """Return what came of the suspect, in one sentence without a full stop."""
+    if finding.verdict is Verdict.CONFIRMED and finding.evidence is not None:
+        return f"confirmed: {measured(finding.evidence)}"
+    reason = one_line(finding.reason or "").rstrip(".")
+    return f"{finding.verdict}: {reason}" if reason else str(finding.verdict)
+
+
+def reach(evidence: Evidence) -> str:
+    """Return how training gets to the witness."""
+    return _REACH[evidence.reach]
+
+
+def measured(evidence: Evidence) -> str:
+    """Return what was seen at the witness, how often, and what that means for training."""
+    at = witness(evidence)
+    seen = f"{_observation(evidence)} ({_modes(evidence)})"
+    parts = [f"at {at} {seen}" if at else seen]
+    if evidence.samples > 0:
+        parts.append(f"{evidence.hits} of {plural(evidence.samples, 'sample')}")
+    if evidence.rate:
+        parts.append(rate(evidence.rate))
+    return "; ".join(parts)
+
+
+def rate(chance: float) -> str:
+    """Return a chance per activation in words; a rate above 0."""
+    times = chance * ACTIVATIONS_PER_STEP
+    network = f"a network with {ACTIVATIONS_PER_STEP // 10**6} million activations a step"
+    if times >= 1.5:
+        meaning = f"{network} meets it about {_rounded(times)} times a step"
+    elif times >= 2 / 3:
+        meaning = f"{network} meets it about every step"
+    elif times >= 1e-7:
+        meaning = f"{network} meets it about every {_rounded(1 / times)} steps"
+    else:
+        meaning = "too seldom to be met by chance"
+    return f"about {chance:.1g} per activation under a standard normal: {meaning}"
+
+
+def trail(sites: tuple[Site, ...]) -> str:
+    """Return the call sites through which an expression was reached, outermost first."""
+    return " → ".join(f"{one_line(site.path)}:{site.span.line}" for site in sites)
+
+
+def repair(hint: str) -> str:
+    """Return how to mend it, behind a label: ``use: tf.math.divide_no_nan``."""
+    words = one_line(hint).rstrip(".")
+    call = words.removeprefix("Use ")
+    return f"use: {call}" if call != words else f"instead: {words}"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return ``1 file``, ``2 files``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _rounded(value: float) -> str:
+    """Return a count with two significant digits, or one below ten."""
+    if value < 10:
+        return f"{value:.0f}"
+    scale = 10 ** (math.floor(math.log10(value)) - 1)
+    return f"{round(value / scale) * scale:,}"
+
+
+def _modes(evidence: Evidence) -> str:
+    """Return the modes that showed the hazard; the worker names them in ``detail["modes"]``."""
+    listed = evidence.detail.get("modes")
+    names = listed.replace(",", " ").split() if isinstance(listed, str) else []
+    spelled = ["XLA" if name == "xla" else name for name in names or [evidence.mode]]
+    if len(spelled) == 1:
+        return f"{spelled[0]} mode" if spelled[0] != "XLA" else "under XLA"
+    return ", ".join(spelled[:-1]) + " and " + spelled[-1]
+
+
+def _observation(evidence: Evidence) -> str:
+    gradient, value = number(evidence.gradient), number(evidence.value)
+    match evidence.hazard:
+        case Hazard.NAN | Hazard.INF:
+            bad = [
+                f"the {what} is {number(found)}"
+                for what, found in (("value", evidence.value), ("gradient", evidence.gradient))
+                if found is not None and not math.isfinite(found)
+            ]
+            return " and ".join(bad) or f"a part of the gradient is {evidence.hazard}"
+        case Hazard.NO_GRADIENT:
+            return _through(evidence, "TensorFlow returns no gradient (None)")
+        case Hazard.ZERO_GRADIENT:
+            return _through(evidence, "the gradient is 0")
+        case Hazard.VANISHING if isinstance(share := evidence.detail.get("share"), float):
+            return f"the gradient is {gradient}, and close to 0 on {share:.0%} of the typical range"
+        case Hazard.VANISHING | Hazard.EXPLODING:
+            return f"the gradient is {gradient}"
+        case Hazard.NON_MONOTONIC:
+            points = _listed(evidence, "turning_points")
+            turning = f" and changes sign at {points}" if points else " and changes sign"
+            return f"the gradient is {gradient}{turning}"
+        case Hazard.DISCONTINUOUS:
+            sizes = evidence.detail.get("sizes")
+            largest = f" by {number(max(sizes))}" if isinstance(sizes, list) and sizes else ""
+            return f"the value jumps{largest}"
+        case Hazard.WRONG_GRADIENT:
+            return f"the gradient is {gradient} and does not lead towards the label"
+        case Hazard.WRONG_LOSS:
+            better = evidence.detail.get("better_loss")
+            less = f", and {number(better)} elsewhere" if isinstance(better, float) else ""
+            return f"prediction and label agree, yet the loss is not smallest: {value}{less}"
+
+
+def _through(evidence: Evidence, whole: str) -> str:
+    """Say of a cut gradient whether other paths to the output keep theirs."""
+    if "partial" in evidence.detail:
+        return "no gradient comes back through the expression, only past it"
+    return whole
+
+
+def _listed(evidence: Evidence, key: str) -> str:
+    """Return a list of numbers among the details, or ""."""
+    found = evidence.detail.get(key)
+    return ", ".join(number(item) for item in found) if isinstance(found, list) else ""

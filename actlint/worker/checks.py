@@ -1,0 +1,60 @@
+"""The worker's judgement: one outcome for each suspect of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import tensorflow as tf
+
+from actlint.findings import Check, Outcome, Suspect, Verdict
+from actlint.worker import cut, minimum, nonfinite, profile
+from actlint.worker.bench import Bench, first_line
+from actlint.worker.protocol import Answer, Job
+
+if TYPE_CHECKING:
+    from actlint.worker.program import Program
+
+_CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
+    Check.NONFINITE: nonfinite.check,
+    Check.CUT: cut.check,
+    Check.NO_GRADIENT: cut.check_none,
+    Check.DEAD_SHARE: cut.check_share,
+    Check.SATURATION: profile.saturation,
+    Check.MONOTONICITY: profile.monotonicity,
+    Check.CONTINUITY: profile.continuity,
+    Check.MINIMUM: minimum.check,
+}
+
+
+def examine(job: Job, program: Program) -> Answer:
+    """Return the outcome of every suspect of a job, in order.
+
+    Args:
+        job: the excerpt and its suspects.
+        program: the excerpt, ready to run.
+    """
+    # Random ops, such as dropout, then repeat from run to run.
+    tf.random.set_seed(job.seed)
+    with np.errstate(all="ignore"):
+        return _examine(job, program)
+
+
+def _examine(job: Job, program: Program) -> Answer:
+    bench = Bench(job, program)
+    if not bench.templates:
+        reason = f"no input shape was found for which the expression runs: {bench.reason}"
+        outcome = Outcome(Verdict.UNCONFIRMED, reason)
+        return Answer(job.id, (outcome,) * len(job.suspects))
+    return Answer(job.id, tuple(_outcome(bench, suspect) for suspect in job.suspects))
+
+
+def _outcome(bench: Bench, suspect: Suspect) -> Outcome:
+    if suspect.node not in bench.lab.steps:
+        return Outcome(Verdict.UNCONFIRMED, "the expression is not part of what can be run")
+    try:
+        return _CHECKS[suspect.check](bench, suspect)
+    # A program that breaks in a way no check foresees costs its own suspect alone.
+    except Exception as error:
+        return Outcome(Verdict.UNCONFIRMED, f"it could not be examined: {first_line(error)}")

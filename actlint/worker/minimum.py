@@ -1,0 +1,146 @@
+"""Is a loss smallest at its target?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from actlint.findings import Evidence, Hazard, Outcome, Reach, Suspect, Verdict
+from actlint.worker import samples, witness
+from actlint.worker.bench import Bench
+from actlint.worker.inputs import Encoding, Slot, Template
+from actlint.worker.probes import Trace
+from actlint.worker.samples import Array, Sample
+
+# Plain gradient descent from the target and from a typical prediction.
+_STEPS = 200
+_RATE = 0.05
+# Rows of the batch, enough to see where the loss pulls a prediction.
+_ROWS = 2
+# Probabilities nearer to 0 and 1 than this are not tried, so that log stays finite.
+_MARGIN = 1e-3
+# Share of the loss's spread by which a better point than the target must be better.
+_CLEARLY = 0.1
+# Mean distance of the better point from the target.
+_FAR = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """A label and a prediction of one shape."""
+
+    bench: Bench
+    template: Template
+    prediction: Slot
+    label: Slot
+    base: Sample
+
+    def run(self, prediction: Array) -> Trace | None:
+        """Trace the loss of one prediction."""
+        feeds = {**self.base.feeds, self.prediction.id: prediction.astype(np.float32)}
+        return self.bench.run(Sample(feeds, Reach.TYPICAL, ""))
+
+    def loss(self, prediction: Array) -> float:
+        """Return the mean loss of one prediction; nan if it cannot be computed."""
+        trace = self.run(prediction)
+        return float("nan") if trace is None else float(trace.values[trace.output].mean())
+
+    def bounded(self, prediction: Array) -> Array:
+        """Return the prediction moved into the input's limits."""
+        low, high = self.prediction.spec.lo, self.prediction.spec.hi
+        if self.prediction.encoding is Encoding.UNIT:
+            low, high = low + _MARGIN, high - _MARGIN
+        return np.clip(prediction, low, high)
+
+
+def check(bench: Bench, _: Suspect) -> Outcome:
+    """Show that a loss prefers predictions away from the label."""
+    problem = _problem(bench)
+    if problem is None:
+        return Outcome(
+            Verdict.UNCONFIRMED, "no label and prediction of one shape and meaning were found"
+        )
+    target = problem.bounded(problem.base.feeds[problem.label.id].astype(np.float64))
+    rng = samples.generator(bench.job, 8)
+    others = [
+        problem.bounded(samples.typical(problem.prediction, rng, 1, _ROWS).astype(np.float64))
+        for _ in range(8)
+    ]
+    at_target = problem.loss(target)
+    losses = np.array([problem.loss(other) for other in others])
+    finite = losses[np.isfinite(losses)]
+    if not np.isfinite(at_target) or not finite.size:
+        return Outcome(Verdict.UNCONFIRMED, "the loss is not finite at the target")
+    spread = float(np.ptp(np.append(finite, at_target)))
+    best, best_loss = target, at_target
+    for start in (target, others[0]):
+        reached = _descend(problem, start)
+        loss = problem.loss(reached)
+        if np.isfinite(loss) and loss < best_loss:
+            best, best_loss = reached, loss
+    away = float(np.abs(best - target).mean())
+    clear = at_target - best_loss > max(_CLEARLY * spread, 1e-4)
+    if not clear or away < _FAR:
+        return Outcome(
+            Verdict.REFUTED,
+            f"the loss at the target, {at_target:.3g}, is as small as descent can make it",
+        )
+    trace = problem.run(target)
+    assert trace is not None
+    evidence = Evidence(
+        hazard=Hazard.WRONG_LOSS,
+        witness=witness.numbers(problem.template, trace.sample),
+        value=witness.plain(np.float32(at_target)),
+        gradient=witness.worst(trace.gradients.values()),
+        mode="eager",
+        samples=len(others) + 1,
+        hits=int((finite < at_target).sum()),
+        rate=None,
+        reach=Reach.STRUCTURAL,
+        detail={
+            "loss_at_target": witness.plain(np.float32(at_target)),
+            "better_loss": witness.plain(np.float32(best_loss)),
+            "distance": round(away, 4),
+            "better_prediction": [round(float(v), 4) for v in best.reshape(-1)[:8]],
+        },
+    )
+    return Outcome(Verdict.CONFIRMED, None, evidence)
+
+
+def _problem(bench: Bench) -> _Problem | None:
+    for template in bench.templates:
+        labels = [slot for slot in template.labels if slot.encoding is not Encoding.CLASS]
+        for prediction in template.differentiated:
+            for label in labels[:1]:
+                same = prediction.shape == label.shape and prediction.shape
+                meant = prediction.encoding is Encoding.UNIT or label.encoding is Encoding.REAL
+                if not same or not meant:
+                    continue
+                rng = samples.generator(bench.job, 9)
+                # One decimal keeps the witness readable.
+                feeds = {
+                    s.id: np.asarray(np.round(samples.typical(s, rng, 0, _ROWS), 1), s.dtype)
+                    for s in template.slots
+                }
+                return _Problem(
+                    bench, template, prediction, label, Sample(feeds, Reach.STRUCTURAL, "")
+                )
+    return None
+
+
+def _descend(problem: _Problem, start: Array) -> Array:
+    """Return where plain gradient descent on the prediction ends."""
+    current = start
+    for _ in range(_STEPS):
+        trace = problem.run(current)
+        gradient = None if trace is None else trace.cotangents.get(problem.prediction.id)
+        if gradient is None or not np.isfinite(gradient).all() or not gradient.any():
+            break
+        # The loss is a mean or a sum; scaled steps make the pace independent of which.
+        size = float(np.abs(gradient).max())
+        moved = problem.bounded(current - _RATE * gradient / max(size, 1e-2))
+        if float(np.abs(moved - current).max()) < 1e-5:
+            break
+        current = moved
+    return current

@@ -1,0 +1,176 @@
+"""Does a node make nan or infinity out of finite operands, and does training feel it?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actlint.findings import Evidence, Hazard, Outcome, Suspect, Verdict
+from actlint.worker import aim, batches, elements, witness
+from actlint.worker.bench import Bench, Line
+from actlint.worker.blame import Case, Tally
+from actlint.worker.inputs import Slot
+from actlint.worker.probes import Trace
+from actlint.worker.samples import Feeds, Sample
+
+_COMPILED = ("graph", "xla")
+# Points at which the compiled modes are tried where eager mode is fine.
+_MAX_COMPILED = 3
+
+
+def check(bench: Bench, suspect: Suspect) -> Outcome:
+    """Show that the node starts a nan or infinity that training feels, or that it does not."""
+    tally = Tally()
+    line = bench.line()
+    rate: float | None = None
+    if line is None:
+        case = batches.search(bench, suspect, tally)
+    else:
+        found = elements.search(bench, suspect, line, tally)
+        case, rate = found if found is not None else (None, None)
+    if case is not None:
+        return _confirmed(bench, suspect.node, case, tally, rate)
+    if not tally.samples:
+        return Outcome(
+            Verdict.UNCONFIRMED, "no sample met the conditions under which this path is taken"
+        )
+    outcome = _compiled_only(bench, suspect, line, tally)
+    if outcome is not None:
+        return outcome
+    where = "finite" if not tally.elsewhere else "finite or broken by another expression"
+    return Outcome(
+        Verdict.REFUTED,
+        f"{where} for all {tally.samples} samples and at the aimed points, "
+        f"inputs up to {tally.largest:g} in magnitude",
+    )
+
+
+# ---- evidence --------------------------------------------------------------------------------
+
+
+def _confirmed(bench: Bench, node: int, case: Case, tally: Tally, rate: float | None) -> Outcome:
+    trace = case.trace
+    output = witness.worst([trace.values[trace.output]])
+    own = witness.worst([trace.values.get(node)])
+    broken_own = own is not None and not np.isfinite(own)
+    modes = ["eager"]
+    for mode in _COMPILED:
+        run = bench.lab.compiled(mode, trace.sample)
+        if run is not None and witness.hazard_of([run[0], *run[1]]):
+            modes.append(mode)
+    evidence = Evidence(
+        hazard=witness.hazard_of(witness.ends(trace)) or Hazard.NAN,
+        witness=witness.numbers(case.template, trace.sample),
+        value=own if broken_own and output is not None and np.isfinite(output) else output,
+        gradient=witness.worst(trace.gradients.values()),
+        mode="eager",
+        samples=tally.samples,
+        hits=tally.hits,
+        rate=rate,
+        reach=trace.sample.reach,
+        detail={"modes": ", ".join(modes)},
+    )
+    return Outcome(Verdict.CONFIRMED, None, evidence)
+
+
+def _compiled_only(
+    bench: Bench, suspect: Suspect, line: Line | None, tally: Tally
+) -> Outcome | None:
+    """Look for a hazard that only the compiled modes show, where the ops' rows say they can."""
+    if not bench.lab.modes_differ(suspect.node):
+        return None
+    template = bench.templates[0]
+    candidates = list(_at_targets(bench, suspect, line))
+    if not candidates:
+        return None
+    for mode in reversed(_COMPILED):
+        for trace in candidates:
+            run = bench.lab.compiled(mode, trace.sample)
+            hazard = None if run is None else witness.hazard_of([run[0], *run[1]])
+            if run is None or hazard is None or not _causes(bench, suspect.node, mode, trace):
+                continue
+            evidence = Evidence(
+                hazard=hazard,
+                witness=witness.numbers(template, trace.sample),
+                value=witness.worst([run[0]]),
+                gradient=witness.worst(run[1]),
+                mode=mode,
+                samples=tally.samples,
+                hits=1,
+                rate=None,
+                reach=trace.sample.reach,
+                detail={"modes": mode},
+            )
+            return Outcome(Verdict.CONFIRMED, None, evidence)
+    return None
+
+
+def _causes(bench: Bench, node: int, mode: str, trace: Trace) -> bool:
+    """Return True if the hazard goes away when the node's eager value is fed as a constant."""
+    if node == bench.job.output or node not in trace.values:
+        return True
+    feeds = {**trace.sample.feeds, node: trace.values[node]}
+    run = bench.lab.compiled(mode, Sample(feeds, trace.sample.reach, ""))
+    return run is None or witness.hazard_of([run[0], *run[1]]) is None
+
+
+def _at_targets(bench: Bench, suspect: Suspect, line: Line | None) -> list[Trace]:
+    """Return a few small runs, finite in eager mode, at which a target is met."""
+    found: list[Trace] = []
+    if line is not None:
+        singles: list[tuple[float, Feeds]] = []
+        for target in suspect.targets:
+            focus = bench.line(0, target.node)
+            aimed = elements.completed(
+                bench, line, aim.solve(bench, focus, target) if focus else {}
+            )
+            count = next((value.size for value in aimed.values()), 0)
+            for at in range(count):
+                single = {key: value[at : at + 1] for key, value in aimed.items()}
+                singles.append((sum(aim.simplicity(float(v[0])) for v in single.values()), single))
+        for _, single in sorted(singles, key=lambda item: item[0]):
+            sample = line.sample(single, elements.reach_at(line, single))
+            if not _fixed(line.slots):
+                scalars = {
+                    key: value.reshape(-1)[0].reshape(()) for key, value in sample.feeds.items()
+                }
+                sample = Sample(scalars, sample.reach, "")
+            trace = bench.run(sample)
+            if trace is not None and not trace.broken and _met(suspect, trace):
+                found.append(trace)
+            if len(found) == _MAX_COMPILED:
+                break
+        return found
+    rows = [*bench.traces(0, "structural"), *bench.traces(0, "typical")]
+    starts = bench.drawn(0, "typical")[:2]
+    solved = (bench.run(sample) for sample in batches.aimed(bench, suspect, 0, rows, starts))
+    rows += [trace for trace in solved if trace is not None]
+    for trace in rows:
+        if not trace.broken and _met(suspect, trace):
+            found.append(_smaller(bench, suspect, trace))
+        if len(found) == _MAX_COMPILED:
+            break
+    return found
+
+
+def _smaller(bench: Bench, suspect: Suspect, trace: Trace) -> Trace:
+    """Return the smallest run that still meets a target and is finite in eager mode."""
+    kept = trace
+
+    def still(sample: Sample) -> bool:
+        nonlocal kept
+        run = bench.run(sample)
+        if run is None or run.broken or not _met(suspect, run):
+            return False
+        kept = run
+        return True
+
+    witness.shrink(bench.templates[0], trace.sample, still)
+    return kept
+
+
+def _met(suspect: Suspect, trace: Trace) -> bool:
+    return any(aim.reached(trace.values.get(target.node), target) for target in suspect.targets)
+
+
+def _fixed(slots: tuple[Slot, ...]) -> bool:
+    return any(slot.spec.shape is not None for slot in slots)
