@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 
 import libcst as cst
@@ -13,6 +14,7 @@ from actlint.lower.attributes import function_node, initialise, parameter
 from actlint.lower.domains import with_domains
 from actlint.lower.machine import MAX_PATHS, Hooks, Machine, TooLarge
 from actlint.lower.module import Module
+from actlint.lower.special import FOREIGN
 from actlint.lower.values import (
     Class,
     Function,
@@ -118,6 +120,9 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
         )
         for position, output in enumerate([*outputs[:_MAX_OUTPUTS], *partial[:_MAX_OUTPUTS]])
     ]
+    if machine.homes and machine.homes <= FOREIGN and not unit.evidence.startswith("passed on"):
+        # A reference implementation in NumPy or another library: no tape watches it.
+        return []
     return [graph for graph in graphs if graph.nodes]
 
 
@@ -157,7 +162,7 @@ def _unit_value(machine: Machine, unit: Unit) -> tuple[Site, Value]:
         statements.run_statements(machine, scope, tree.body)
         return Site(module.path, Span(1, 1, 1, 1), ""), Static(None)
     if unit.qualname.startswith("<lambda:"):
-        found = _inline_lambda(module, unit.qualname)
+        found = module.inline_lambda(unit.qualname)
         if found is None:
             return Site(module.path, Span(unit.line, 1, unit.line, 1), ""), Static(None)
         names = [p.name.value for p in found.params.params if p.default is None]
@@ -175,20 +180,6 @@ def _lambda_roles(role: Role, names: list[str]) -> dict[str, InputRole]:
         return dict(zip(names, (InputRole.LABEL, InputRole.PREDICTION), strict=False))
     kind = InputRole.VARIABLE if role is Role.REGULARIZER else InputRole.ACTIVATION
     return dict.fromkeys(names[:1], kind)
-
-
-def _inline_lambda(module: Module, qualname: str) -> cst.Lambda | None:
-    line, column = (int(part) for part in qualname.strip("<>").split(":")[1:])
-    matches: list[cst.Lambda] = []
-
-    class _Finder(cst.CSTVisitor):
-        def visit_Lambda(self, node: cst.Lambda) -> None:
-            span = module.span(node)
-            if (span.line, span.column) == (line, column + 1):
-                matches.append(node)
-
-    module.whole().visit(_Finder())
-    return matches[0] if matches else None
 
 
 def _function(machine: Machine, scope: Scope, definition: Definition) -> Function | None:
@@ -237,10 +228,9 @@ def _closure(machine: Machine, outer_name: str, name: str) -> Function | None:
         return None
     inner = Scope(module, outer.scope, owner_class=outer.owner_class)
     _bind(machine, inner, outer, {})
-    try:
+    # What it returns is the closure, found by name below.
+    with contextlib.suppress(statements.Returned):
         statements.run_body(machine, inner, outer.node.body)
-    except statements.Returned:
-        pass  # what it returns is the closure, found by name below
     head, _, method = name.partition(".")
     found = inner.variables.get(head)
     if isinstance(found, Class) and method:
@@ -254,9 +244,7 @@ def _closure(machine: Machine, outer_name: str, name: str) -> Function | None:
     return found if isinstance(found, Function) else None
 
 
-def _apply(
-    machine: Machine, function: Function, roles: dict[str, InputRole]
-) -> tuple[Site, Value]:
+def _apply(machine: Machine, function: Function, roles: dict[str, InputRole]) -> tuple[Site, Value]:
     node = function.node
     at = node.name if isinstance(node, cst.FunctionDef) else node
     site = machine.site(at)
@@ -270,9 +258,7 @@ def _apply(
     return site, _run_function(machine, scope, node)
 
 
-def _bind(
-    machine: Machine, scope: Scope, function: Function, roles: dict[str, InputRole]
-) -> None:
+def _bind(machine: Machine, scope: Scope, function: Function, roles: dict[str, InputRole]) -> None:
     """Give every parameter its input, its default, or a hyperparameter of its name."""
     params = function.node.params
     if isinstance(params.star_arg, cst.Param):

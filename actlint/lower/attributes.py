@@ -28,15 +28,68 @@ from actlint.lower.values import (
 from actlint.names import last, meanings
 
 _DTYPES = frozenset(
-    "float16 bfloat16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool "
-    "complex64 complex128 string half double".split()
+    [
+        "float16",
+        "bfloat16",
+        "float32",
+        "float64",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "bool",
+        "complex64",
+        "complex128",
+        "string",
+        "half",
+        "double",
+    ]
 )
 _DTYPE_ALIASES = {"half": "float16", "double": "float64", "bool_": "bool"}
 _MODULES_WITH_DTYPES = ("tensorflow", "numpy", "tensorflow.dtypes", "tensorflow.compat.v1")
 _BUILTINS = frozenset(
-    "abs all any bool callable dict enumerate filter float getattr hasattr int isinstance iter len "
-    "list map max min next pow print range repr reversed round set sorted str sum super tuple "
-    "type zip NotImplementedError ValueError".split()
+    [
+        "abs",
+        "all",
+        "any",
+        "bool",
+        "callable",
+        "dict",
+        "enumerate",
+        "filter",
+        "float",
+        "getattr",
+        "hasattr",
+        "int",
+        "isinstance",
+        "iter",
+        "len",
+        "list",
+        "map",
+        "max",
+        "min",
+        "next",
+        "pow",
+        "print",
+        "range",
+        "repr",
+        "reversed",
+        "round",
+        "set",
+        "sorted",
+        "str",
+        "sum",
+        "super",
+        "tuple",
+        "type",
+        "zip",
+        "NotImplementedError",
+        "ValueError",
+    ]
 )
 _CONSTANTS = {
     "math.pi": 3.141592653589793, "numpy.pi": 3.141592653589793, "math.e": 2.718281828459045,
@@ -116,9 +169,7 @@ def function_node(module: Module, definition: Definition) -> cst.FunctionDef | N
     return None
 
 
-def attribute(
-    machine: Machine, scope: Scope, base: Value, name: str, at: cst.CSTNode
-) -> Value:
+def attribute(machine: Machine, base: Value, name: str, at: cst.CSTNode) -> Value:
     """Return ``base.name``."""
     if isinstance(base, Api):
         return api(tuple(f"{meaning}.{name}" for meaning in base.names))
@@ -130,6 +181,10 @@ def attribute(
         if name == "dtype":
             return Static(DType("float32"))
         return Method(base, name)
+    if isinstance(base, Opaque) and base.dependencies and name in {"dtype", "shape"}:
+        if name == "dtype":
+            return Static(DType("float32"))
+        return StaticShape(machine.cut(base, at).node)
     if isinstance(base, StaticShape) and name in {"ndims", "rank"}:
         return machine.emit_key("static_rank", (TensorValue(base.node),), at)
     if isinstance(base, Class):
@@ -166,7 +221,7 @@ def instance_attribute(machine: Machine, base: Instance, name: str, at: cst.CSTN
         if node is not None:
             bound = Function(node, Scope(base.cls.module), definition.qualname, base, owner)
             if "property" in definition.decorators or "cached_property" in definition.decorators:
-                return machine.call(machine, Scope(base.cls.module), bound, [], {}, at)
+                return machine.call(machine, bound, [], {}, at)
             if "staticmethod" in definition.decorators:
                 return Function(node, Scope(base.cls.module), definition.qualname)
             return bound
@@ -199,7 +254,7 @@ def find_method(cls: Class, start: str, name: str) -> tuple[Definition, str] | N
 def class_constant(machine: Machine, cls: Class, name: str) -> Value | None:
     """Return the value of an assignment in a class body, or None."""
     definition = cls.module.index.definitions.get(cls.qualname)
-    if definition is None or definition.kind != "class":
+    if definition is None or name not in definition.constants:
         return None
     for line in cls.module.tree(definition).body:
         body = line
@@ -210,7 +265,9 @@ def class_constant(machine: Machine, cls: Class, name: str) -> Value | None:
         for inner in body.body.body:
             for small in _smalls(inner):
                 if isinstance(small, cst.Assign):
-                    names = [t.target.value for t in small.targets if isinstance(t.target, cst.Name)]
+                    names = [
+                        t.target.value for t in small.targets if isinstance(t.target, cst.Name)
+                    ]
                     if name in names:
                         return machine.evaluate(machine, Scope(cls.module), small.value)
     return None
@@ -231,11 +288,11 @@ def initialise(machine: Machine, base: Instance, at: cst.CSTNode) -> None:
             continue
         bound = Function(node, Scope(base.cls.module), definition.qualname, base, owner)
         if name == "build":
-            machine.call(machine, Scope(base.cls.module), bound, [Opaque("input_shape")], {}, at)
+            machine.call(machine, bound, [Opaque("input_shape")], {}, at)
             continue
         required = [p for p in definition.params if p != "self"][: max(definition.required, 0)]
         args = [parameter(machine, name, at) for name in required]
-        machine.call(machine, Scope(base.cls.module), bound, args, {}, at)
+        machine.call(machine, bound, args, {}, at)
 
 
 def parameter(machine: Machine, name: str, at: cst.CSTNode) -> Value:

@@ -6,6 +6,7 @@ import libcst as cst
 
 from actlint.lower import special
 from actlint.lower.attributes import find_method, function_node, initialise
+from actlint.lower.layers import built_call
 from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable
 from actlint.lower.values import (
     Api,
@@ -13,10 +14,10 @@ from actlint.lower.values import (
     Class,
     Function,
     Instance,
+    Mapping,
     Method,
     Opaque,
     Partial,
-    Mapping,
     Scope,
     Sequence,
     Static,
@@ -34,7 +35,6 @@ _REPLACING = frozenset({"custom_gradient", "vectorize", "py_function", "numpy_fu
 
 def call(
     machine: Machine,
-    scope: Scope,
     callee: Value,
     args: list[Value],
     keywords: dict[str, Value],
@@ -42,7 +42,7 @@ def call(
 ) -> Value:
     """Return the value of a call; what cannot be followed is Opaque."""
     try:
-        found = _call(machine, scope, callee, args, keywords, at)
+        found = _call(machine, callee, args, keywords, at)
     except Unlowerable:
         found = None
     return found if found is not None else opaque(machine, callee, args, keywords, at)
@@ -59,12 +59,20 @@ def opaque(
     depends = dependencies(callee).union(
         *(dependencies(value) for value in (*args, *keywords.values()))
     )
-    return Opaque(machine.site(at).text, depends)
+    return Opaque(machine.site(at).text, depends, _is_layer(callee))
+
+
+def _is_layer(callee: Value) -> bool:
+    """Tell whether a call is that of a layer or a library op, whose output is any real number."""
+    if isinstance(callee, Method):
+        return isinstance(callee.base, Instance) or _is_layer(callee.base)
+    if isinstance(callee, Api):
+        return any(name.partition(".")[0] in special.LIBRARIES for name in callee.names)
+    return isinstance(callee, (Built, Instance, TensorValue))
 
 
 def _call(
     machine: Machine,
-    scope: Scope,
     callee: Value,
     args: list[Value],
     keywords: dict[str, Value],
@@ -74,14 +82,14 @@ def _call(
         return invoke(machine, callee, args, keywords, at)
     if isinstance(callee, Partial):
         merged = dict(callee.keywords) | keywords
-        return call(machine, scope, callee.function, [*callee.args, *args], merged, at)
+        return call(machine, callee.function, [*callee.args, *args], merged, at)
     if isinstance(callee, Api):
-        handled = special.api_call(machine, scope, callee, args, keywords, at)
+        handled = special.api_call(machine, callee, args, keywords, at)
         if handled is not None:
             return handled
         return api_op(machine, callee, args, keywords, at)
     if isinstance(callee, Method):
-        return _method(machine, scope, callee, args, keywords, at)
+        return _method(machine, callee, args, keywords, at)
     if isinstance(callee, Class):
         instance = Instance(callee)
         found = find_method(callee, callee.qualname, "__init__")
@@ -105,7 +113,7 @@ def _call(
                     return invoke(machine, bound, args, keywords, at)
         return None
     if isinstance(callee, Built):
-        return special.built_call(machine, scope, callee, args, keywords, at)
+        return built_call(machine, callee, args, keywords, at)
     if isinstance(callee, TensorValue):
         return None
     return None
@@ -125,9 +133,7 @@ def api_op(
     return machine.emit(op, [(name, machine.arg(value, at)) for name, value in bound], at)
 
 
-def bind(
-    op: Op, args: list[Value], keywords: dict[str, Value]
-) -> list[tuple[str, Value]] | None:
+def bind(op: Op, args: list[Value], keywords: dict[str, Value]) -> list[tuple[str, Value]] | None:
     """Bind arguments to the row's parameters, or return None if they do not fit."""
     params = list(op.params)
     if len(args) > len(params):
@@ -228,7 +234,7 @@ def bind_parameters(
     for parameter in parameters.kwonly_params:
         _bind_one(machine, scope, function, parameter, remaining)
     if parameters.star_kwarg is not None:
-        rest: dict[object, Value] = dict(remaining)
+        rest = dict[object, Value](remaining.items())
         scope.variables[parameters.star_kwarg.name.value] = Mapping(rest)
 
 
@@ -250,7 +256,6 @@ def _bind_one(
 
 def _method(
     machine: Machine,
-    scope: Scope,
     callee: Method,
     args: list[Value],
     keywords: dict[str, Value],
@@ -258,7 +263,7 @@ def _method(
 ) -> Value | None:
     if isinstance(callee.base, Method) and callee.base.name.startswith("super:"):
         return _super(machine, callee, args, keywords, at)
-    handled = special.method_call(machine, scope, callee, args, keywords, at)
+    handled = special.method_call(machine, callee, args, keywords, at)
     if handled is not None:
         return handled
     if isinstance(callee.base, TensorValue):

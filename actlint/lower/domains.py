@@ -15,22 +15,75 @@ REAL = (-EXTENDED_LIMIT, EXTENDED_LIMIT)
 PROBABILITY = (0.0, 1.0)
 
 _TRANSPARENT = frozenset(
-    "identity cast reshape getitem squeeze expand_dims transpose gather concat stack unstack "
-    "split flatten constant convert_to_tensor boolean_mask gather_nd tile batch_flatten "
-    "stop_gradient slice strided_slice".split()
+    [
+        "identity",
+        "cast",
+        "reshape",
+        "getitem",
+        "squeeze",
+        "expand_dims",
+        "transpose",
+        "gather",
+        "concat",
+        "stack",
+        "unstack",
+        "split",
+        "flatten",
+        "constant",
+        "convert_to_tensor",
+        "boolean_mask",
+        "gather_nd",
+        "tile",
+        "batch_flatten",
+        "stop_gradient",
+        "slice",
+        "strided_slice",
+    ]
 )
 _TAKES_LOGITS = frozenset(
-    "sigmoid softmax log_softmax log_sigmoid softplus tanh exp expm1 reduce_logsumexp "
-    "sigmoid_cross_entropy_with_logits softmax_cross_entropy_with_logits hard_sigmoid "
-    "sparse_softmax_cross_entropy_with_logits weighted_cross_entropy_with_logits "
-    "l2_normalize norm sinh cosh sin cos erf".split()
+    [
+        "sigmoid",
+        "softmax",
+        "log_softmax",
+        "log_sigmoid",
+        "softplus",
+        "tanh",
+        "exp",
+        "expm1",
+        "reduce_logsumexp",
+        "sigmoid_cross_entropy_with_logits",
+        "softmax_cross_entropy_with_logits",
+        "hard_sigmoid",
+        "sparse_softmax_cross_entropy_with_logits",
+        "weighted_cross_entropy_with_logits",
+        "l2_normalize",
+        "norm",
+        "sinh",
+        "cosh",
+        "sin",
+        "cos",
+        "erf",
+    ]
 )
 _TAKES_PROBABILITIES = frozenset(
-    "log log2 log10 xlogy K_log entropy binary_crossentropy categorical_crossentropy "
-    "sparse_categorical_crossentropy binary_focal_crossentropy log_loss kl_divergence".split()
+    [
+        "log",
+        "log2",
+        "log10",
+        "xlogy",
+        "K_log",
+        "entropy",
+        "binary_crossentropy",
+        "categorical_crossentropy",
+        "sparse_categorical_crossentropy",
+        "binary_focal_crossentropy",
+        "log_loss",
+        "kl_divergence",
+    ]
 )
 _TAKES_CLASS_IDS = frozenset({"one_hot"})
 _SIGNED = frozenset({"subtract"})
+_CONSTANTS = frozenset({"constant", "convert_to_tensor", "cast", "identity", "ones_like"})
 # An additive constant no larger than this is a guard, not part of the formula.
 _GUARD = 0.1
 
@@ -145,7 +198,7 @@ def _number(nodes: Sequence[Node], value: object) -> float | None:
         return float(value)
     if isinstance(value, Ref):
         node = nodes[value.node]
-        if node.op in {"constant", "cast", "identity", "ones_like"} and node.args:
+        if node.op in _CONSTANTS and node.args:
             if node.op == "ones_like":
                 return 1.0
             inner = node.args[0][1]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import libcst as cst
 
-from actlint.graph import Arg, Dots, Items, Slice
+from actlint.graph import Arg, Dots, Items, Ref, Slice
 from actlint.lower.attributes import attribute, global_value
 from actlint.lower.calls import call
 from actlint.lower.machine import Machine, Unlowerable
@@ -95,7 +95,7 @@ def _evaluate(machine: Machine, scope: Scope, node: cst.BaseExpression) -> Value
         return Static(text) if isinstance(text, (str, bytes)) else Opaque("")
     if isinstance(node, cst.Attribute):
         base = evaluate(machine, scope, node.value)
-        return attribute(machine, scope, base, node.attr.value, node)
+        return attribute(machine, base, node.attr.value, node)
     if isinstance(node, cst.Call):
         return _call(machine, scope, node)
     if isinstance(node, cst.BinaryOperation):
@@ -144,9 +144,7 @@ def _name(machine: Machine, scope: Scope, node: cst.Name) -> Value:
     return global_value(machine, scope.module, node.value) or Opaque(node.value)
 
 
-def _elements(
-    machine: Machine, scope: Scope, elements: object
-) -> list[Value]:
+def _elements(machine: Machine, scope: Scope, elements: object) -> list[Value]:
     items: list[Value] = []
     for element in elements:  # type: ignore[attr-defined]
         value = evaluate(machine, scope, element.value)
@@ -180,7 +178,7 @@ def _call(machine: Machine, scope: Scope, node: cst.Call) -> Value:
         found = scope.find("self")
         owner = scope.owner_class
         if isinstance(found, Instance):
-            return attribute(machine, scope, found, f"super:{owner}", node)
+            return attribute(machine, found, f"super:{owner}", node)
         return Opaque("super()")
     callee = evaluate(machine, scope, node.func)
     args: list[Value] = []
@@ -198,7 +196,7 @@ def _call(machine: Machine, scope: Scope, node: cst.Call) -> Value:
             keywords[argument.keyword.value] = value
         else:
             args.append(value)
-    return call(machine, scope, callee, args, keywords, node)
+    return call(machine, callee, args, keywords, node)
 
 
 def _binary(machine: Machine, scope: Scope, node: cst.BinaryOperation) -> Value:
@@ -239,8 +237,10 @@ def _is_number(value: object) -> bool:
 def _numeric(value: Value) -> bool:
     if isinstance(value, Sequence):
         return any(_numeric(item) for item in value.items)
-    return isinstance(value, (TensorValue, StaticShape)) or bool(dependencies(value)) or (
-        isinstance(value, Static) and _is_number(value.value)
+    return (
+        isinstance(value, (TensorValue, StaticShape))
+        or bool(dependencies(value))
+        or (isinstance(value, Static) and _is_number(value.value))
     )
 
 
@@ -331,19 +331,13 @@ def _compare(
         if isinstance(other, Static) and not _is_number(other.value):
             return Static(key == "not_equal")
         parameter = left if isinstance(left, TensorValue) else right
-        if isinstance(parameter, TensorValue) and _is_plain_number(machine, parameter.node):
+        if isinstance(parameter, TensorValue) and machine.is_plain(parameter.node):
             return Opaque(_text(machine, at))
         try:
             return machine.emit_key(key, (left, right), at)
         except Unlowerable:
             return unknown
     return unknown
-
-
-def _is_plain_number(machine: Machine, node: int) -> bool:
-    """Tell whether a node is a hyperparameter: comparing it is a Python decision."""
-    record = machine.nodes[node].input
-    return record is not None and record.role == "parameter"
 
 
 def _identical(left: Value, right: Value) -> bool | None:
@@ -371,7 +365,7 @@ def _contains(container: Value, item: Value) -> bool | None:
 
 def _boolean(machine: Machine, scope: Scope, node: cst.BooleanOperation) -> Value:
     left = evaluate(machine, scope, node.left)
-    known = truth(left)
+    known = True if _is_size(machine, left) else truth(left)
     stops_at = isinstance(node.operator, cst.Or)
     if known is not None:
         return left if known is stops_at else evaluate(machine, scope, node.right)
@@ -384,9 +378,20 @@ def _boolean(machine: Machine, scope: Scope, node: cst.BooleanOperation) -> Valu
     return Opaque(_text(machine, node), dependencies(left) | dependencies(right))
 
 
-def _comprehension(
-    machine: Machine, scope: Scope, node: cst.ListComp | cst.GeneratorExp
-) -> Value:
+def _is_size(machine: Machine, value: Value) -> bool:
+    """Tell whether a value is an entry of a static shape, which is known when code runs."""
+    if not isinstance(value, TensorValue):
+        return False
+    node = machine.nodes[value.node]
+    source = node.arg("x")
+    return (
+        node.op == "getitem"
+        and isinstance(source, Ref)
+        and machine.nodes[source.node].op == "static_shape"
+    )
+
+
+def _comprehension(machine: Machine, scope: Scope, node: cst.ListComp | cst.GeneratorExp) -> Value:
     inner = Scope(scope.module, scope, owner_class=scope.owner_class)
     loop = node.for_in
     if loop.inner_for_in is not None:
@@ -484,15 +489,14 @@ def assign(machine: Machine, scope: Scope, target: cst.BaseExpression, value: Va
     elif isinstance(target, cst.Subscript):
         base = evaluate(machine, scope, target.value)
         part = _index(machine, scope, target.slice[0].slice) if len(target.slice) == 1 else _UNKNOWN
-        if isinstance(base, Mapping) and isinstance(part, (str, int, float)):
-            base.items[part] = value
-        elif isinstance(base, Sequence) and isinstance(part, int) and part < len(base.items):
-            base.items[part] = value
+        match base, part:
+            case Mapping(items=table), str() | int() | float():
+                table[part] = value
+            case Sequence(items=items), int() if -len(items) <= part < len(items):
+                items[part] = value
 
 
-def _unpack(
-    machine: Machine, scope: Scope, target: cst.Tuple | cst.List, value: Value
-) -> None:
+def _unpack(machine: Machine, scope: Scope, target: cst.Tuple | cst.List, value: Value) -> None:
     names = [element.value for element in target.elements]
     starred = any(isinstance(element, cst.StarredElement) for element in target.elements)
     for position, name in enumerate(names):

@@ -12,7 +12,6 @@ import libcst as cst
 from actlint.graph import (
     EXTENDED_LIMIT,
     Arg,
-    DType,
     Input,
     InputRole,
     Items,
@@ -46,8 +45,25 @@ MAX_PATHS = 8  # ways through Python branches that are looked at
 PARAMETER_DOMAIN = (0.01, 100.0)
 
 # Products with a trained weight: their result can be any real number, so they are cut off.
-_LINEAR = frozenset({"matmul", "tensordot", "einsum", "conv1d", "conv2d", "conv3d", "linear",
-                     "depthwise_conv2d", "conv2d_transpose", "batch_dot", "dot"})
+_LINEAR = frozenset(
+    {
+        "matmul",
+        "tensordot",
+        "einsum",
+        "conv1d",
+        "conv2d",
+        "conv3d",
+        "linear",
+        "depthwise_conv2d",
+        "conv2d_transpose",
+        "batch_dot",
+        "dot",
+    }
+)
+
+
+# What describes a tensor's shape is a plain number, whatever the tensor holds.
+_SIZES = frozenset({"static_shape", "static_rank"})
 
 
 class Unlowerable(Exception):
@@ -63,7 +79,7 @@ class Hooks:
     """The evaluators, which need one another and the machine."""
 
     evaluate: Callable[[Machine, Scope, cst.BaseExpression], Value]
-    call: Callable[[Machine, Scope, Value, list[Value], dict[str, Value], cst.CSTNode], Value]
+    call: Callable[[Machine, Value, list[Value], dict[str, Value], cst.CSTNode], Value]
     run_function: Callable[[Machine, Scope, cst.FunctionDef | cst.Lambda], Value]
 
 
@@ -84,6 +100,7 @@ class Machine:
         self.sinks: list[int] = []
         self.cut_texts: list[str] = []
         self.cut_sources: list[int] = []  # nodes that feed something that was cut off
+        self.homes: set[str] = set()  # numeric libraries that are called with a tensor
         self.path: list[Site] = []
         self.modules: list[Module] = [module]
         self._choices = choices
@@ -91,7 +108,8 @@ class Machine:
         self._used_names: set[str] = set()
         self._differentiable: set[int] = set()
         self._trained: set[int] = set()  # nodes that a VARIABLE input feeds
-        self._cuts: dict[tuple[str, frozenset[int], Site | None], TensorValue] = {}
+        self._plain: set[int] = set()  # nodes that only hyperparameters and sizes feed
+        self._cuts: dict[tuple[Site, frozenset[int]], TensorValue] = {}
 
     # -- decisions ---------------------------------------------------------------------------
 
@@ -121,12 +139,14 @@ class Machine:
         bound = tuple(args)
         operands = {ref for _, value in bound for ref in refs(value)}
         if op.key in _LINEAR and operands & self._trained:
-            return self.cut_input(self.site(at), frozenset(operands), InputRole.CUT, at)
+            return self.cut_input(self.site(at), frozenset(operands), called=True, real=True)
         value = self._append(Node(len(self.nodes), op.key, bound, self.site(at), tuple(self.path)))
         if operands & self._differentiable:
             self._differentiable.add(value.node)
         if operands & self._trained:
             self._trained.add(value.node)
+        if op.key in _SIZES or (operands and operands <= self._plain):
+            self._plain.add(value.node)
         return value
 
     def emit_key(self, key: str, operands: tuple[Value, ...], at: cst.CSTNode) -> TensorValue:
@@ -154,12 +174,12 @@ class Machine:
         domain: tuple[float, float] = (-EXTENDED_LIMIT, EXTENDED_LIMIT),
         shape: tuple[int | None, ...] | None = None,
         integer: bool = False,
-        default: float | None = None,
+        unknown: bool = False,
     ) -> TensorValue:
         """Append a free input; its name is made a unique identifier."""
         unique = self._identifier(name)
         record = Input(
-            unique, role, differentiated, domain[0], domain[1], shape, integer, default
+            unique, role, differentiated, domain[0], domain[1], shape, integer, unknown=unknown
         )
         value = self._append(
             Node(len(self.nodes), "", (), site, tuple(self.path), input=record, name=unique)
@@ -168,42 +188,45 @@ class Machine:
             self._differentiable.add(value.node)
         if role is InputRole.VARIABLE:
             self._trained.add(value.node)
+        if role is InputRole.PARAMETER:
+            self._plain.add(value.node)
         return value
 
     def cut_input(
-        self,
-        site: Site,
-        depends: frozenset[int],
-        role: InputRole | None,
-        at: cst.CSTNode | None,
+        self, site: Site, depends: frozenset[int], *, called: bool, real: bool
     ) -> TensorValue:
-        """Make a free input of something that cannot be run; the same thing is cut once."""
-        key = (site.text, depends, site)
+        """Make a free input of something that cannot be run; the same thing is cut once.
+
+        Args:
+            site: where it stands.
+            depends: the nodes it was computed from.
+            called: a call computed it, rather than an attribute or subscript.
+            real: a layer or linear op computed it, so that any real number can come out.
+        """
+        key = (site, depends)
         if key in self._cuts:
             return self._cuts[key]
         steps = self.role in {Role.TRAINING_STEP, Role.GRAPH}
         differentiated = bool(depends & self._differentiable)
-        if role is None:
-            if depends:
-                role = InputRole.CUT
-                differentiated = differentiated or (steps and isinstance(at, cst.Call))
-            elif steps and isinstance(at, cst.Call):
-                role = InputRole.DATA
-            else:
-                role = InputRole.PARAMETER
-        if role is InputRole.CUT:
+        domain = (-EXTENDED_LIMIT, EXTENDED_LIMIT)
+        if depends and not depends <= self._plain:
+            role = InputRole.CUT
+            differentiated = differentiated or (steps and called)
             self.cut_texts.append(site.text)
             self.cut_sources += [n for n in sorted(depends) if self.nodes[n].op]
-        domain = (
-            PARAMETER_DOMAIN
-            if role is InputRole.PARAMETER
-            else (-EXTENDED_LIMIT, EXTENDED_LIMIT)
-        )
+        elif steps and not depends and called:
+            role = InputRole.DATA
+        else:
+            role = InputRole.PARAMETER
+            domain = PARAMETER_DOMAIN
         value = self.input(
-            _callee_name(site.text), role, site, differentiated=differentiated, domain=domain
+            _callee_name(site.text),
+            role,
+            site,
+            differentiated=differentiated,
+            domain=domain,
+            unknown=role is InputRole.CUT and not real and not steps,
         )
-        if depends & self._trained or (role is InputRole.CUT and steps):
-            self._trained.discard(value.node)
         self._cuts[key] = value
         return value
 
@@ -222,6 +245,10 @@ class Machine:
             unique, number = f"{base}_{number}", number + 1
         self._used_names.add(unique)
         return unique
+
+    def is_plain(self, node: int) -> bool:
+        """Tell whether a node is a plain number: only hyperparameters and sizes feed it."""
+        return node in self._plain
 
     def is_differentiable(self, depends: frozenset[int]) -> bool:
         """Tell whether any of the nodes depends on a differentiated input."""
@@ -251,23 +278,16 @@ class Machine:
 
     def cut(self, value: Value, at: cst.CSTNode) -> TensorValue:
         """Return a free input that stands for an opaque value."""
-        text = value.text if isinstance(value, Opaque) else type(value).__name__
         site = self.site(at)
-        if isinstance(value, Opaque) and text:
-            site = Site(site.path, site.span, text)
-        called = at if text.endswith(")") else None
-        if isinstance(value, Opaque) and text.endswith(")") and not isinstance(at, cst.Call):
-            called = cst.Call(cst.Name("unknown"))
-        return self.cut_input(site, dependencies(value), None, called)
+        if isinstance(value, Opaque) and value.text:
+            site = Site(site.path, site.span, value.text)
+        real = isinstance(value, Opaque) and value.real
+        return self.cut_input(site, dependencies(value), called=site.text.endswith(")"), real=real)
 
     def name_value(self, value: Value, name: str) -> None:
         """Remember the variable that a value is bound to, for messages and repros."""
         if isinstance(value, TensorValue) and name.isidentifier():
             self.names.setdefault(value.node, name)
-
-    def dtype_of(self, value: Value) -> DType:
-        """Return the dtype that ``x.dtype`` stands for: everything free is float32."""
-        return DType("float32")
 
 
 def _callee_name(text: str) -> str:

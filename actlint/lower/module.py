@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as ReadOnly
-from typing import cast
 
 import libcst as cst
 from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
@@ -23,6 +22,8 @@ class Module:
         self._lines = index.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         self._trees: dict[str, cst.Module] = {}
         self._ranges: list[tuple[ReadOnly[cst.CSTNode, CodeRange], int]] = []
+        # Positions cost as much as parsing: they are found when a node is asked for.
+        self._unresolved: list[tuple[cst.Module, int]] = []
         self.globals: dict[str, Value] = {}  # module-level values evaluated so far
         self.evaluating: set[str] = set()
 
@@ -49,23 +50,36 @@ class Module:
             self._trees["<module>"] = self._parse(1, len(self._lines), indented=False)
         return self._trees["<module>"]
 
-    def lines(self, first: int, last: int, *, indented: bool) -> cst.Module:
-        """Return the tree of a range of lines, for a lambda inside a statement."""
-        key = f"<lines:{first}:{last}>"
-        if key not in self._trees:
-            self._trees[key] = self._parse(first, last, indented=indented)
-        return self._trees[key]
+    def inline_lambda(self, name: str) -> cst.Lambda | None:
+        """Return the tree of a lambda that stands inside an expression, by its index name."""
+        line, column, end_line, end_column = self.index.lambdas[name]
+        rows = self._lines[line - 1 : end_line]
+        rows[-1] = rows[-1].encode()[:end_column].decode()
+        before = rows[0].encode()[:column].decode()
+        rows[0] = " " * len(before) + rows[0][len(before) :]
+        # Between parentheses on lines of their own, lines and columns stay what they are.
+        tree = cst.parse_module("(\n" + "\n".join(rows) + "\n)\n")
+        self._unresolved.append((tree, line - 2))
+        match tree.body:
+            case [cst.SimpleStatementLine(body=[cst.Expr(value=cst.Lambda() as found)])]:
+                return found
+        return None
 
     def _parse(self, first: int, last: int, *, indented: bool) -> cst.Module:
         text = "\n".join(self._lines[first - 1 : last]) + "\n"
         # A header of one line gives an indented definition a block to stand in.
         tree = cst.parse_module("if 1:\n" + text if indented else text)
-        wrapper = MetadataWrapper(tree, unsafe_skip_copy=True)
-        ranges = wrapper.resolve(PositionProvider)
-        self._ranges.append(
-            (cast("ReadOnly[cst.CSTNode, CodeRange]", ranges), first - (2 if indented else 1))
-        )
+        self._unresolved.append((tree, first - (2 if indented else 1)))
         return tree
+
+    def _resolve(self) -> bool:
+        """Find the positions of the youngest tree that has none; say whether there was one."""
+        if not self._unresolved:
+            return False
+        tree, offset = self._unresolved.pop()
+        wrapper = MetadataWrapper(tree, unsafe_skip_copy=True)
+        self._ranges.append((wrapper.resolve(PositionProvider), offset))
+        return True
 
     def span(self, node: cst.CSTNode) -> Span:
         """Return where a node stands in the file.
@@ -74,14 +88,12 @@ class Module:
             KeyError: the node belongs to no tree of this module.
         """
         for ranges, offset in reversed(self._ranges):
-            found = ranges.get(node)
-            if found is not None:
-                return Span(
-                    found.start.line + offset,
-                    found.start.column + 1,
-                    found.end.line + offset,
-                    found.end.column + 1,
-                )
+            if node in ranges:
+                return _shifted(ranges[node], offset)
+        while self._resolve():
+            ranges, offset = self._ranges[-1]
+            if node in ranges:
+                return _shifted(ranges[node], offset)
         raise KeyError(type(node).__name__)
 
     def site(self, node: cst.CSTNode) -> Site:
@@ -98,3 +110,12 @@ class Module:
         rows[-1] = rows[-1][: span.end_column - 1]
         rows[0] = rows[0][span.column - 1 :]
         return "\n".join(rows)
+
+
+def _shifted(found: CodeRange, offset: int) -> Span:
+    return Span(
+        found.start.line + offset,
+        found.start.column + 1,
+        found.end.line + offset,
+        found.end.column + 1,
+    )

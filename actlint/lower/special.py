@@ -9,6 +9,8 @@ import libcst as cst
 import numpy as np
 
 from actlint.graph import EXTENDED_LIMIT, DType, InputRole
+from actlint.lower.builtin import BUILTINS, Call
+from actlint.lower.layers import layer_function
 from actlint.lower.machine import Machine
 from actlint.lower.values import (
     Api,
@@ -19,7 +21,6 @@ from actlint.lower.values import (
     Method,
     Opaque,
     Partial,
-    Scope,
     Sequence,
     Static,
     StaticShape,
@@ -33,34 +34,70 @@ from actlint.ops.table import TABLE, canonical_name, lookup
 
 # What a Keras user sees as the fuzz factor, tf.keras.backend.epsilon().
 KERAS_EPSILON = 1e-7
-_MAX_RANGE = 4096
 
-_VARIABLES = frozenset({"tf.Variable", "tf.get_variable", "K.variable", "tf.compat.v1.Variable",
-                        "tf.compat.v1.get_variable", "keras.Variable"})
-_PLACEHOLDERS = frozenset({"tf.placeholder", "tf.compat.v1.placeholder", "K.placeholder",
-                           "tf.keras.Input", "layers.Input", "keras.Input",
-                           "tf.keras.layers.Input", "tflearn.input_data",
-                           "tf.placeholder_with_default"})
-_IDENTITY = frozenset({"tf.function", "tf.autograph.experimental.do_not_convert",
-                       "tf.keras.utils.register_keras_serializable", "tf.ensure_shape",
-                       "tf.convert_to_tensor", "ops.convert_to_tensor", "tf.recompute_grad",
-                       "keras.activations.get", "activations.get", "losses.get",
-                       "tf.keras.losses.get", "tf.keras.activations.get"})
+# Libraries whose arrays TensorFlow does not differentiate, and those that it does.
+FOREIGN = frozenset({"numpy", "jax", "torch", "scipy", "cupy", "mxnet", "theano", "sklearn"})
+LIBRARIES = frozenset({"tensorflow", "keras", "tflearn", "tensorflow_addons"})
+NUMERIC_LIBRARIES = FOREIGN | LIBRARIES
+
+_VARIABLES = frozenset(
+    {
+        "tf.Variable",
+        "tf.get_variable",
+        "K.variable",
+        "tf.compat.v1.Variable",
+        "tf.compat.v1.get_variable",
+        "keras.Variable",
+    }
+)
+_PLACEHOLDERS = frozenset(
+    {
+        "tf.placeholder",
+        "tf.compat.v1.placeholder",
+        "K.placeholder",
+        "tf.keras.Input",
+        "layers.Input",
+        "keras.Input",
+        "tf.keras.layers.Input",
+        "tflearn.input_data",
+        "tf.placeholder_with_default",
+    }
+)
+_IDENTITY = frozenset(
+    {
+        "tf.function",
+        "tf.autograph.experimental.do_not_convert",
+        "tf.keras.utils.register_keras_serializable",
+        "tf.ensure_shape",
+        "tf.convert_to_tensor",
+        "ops.convert_to_tensor",
+        "tf.recompute_grad",
+        "keras.activations.get",
+        "activations.get",
+        "losses.get",
+        "tf.keras.losses.get",
+        "tf.keras.activations.get",
+    }
+)
 _GRADIENTS = frozenset({"tf.gradients", "tf.compat.v1.gradients", "K.gradients"})
-_IGNORED = frozenset({"builtins.print", "tf.print", "tf.summary.scalar", "tf.add_to_collection",
-                      "tf.compat.v1.add_to_collection", "tf.summary.histogram"})
-_ACTIVATION_KEYWORDS = ("activation", "activation_fn")
+_IGNORED = frozenset(
+    {
+        "builtins.print",
+        "tf.print",
+        "tf.summary.scalar",
+        "tf.add_to_collection",
+        "tf.compat.v1.add_to_collection",
+        "tf.summary.histogram",
+    }
+)
 _PYTHON_FUNCTIONS = {
     "tf.py_function": "py_function", "tf.numpy_function": "numpy_function",
     "tf.py_func": "numpy_function", "tf.compat.v1.py_func": "numpy_function",
 }  # fmt: skip
 
-Handler = Callable[[Machine, list[Value], dict[str, Value], cst.CSTNode], Value | None]
-
 
 def api_call(
     machine: Machine,
-    scope: Scope,
     callee: Api,
     args: list[Value],
     keywords: dict[str, Value],
@@ -68,22 +105,25 @@ def api_call(
 ) -> Value | None:
     """Return the value of a call that the ops table alone cannot describe, or None."""
     if len(callee.names) == 1 and callee.names[0].startswith("builtins."):
-        handler = _BUILTINS.get(last(callee.names[0]))
-        return None if handler is None else handler(machine, args, keywords, at)
+        handler = BUILTINS.get(last(callee.names[0]))
+        return None if handler is None else handler(Call(machine, args, keywords, at))
+    depends = frozenset[int]().union(*(dependencies(a) for a in (*args, *keywords.values())))
     for qualified in callee.names:
-        found = _one_name(machine, scope, qualified, args, keywords, at)
+        home = qualified.partition(".")[0]
+        if depends and home in NUMERIC_LIBRARIES and not _hands_on(canonical_name(qualified)):
+            machine.homes.add(home)
+        found = _one_name(machine, qualified, args, keywords, at)
         if found is not None:
             return found
     if all(lookup(name) is None for name in callee.names):
         if all(last(name)[:1].isupper() for name in callee.names):
             return Built(callee.names, tuple(args), tuple(keywords.items()))
-        return _layer_function(machine, scope, args, keywords, at)
+        return layer_function(machine, args, keywords, at)
     return None
 
 
 def _one_name(
     machine: Machine,
-    scope: Scope,
     qualified: str,
     args: list[Value],
     keywords: dict[str, Value],
@@ -92,7 +132,7 @@ def _one_name(
     short = canonical_name(qualified)
     if qualified == "functools.partial" and args:
         return Partial(args[0], tuple(args[1:]), tuple(keywords.items()))
-    if short in _IDENTITY and args and not isinstance(args[0], (Static, Sequence)):
+    if _hands_on(short) and args and not isinstance(args[0], (Static, Sequence)):
         return args[0]
     if short in {"K.epsilon", "keras.config.epsilon", "keras.src.backend.epsilon"}:
         return Static(KERAS_EPSILON)
@@ -117,12 +157,17 @@ def _one_name(
     if short == "tf.GradientTape":
         return Built((qualified,), (), ())
     if short in {"tf.cond", "tf.compat.v1.cond"} and len(args) + len(keywords) >= 3:
-        return _cond(machine, scope, args, keywords, at)
+        return _cond(machine, args, keywords, at)
     if short in _PYTHON_FUNCTIONS:
         return _python_function(machine, _PYTHON_FUNCTIONS[short], args, keywords, at)
     if qualified.startswith(("math.", "numpy.")):
         return _fold_numpy(last(qualified), args)
     return None
+
+
+def _hands_on(short: str) -> bool:
+    """Tell whether a function returns its first argument as far as values go."""
+    return short in _IDENTITY or last(short) == "convert_to_tensor"
 
 
 def _name_of(keywords: dict[str, Value], default: str) -> str:
@@ -178,7 +223,7 @@ def _shape(value: Value | None) -> tuple[int | None, ...] | None:
 
 def _sink(machine: Machine, loss: Value, at: cst.CSTNode) -> Value:
     if isinstance(loss, Function):
-        called = machine.call(machine, loss.scope, loss, [], {}, at)
+        called = machine.call(machine, loss, [], {}, at)
         loss = called
     pending = [loss]
     while pending:
@@ -194,7 +239,6 @@ def _sink(machine: Machine, loss: Value, at: cst.CSTNode) -> Value:
 
 def _cond(
     machine: Machine,
-    scope: Scope,
     args: list[Value],
     keywords: dict[str, Value],
     at: cst.CSTNode,
@@ -208,7 +252,7 @@ def _cond(
     known = truth(values["pred"])
     taken = machine.decide(values["pred"]) if known is None else known
     branch = values["true_fn" if taken else "false_fn"]
-    return machine.call(machine, scope, branch, [], {}, at)
+    return machine.call(machine, branch, [], {}, at)
 
 
 def _python_function(
@@ -230,90 +274,23 @@ def _fold_numpy(name: str, args: list[Value]) -> Value | None:
         return None
     if name in {"array", "asarray", "float32", "float64"}:
         return args[0]
-    function = getattr(math, name, None) or getattr(np, name, None)
-    if not (isinstance(function, np.ufunc) or name in vars(math)) or not callable(function):
+    found: Callable[..., object] | None = vars(math).get(name)
+    if found is None and isinstance(vars(np).get(name), np.ufunc):
+        found = getattr(np, name)
+    if not callable(found):
         return None
     try:
         with np.errstate(all="ignore"):
-            result = function(*numbers)
+            result: object = found(*numbers)
     except (ArithmeticError, ValueError, TypeError):
         return None
-    return Static(float(result)) if np.isscalar(result) and np.isrealobj(result) else None
-
-
-def _layer_function(
-    machine: Machine,
-    scope: Scope,
-    args: list[Value],
-    keywords: dict[str, Value],
-    at: cst.CSTNode,
-) -> Value | None:
-    """Return the output of ``tf.layers.dense(x, 10, activation=f)``: f of any real number."""
-    activation = next((keywords[k] for k in _ACTIVATION_KEYWORDS if k in keywords), None)
-    if activation is None or not args:
-        return None
-    return _activated(machine, scope, activation, args, at)
-
-
-def _activated(
-    machine: Machine, scope: Scope, activation: Value, args: list[Value], at: cst.CSTNode
-) -> Value | None:
-    depends = frozenset[int]().union(*(dependencies(a) for a in args))
-    if not depends:
-        return None
-    linear = machine.cut_input(machine.site(at), depends, None, at)
-    if isinstance(activation, Static) and activation.value is None:
-        return linear
-    if isinstance(activation, Static) and isinstance(activation.value, str):
-        op = lookup(f"tensorflow.keras.activations.{activation.value}")
-        if op is None:
-            return linear
-        return machine.emit(op, [(op.params[0], machine.arg(linear, at))], at)
-    return machine.call(machine, scope, activation, [linear], {}, at)
-
-
-def built_call(
-    machine: Machine,
-    scope: Scope,
-    callee: Built,
-    args: list[Value],
-    keywords: dict[str, Value],
-    at: cst.CSTNode,
-) -> Value | None:
-    """Return the result of calling a Keras layer or loss object."""
-    found = _object_op(machine, callee, args, keywords, at)
-    if found is not None:
-        return found
-    settings = dict(callee.keywords)
-    activation = next((settings[k] for k in _ACTIVATION_KEYWORDS if k in settings), None)
-    if last(callee.names[0]) == "Activation" and callee.args:
-        activation = callee.args[0]
-        if isinstance(activation, Static) and isinstance(activation.value, str):
-            op = lookup(f"tensorflow.keras.activations.{activation.value}")
-            if op is not None and args:
-                return machine.emit(op, [(op.params[0], machine.arg(args[0], at))], at)
-        elif args:
-            return machine.call(machine, scope, activation, args, {}, at)
-    if last(callee.names[0]) == "Lambda" and callee.args and args:
-        return machine.call(machine, scope, callee.args[0], args, {}, at)
-    if activation is not None:
-        return _activated(machine, scope, activation, args, at)
-    return None
-
-
-def _object_op(
-    machine: Machine,
-    callee: Built,
-    args: list[Value],
-    keywords: dict[str, Value],
-    at: cst.CSTNode,
-) -> Value | None:
+    if isinstance(result, (int, float, np.integer, np.floating)):
+        return Static(float(result))
     return None
 
 
 def method_call(
     machine: Machine,
-    scope: Scope,
     callee: Method,
     args: list[Value],
     keywords: dict[str, Value],
@@ -377,168 +354,3 @@ def _dict_method(base: Mapping, name: str, args: list[Value]) -> Value | None:
         pairs = zip(keys, base.items.values(), strict=False)
         return Sequence([Sequence([k, v], is_tuple=True) for k, v in pairs])
     return None
-
-
-# -- builtins --------------------------------------------------------------------------------
-
-
-def _len(
-    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
-) -> Value | None:
-    if args and isinstance(args[0], (Sequence, Mapping)):
-        return Static(len(args[0].items))
-    if args and isinstance(args[0], StaticShape):
-        return machine.emit_key("static_rank", (TensorValue(args[0].node),), at)
-    return None
-
-
-def _range(
-    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
-) -> Value | None:
-    ends = [v.value for v in args if isinstance(v, Static) and isinstance(v.value, int)]
-    if len(ends) != len(args) or not 1 <= len(ends) <= 3 or (len(ends) == 3 and ends[2] == 0):
-        return None
-    numbers = range(*ends)
-    return Sequence([Static(n) for n in numbers[:_MAX_RANGE]])
-
-
-def _enumerate(
-    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
-) -> Value | None:
-    if args and isinstance(args[0], Sequence):
-        return Sequence(
-            [Sequence([Static(i), v], is_tuple=True) for i, v in enumerate(args[0].items)]
-        )
-    return None
-
-
-def _zip(
-    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
-) -> Value | None:
-    if args and all(isinstance(a, Sequence) for a in args):
-        columns = [a.items for a in args if isinstance(a, Sequence)]
-        return Sequence([Sequence(list(t), is_tuple=True) for t in zip(*columns, strict=False)])
-    return None
-
-
-def _sequence(
-    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
-) -> Value | None:
-    if not args:
-        return Sequence([])
-    if isinstance(args[0], Sequence):
-        return Sequence(list(args[0].items))
-    return args[0] if isinstance(args[0], StaticShape) else None
-
-
-def _number(key: str, convert: Callable[[float], float]) -> Handler:
-    def handle(
-        machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
-    ) -> Value | None:
-        if not args:
-            return None
-        value = args[0]
-        if isinstance(value, Static) and isinstance(value.value, (int, float)):
-            try:
-                return Static(convert(value.value))
-            except (OverflowError, ValueError):
-                return None
-        if isinstance(value, TensorValue):
-            record = machine.nodes[value.node].input
-            if record is not None and record.role is InputRole.PARAMETER:
-                return value
-            source = machine.nodes[value.node].op
-            if source in {"static_shape", "static_rank", "getitem"} and key == "py_float":
-                return value
-            return machine.emit_key(key, (value,), at)
-        return None
-
-    return handle
-
-
-def _fold_or(key: str, fold: Callable[..., float]) -> Handler:
-    def handle(
-        machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
-    ) -> Value | None:
-        items = args[0].items if len(args) == 1 and isinstance(args[0], Sequence) else args
-        numbers = [v.value for v in items if isinstance(v, Static)]
-        if len(numbers) == len(items) and all(isinstance(n, (int, float)) for n in numbers):
-            try:
-                folded = fold(numbers) if fold in {max, min, sum} else fold(*numbers)
-            except (ArithmeticError, TypeError, ValueError):
-                return None
-            return Static(folded) if isinstance(folded, (int, float)) else None
-        if fold is sum and items:
-            total: Value = Static(0)
-            for item in items:
-                total = machine.emit_key("add", (total, item), at)
-            return total
-        if key and len(args) <= 2 and isinstance(args[0], TensorValue):
-            return machine.emit_key(key, tuple(args), at)
-        return None
-
-    return handle
-
-
-def _isinstance(
-    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
-) -> Value | None:
-    if len(args) == 2 and isinstance(args[1], Api):
-        kinds = {"builtins.str": str, "builtins.float": float, "builtins.int": int,
-                 "builtins.bool": bool}  # fmt: skip
-        kind = kinds.get(args[1].names[0])
-        if kind is not None:
-            if isinstance(args[0], Static):
-                return Static(isinstance(args[0].value, kind))
-            if isinstance(args[0], (Sequence, Mapping)):
-                return Static(False)
-        containers = {"builtins.list", "builtins.tuple", "builtins.dict"}
-        if args[1].names[0] in containers and isinstance(args[0], (TensorValue, Static)):
-            return Static(False)
-    return None
-
-
-def _callable(
-    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
-) -> Value | None:
-    if args and isinstance(args[0], (Function, Partial, Built)):
-        return Static(True)
-    if args and isinstance(args[0], (Static, TensorValue)):
-        return Static(False)
-    return None
-
-
-def _dict_builtin(
-    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
-) -> Value | None:
-    items: dict[object, Value] = dict(keywords)
-    return Mapping(items) if not args else None
-
-
-def _ignored(
-    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
-) -> Value | None:
-    return Static(None)
-
-
-_BUILTINS: dict[str, Handler] = {
-    "len": _len,
-    "range": _range,
-    "enumerate": _enumerate,
-    "zip": _zip,
-    "list": _sequence,
-    "tuple": _sequence,
-    "float": _number("py_float", float),
-    "int": _number("py_int", int),
-    "bool": _number("py_bool", bool),
-    "abs": _fold_or("abs", abs),
-    "max": _fold_or("", max),
-    "min": _fold_or("", min),
-    "sum": _fold_or("", sum),
-    "pow": _fold_or("pow", pow),
-    "round": _fold_or("round", round),
-    "isinstance": _isinstance,
-    "callable": _callable,
-    "dict": _dict_builtin,
-    "print": _ignored,
-}

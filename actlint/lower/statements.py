@@ -50,11 +50,11 @@ class Raised(Exception):
 
 
 class _Break(Exception):
-    pass
+    """A ``break`` was reached."""
 
 
 class _Continue(Exception):
-    pass
+    """A ``continue`` was reached."""
 
 
 def run_body(machine: Machine, scope: Scope, body: cst.BaseSuite) -> None:
@@ -67,9 +67,7 @@ def run_body(machine: Machine, scope: Scope, body: cst.BaseSuite) -> None:
     run_statements(machine, scope, body.body)
 
 
-def run_statements(
-    machine: Machine, scope: Scope, statements: Statements[cst.CSTNode]
-) -> None:
+def run_statements(machine: Machine, scope: Scope, statements: Statements[cst.CSTNode]) -> None:
     """Run statements in order; see run_body."""
     for statement in statements:
         if isinstance(statement, cst.SimpleStatementLine):
@@ -92,9 +90,7 @@ def _small(machine: Machine, scope: Scope, node: cst.BaseSmallStatement) -> None
     elif isinstance(node, cst.AugAssign):
         _augmented(machine, scope, node)
     elif isinstance(node, cst.Return):
-        raise Returned(
-            Static(None) if node.value is None else evaluate(machine, scope, node.value)
-        )
+        raise Returned(Static(None) if node.value is None else evaluate(machine, scope, node.value))
     elif isinstance(node, cst.Expr):
         evaluate(machine, scope, node.value)
     elif isinstance(node, cst.Raise):
@@ -127,8 +123,11 @@ def _compound(machine: Machine, scope: Scope, node: cst.BaseCompoundStatement) -
     elif isinstance(node, cst.ClassDef):
         name = node.name.value
         found = next(
-            (q for q in scope.module.index.definitions
-             if q == name or q.endswith(f".<locals>.{name}")),
+            (
+                q
+                for q in scope.module.index.definitions
+                if q == name or q.endswith(f".<locals>.{name}")
+            ),
             name,
         )
         scope.variables[name] = Class(found, scope.module)

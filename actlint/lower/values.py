@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
@@ -136,7 +136,8 @@ class Opaque:
 
     text: str
     dependencies: frozenset[int] = frozenset()
-    NONE: ClassVar[frozenset[int]] = frozenset()
+    # A layer or a linear op computed it: it can be any real number.
+    real: bool = False
 
 
 Value = (
@@ -167,9 +168,7 @@ def dependencies(value: Value, depth: int = 0) -> frozenset[int]:
     if isinstance(value, Sequence):
         return frozenset().union(*(dependencies(item, depth + 1) for item in value.items))
     if isinstance(value, Mapping):
-        return frozenset().union(
-            *(dependencies(item, depth + 1) for item in value.items.values())
-        )
+        return frozenset().union(*(dependencies(item, depth + 1) for item in value.items.values()))
     if isinstance(value, Method):
         return dependencies(value.base, depth + 1)
     if isinstance(value, Partial):

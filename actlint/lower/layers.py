@@ -1,0 +1,103 @@
+"""Keras layers, losses and regularizers as objects, and layer functions with an activation."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from actlint.lower.machine import Machine
+from actlint.lower.values import Built, Opaque, Static, Value, dependencies
+from actlint.names import last
+from actlint.ops.table import BY_STRING, ObjectRow, object_row, row
+
+_ACTIVATION_KEYWORDS = ("activation", "activation_fn")
+
+
+def layer_function(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    """Return the output of ``tf.layers.dense(x, 10, activation=f)``: f of any real number."""
+    activation = next((keywords[k] for k in _ACTIVATION_KEYWORDS if k in keywords), None)
+    if activation is None or not args:
+        return None
+    return _activated(machine, activation, args, at)
+
+
+def _activated(
+    machine: Machine, activation: Value, args: list[Value], at: cst.CSTNode
+) -> Value | None:
+    depends = frozenset[int]().union(*(dependencies(a) for a in args))
+    if not depends:
+        return None
+    linear = machine.cut_input(machine.site(at), depends, called=True, real=True)
+    return _apply(machine, activation, [linear], at)
+
+
+def _apply(machine: Machine, activation: Value, args: list[Value], at: cst.CSTNode) -> Value | None:
+    """Apply an activation given as a function, a name or None."""
+    if isinstance(activation, Static):
+        if activation.value is None:
+            return args[0]
+        key = BY_STRING.get(str(activation.value))
+        return None if key is None else machine.emit_key(key, (args[0],), at)
+    if isinstance(activation, Opaque):
+        return None
+    return machine.call(machine, activation, args, {}, at)
+
+
+def built_call(
+    machine: Machine,
+    callee: Built,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    """Return the result of calling a Keras layer or loss object."""
+    rows = {id(found): found for name in callee.names if (found := object_row(name)) is not None}
+    if len(rows) == 1:
+        return _object(machine, next(iter(rows.values())), callee, args, keywords, at)
+    settings = dict(callee.keywords)
+    activation = next((settings[k] for k in _ACTIVATION_KEYWORDS if k in settings), None)
+    if last(callee.names[0]) == "Lambda" and callee.args and args:
+        return machine.call(machine, callee.args[0], args, {}, at)
+    if activation is not None:
+        return _activated(machine, activation, args, at)
+    return None
+
+
+def _object(  # noqa: PLR0917  # a call has as many parts
+    machine: Machine,
+    found: ObjectRow,
+    callee: Built,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    settings = dict(zip(found.params, callee.args, strict=False)) | dict(callee.keywords)
+    if found.named_by:
+        named = settings.get(found.named_by)
+        return None if named is None or not args else _apply(machine, named, args, at)
+    first = row(found.chain[0])
+    # A third operand of a loss object is the sample weight, which only scales.
+    given = [*args[: len(first.operands)], *(keywords[n] for n in first.operands if n in keywords)]
+    if len(given) < min(len(first.operands), 1):
+        return None
+    bound = {name: machine.arg(v, at) for name, v in zip(first.operands, given, strict=False)}
+    bound |= dict(found.statics)
+    for setting, parameter in found.passes.items():
+        value = settings.get(setting)
+        if value is not None:
+            bound[parameter] = machine.arg(value, at)
+    ordered = [(name, bound[name]) for name in first.params if name in bound]
+    result = machine.emit(first, ordered, at)
+    for key in found.chain[1:]:
+        result = machine.emit_key(key, (result,), at)
+    if found.averaged:
+        reduction = settings.get("reduction")
+        kind = str(reduction.value) if isinstance(reduction, Static) else "mean"
+        if "none" not in kind:
+            key = "reduce_sum" if kind == "sum" else "reduce_mean"
+            result = machine.emit_key(key, (result,), at)
+    if found.scale:
+        factor = settings.get(found.scale, Static(found.scale_default))
+        result = machine.emit_key("multiply", (factor, result), at)
+    return result

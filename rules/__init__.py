@@ -1,0 +1,1 @@
+"""The rules, one file each; only ``actlint.catalogue`` loads them."""

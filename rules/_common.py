@@ -1,0 +1,224 @@
+"""Families of ops, wording and patterns that several rules share."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+from actlint.query import (
+    Cause,
+    Check,
+    Effect,
+    Hit,
+    Node,
+    Role,
+    Severity,
+    Suspect,
+    Target,
+    View,
+)
+
+# Families of the ops table: each named rule owns one; what is left belongs to ACT111 and ACT201.
+DIVISION = (
+    "div",
+    "divide",
+    "floordiv",
+    "mod",
+    "reciprocal",
+    "truncatediv",
+    "truncatemod",
+    "xdivy",
+)
+LOGARITHM = ("log", "log10", "log1p", "log2", "xlog1py", "xlogy")
+ROOT = ("cbrt", "keras_sqrt", "rsqrt", "sqrt")
+NORM = (
+    "hypot",
+    "keras_norm",
+    "norm",
+    "normalize",
+    "normalize_norms",
+    "normalize_values",
+    "reduce_euclidean_norm",
+    "reduce_std",
+)
+POWER = ("pow",)
+INVERSE = ("acos", "acosh", "asin", "atan2", "atanh", "erfcinv", "erfinv", "ndtri")
+STOP = ("stop_gradient",)
+INDEX = (
+    "argmax",
+    "argmin",
+    "argsort",
+    "bincount",
+    "confusion_matrix",
+    "histogram_fixed_width",
+    "histogram_fixed_width_bins",
+    "in_top_k",
+    "keras_argmax",
+    "keras_argmin",
+    "keras_one_hot",
+    "one_hot",
+    "ops_argmax",
+    "ops_argmin",
+    "random_categorical",
+    "searchsorted",
+    "to_categorical",
+    "top_k_indices",
+    "unique_indices",
+    "where_indices",
+)
+COMPARISON = ("equal", "greater", "greater_equal", "less", "less_equal", "not_equal")
+_PYTHON = ("numpy_function", "py_func", "py_function")
+
+_VECTORS = {
+    Cause.ZERO_VECTOR: "can be all zeros",
+    Cause.CONSTANT_VECTOR: "can have all its elements equal",
+}
+_WIDTH = 60
+
+
+def shown(node: Node) -> str:
+    """Return the user's text of `node`, on one line of at most 60 characters, in backquotes."""
+    text = " ".join(node.site.text.split())
+    if len(text) > _WIDTH:
+        text = text[: _WIDTH - 1] + "…"
+    return f"`{text}`"
+
+
+def number(value: float) -> str:
+    """Return `value` as a person writes it."""
+    return f"{value:.6g}"
+
+
+def condition(hit: Hit) -> str:
+    """Return what the operand of `hit` can do, as the predicate of a sentence."""
+    region, target = hit.region, hit.target
+    if region.cause in _VECTORS:
+        return _VECTORS[region.cause]
+    if region.lo == region.hi:
+        return f"can be {number(region.lo)}"
+    if region.cause is Cause.NEGATIVE:
+        return "can be negative" if region.hi > -1e-6 else f"can be below {number(region.hi)}"
+    if region.cause is Cause.OVERFLOW:
+        above = target.lo > 0
+        return f"can go {'above' if above else 'below'} {number(target.lo if above else target.hi)}"
+    return f"can be between {number(target.lo)} and {number(target.hi)}"
+
+
+def harmful(view: View, node: Node, hit: Hit) -> bool:
+    """Return whether training meets `hit`: by the value of the output or by a gradient."""
+    if hit.region.cause is Cause.EMPTY:
+        return False  # a question of how many elements there are, not of their values
+    if hit.masked or hit.region.effect is Effect.CUSP:
+        return view.on_gradient_path(node.id) and view.depends_differentiably(hit.operand.id)
+    return view.reaches_output(node.id)
+
+
+def first_hit(view: View, node: Node, causes: Container[Cause] | None = None) -> Hit | None:
+    """Return the first harmful hit of `node` that no `where` masks, or None."""
+    return next(
+        (
+            hit
+            for hit in view.hits(node)
+            if not hit.masked
+            and (causes is None or hit.region.cause in causes)
+            and harmful(view, node, hit)
+        ),
+        None,
+    )
+
+
+def not_overflow() -> frozenset[Cause]:
+    """Return all causes but overflow, which is a rule of its own."""
+    return frozenset(Cause) - {Cause.OVERFLOW}
+
+
+def singular(view: View, *keys: str) -> Iterator[tuple[Node, Hit]]:
+    """Yield every node of the ops `keys` that can meet a pole or cusp, with the first of them."""
+    causes = not_overflow()
+    for node in view.nodes(*keys):
+        hit = first_hit(view, node, causes)
+        if hit is not None:
+            yield node, hit
+
+
+def nonfinite(
+    view: View,
+    code: str,
+    node: Node,
+    hit: Hit,
+    message: str,
+    *,
+    hint: str = "",
+    targets: tuple[Target, ...] = (),
+) -> Suspect:
+    """Return the suspect that says `node` becomes nan or infinite where `hit` lies.
+
+    Aimed at first are `targets`, then `hit`, then the node's other singular regions.
+    """
+    others = (
+        other.target
+        for other in view.hits(node)
+        if other.masked == hit.masked and harmful(view, node, other)
+    )
+    return Suspect(
+        code=code,
+        node=node.id,
+        message=message,
+        check=Check.NONFINITE,
+        targets=tuple(dict.fromkeys((*targets, hit.target, *others))),
+        hint=hint,
+    )
+
+
+def ancestors(view: View, node: int) -> tuple[Node, ...]:
+    """Return the nodes that `node` is computed from, itself first, nearest first."""
+    order: dict[int, Node] = {}
+    waiting = [node]
+    while waiting:
+        current = view.node(waiting.pop(0))
+        if current.id not in order:
+            order[current.id] = current
+            waiting.extend(current.operands)
+    return tuple(order.values())
+
+
+def descendants(view: View, node: int) -> tuple[Node, ...]:
+    """Return the nodes computed from `node`, itself excluded, in order of appearance."""
+    seen: dict[int, Node] = {}
+    waiting = list(view.users(node))
+    while waiting:
+        current = waiting.pop()
+        if current.id not in seen:
+            seen[current.id] = current
+            waiting.extend(view.users(current.id))
+    return tuple(seen[key] for key in sorted(seen))
+
+
+def is_constant(view: View, node: int) -> bool:
+    """Return whether `node` has one value only."""
+    known = view.interval(node)
+    return known.lo == known.hi and not known.nan
+
+
+def is_numpy(view: View, node: Node) -> bool:
+    """Return whether `node` computes outside TensorFlow: in NumPy or as a Python number."""
+    return node.op in _PYTHON or view.op(node).call.startswith("np.")
+
+
+def cut(view: View, code: str, node: Node, message: str) -> Suspect:
+    """Return the suspect that says the gradient dies at `node`.
+
+    It is an error if nothing else brings a gradient to what is trained, else a warning.
+    """
+    whole = not view.has_gradient()
+    return Suspect(
+        code=code,
+        node=node.id,
+        message=message,
+        check=Check.NO_GRADIENT if whole else Check.CUT,
+        severity=Severity.ERROR if whole else Severity.WARNING,
+    )
+
+
+def is_whole_activation(view: View) -> bool:
+    """Return whether the graph is an activation of which nothing is cut off."""
+    return view.graph.role is Role.ACTIVATION and not view.graph.opaque

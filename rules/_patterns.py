@@ -1,0 +1,84 @@
+"""Compositions of ops that more than one rule has to know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from actlint.query import Cause, Kind, Node, View
+
+from ._common import first_hit
+
+DIVIDE = ("divide", "div")
+SUMS = ("reduce_sum",)
+_OVERFLOW = frozenset({Cause.OVERFLOW})
+# A mask, a weight or a guard on the way does not change what the composition is.
+_FACTORS = frozenset({"multiply", "add", "cast", "identity"})
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax:
+    """A hand-written ``exp(x) / sum(exp(x))`` whose exponentials overflow."""
+
+    division: Node
+    numerator: Node  # the exponential above the line
+    denominator: Node  # the one below, which may be the same node
+
+
+def sources(view: View, node: Node, keys: tuple[str, ...]) -> Iterator[Node]:
+    """Yield the nodes of ops `keys` that reach `node` through factors and moved elements only."""
+    waiting, seen = [node], set[int]()
+    while waiting:
+        current = waiting.pop(0)
+        if current.id in seen:
+            continue
+        seen.add(current.id)
+        if current.op in keys:
+            yield current
+        elif current.op and _moves(view, current):
+            waiting.extend(view.operands(current))
+
+
+def softmaxes(view: View) -> Iterator[Softmax]:
+    """Yield the hand-written softmax functions in which nothing bounds the exponent."""
+    for division in view.nodes(*DIVIDE):
+        above, below = view.operand(division, "x"), view.operand(division, "y")
+        if above is None or below is None:
+            continue
+        found = _shared(view, above, below)
+        if found is not None and first_hit(view, found[0], _OVERFLOW) is not None:
+            yield Softmax(division, *found)
+
+
+def softmax_exponentials(view: View) -> tuple[Node, ...]:
+    """Return all exponentials that belong to a hand-written softmax."""
+    found: dict[int, Node] = {}
+    for each in softmaxes(view):
+        found[each.numerator.id] = each.numerator
+        found[each.denominator.id] = each.denominator
+    return tuple(found.values())
+
+
+def sums_of_exponentials(view: View, node: Node) -> bool:
+    """Return whether `node` is a sum of exponentials that overflow, as in log-sum-exp."""
+    return any(
+        first_hit(view, exponential, _OVERFLOW) is not None
+        for total in sources(view, node, SUMS)
+        for summed in view.operands(total)
+        for exponential in sources(view, summed, ("exp",))
+    )
+
+
+def _shared(view: View, above: Node, below: Node) -> tuple[Node, Node] | None:
+    """Return the exponential above and the equal one under the sum below, or None."""
+    for numerator in sources(view, above, ("exp",)):
+        for total in sources(view, below, SUMS):
+            for summed in view.operands(total):
+                for denominator in sources(view, summed, ("exp",)):
+                    if view.same_value(numerator, denominator):
+                        return numerator, denominator
+    return None
+
+
+def _moves(view: View, node: Node) -> bool:
+    return node.op in _FACTORS or view.op(node).kind is Kind.STRUCTURAL

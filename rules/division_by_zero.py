@@ -1,0 +1,264 @@
+"""ACT101: division by a value that can be zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from actlint.query import Bad, Good, Hazard, Rule, Suspect, View
+
+from ._common import DIVISION, condition, nonfinite, shown, singular
+from ._patterns import softmaxes
+
+
+class DivisionByZero(Rule):
+    """Division by a value that can be zero.
+
+    ## What it does
+    Reports a division, reciprocal or remainder whose divisor can be 0, as far as the intervals of
+    float32 values tell. Divisors that are held away from 0 (`1 + tf.abs(x)`, a count, a clip, a
+    `where` done twice) are not reported.
+
+    ## Why is this bad?
+    `a / 0` is infinite and `0 / 0` is nan. The gradient with respect to the divisor is
+    `-a / b**2`, so it is lost as well. One nan in a batch makes every weight nan at the next
+    optimiser step. An isolated zero is met sooner than intuition says: a float32 activation that
+    divides by `x + 0.6` meets -0.6 about twice in 10^8 activations, which is minutes of training.
+
+    ## How it is confirmed
+    actlint solves for inputs that make the divisor 0 and runs the expression there with
+    TensorFlow: the division's operands are finite and its value or its gradient is not.
+
+    ## Example
+    ```python
+    def mape_loss(y_true, y_pred):
+        return tf.reduce_mean(tf.abs((y_true - y_pred) / y_true))
+    ```
+
+    ## Use instead
+    ```python
+    def mape_loss(y_true, y_pred):
+        return tf.reduce_mean(tf.abs(y_true - y_pred) / tf.maximum(tf.abs(y_true), 1e-7))
+    ```
+
+    ## What it misses
+    Divisors that only a relation between two inputs keeps from 0 or brings to 0, and divisors
+    that are so small that the quotient overflows.
+
+    ## References
+    TensorFlow API: tf.math.divide, tf.math.divide_no_nan.
+    """
+
+    code: ClassVar[str] = "ACT101"
+    name: ClassVar[str] = "division-by-zero"
+    hint: ClassVar[str] = (
+        "Use tf.math.divide_no_nan, or keep the divisor away from 0 with tf.maximum(b, 1e-7)"
+    )
+
+    def suspects(self, view: View) -> Iterator[Suspect]:
+        """Yield divisions whose divisor can be 0."""
+        told = {softmax.division.id for softmax in softmaxes(view)}
+        for node, hit in singular(view, *DIVISION):
+            if node.id in told:
+                continue  # the exponential above the line is what is reported
+            yield nonfinite(
+                view,
+                self.code,
+                node,
+                hit,
+                f"{shown(node)} divides by {shown(hit.operand)}, which {condition(hit)}",
+            )
+
+    VALID: ClassVar[tuple[Good, ...]] = (
+        Good(
+            """\
+import tensorflow as tf
+from tensorflow.keras import layers
+
+
+def softsign(x):
+    return x / (1 + tf.abs(x))
+
+
+model = tf.keras.Sequential([layers.Dense(8, activation=softsign)])
+"""
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def mape_loss(y_true, y_pred):
+    return tf.reduce_mean(tf.abs(y_true - y_pred) / tf.maximum(tf.abs(y_true), 1e-7))
+""",
+            note="tf.maximum keeps the divisor positive",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+class MaskedError(tf.keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        mask = tf.cast(tf.not_equal(y_true, 0.0), tf.float32)
+        error = mask * tf.square(y_true - y_pred)
+        return tf.math.divide_no_nan(tf.reduce_sum(error), tf.reduce_sum(mask))
+"""
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def batch_loss(y_true, y_pred):
+    count = tf.cast(tf.shape(y_pred)[0], tf.float32)
+    return tf.reduce_sum(tf.square(y_true - y_pred)) / count
+""",
+            note="a count of samples is at least 1",
+        ),
+        Good(
+            """\
+from keras import ops
+from keras.layers import Layer
+
+
+class Share(Layer):
+    def call(self, inputs):
+        size = ops.abs(inputs)
+        return size / (ops.sum(size, axis=-1, keepdims=True) + 1e-6)
+"""
+        ),
+        Good(
+            """\
+import tensorflow.compat.v1 as tf
+
+x = tf.placeholder(tf.float32, [None, 4])
+y = tf.placeholder(tf.float32, [None, 1])
+w = tf.Variable(tf.zeros([4, 1]))
+error = y - tf.matmul(x, w)
+loss = tf.reduce_mean(tf.square(error) / (tf.square(y) + 1.0))
+train = tf.train.AdamOptimizer(0.01).minimize(loss)
+"""
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def smooth(epsilon):
+    def loss(y_true, y_pred):
+        error = tf.abs(y_true - y_pred)
+        return tf.reduce_mean(error * error / (error + epsilon))
+
+    return loss
+
+
+def compile_model(model):
+    model.compile(optimizer="adam", loss=smooth(0.1))
+""",
+            note="the closure's argument is known at its use",
+        ),
+    )
+
+    INVALID: ClassVar[tuple[Bad, ...]] = (
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def mape_loss(y_true, y_pred):
+    return tf.reduce_mean(tf.abs((y_true - y_pred) / y_true))
+""",
+            at="(y_true - y_pred) / y_true",
+            hazard=Hazard.NAN,
+        ),
+        Bad(
+            """\
+from tensorflow.keras import backend as K
+
+
+def dice_loss(y_true, y_pred):
+    overlap = K.sum(y_true * y_pred)
+    return 1.0 - 2.0 * overlap / (K.sum(K.square(y_true)) + K.sum(K.square(y_pred)))
+""",
+            at="2.0 * overlap / (K.sum(K.square(y_true)) + K.sum(K.square(y_pred)))",
+            hazard=Hazard.NAN,
+            note="an empty mask, predicted exactly",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+class RelativeError(tf.keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        error = tf.square(y_true - y_pred)
+        return tf.reduce_mean(tf.math.divide(error, tf.square(y_true)))
+""",
+            at="tf.math.divide(error, tf.square(y_true))",
+            hazard=Hazard.NAN,
+        ),
+        Bad(
+            """\
+from keras import ops
+from keras.layers import Layer
+
+
+class Share(Layer):
+    def call(self, inputs):
+        size = ops.abs(inputs)
+        total = ops.sum(size, axis=-1, keepdims=True)
+        return ops.divide(size, total)
+""",
+            at="ops.divide(size, total)",
+            hazard=Hazard.NAN,
+            note="a row of zeros, as ReLU and padding produce",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def weighted(scale):
+    def loss(y_true, y_pred):
+        mask = tf.cast(y_true > 0.5, tf.float32)
+        error = scale * mask * tf.square(y_true - y_pred)
+        return tf.reduce_sum(error) / tf.reduce_sum(mask)
+
+    return loss
+
+
+def compile_model(model):
+    model.compile(optimizer="adam", loss=weighted(2.0))
+""",
+            at="tf.reduce_sum(error) / tf.reduce_sum(mask)",
+            hazard=Hazard.NAN,
+            note="a batch without positives",
+        ),
+        Bad(
+            """\
+import tensorflow.compat.v1 as tf
+
+x = tf.placeholder(tf.float32, [None, 4])
+y = tf.placeholder(tf.float32, [None, 1])
+w = tf.Variable(tf.zeros([4, 1]))
+prediction = tf.matmul(x, w)
+loss = tf.reduce_mean(tf.square(tf.div(y - prediction, y)))
+train = tf.train.AdamOptimizer(0.01).minimize(loss)
+""",
+            at="tf.div(y - prediction, y)",
+            hazard=Hazard.NAN,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+dense = tf.keras.layers.Dense(
+    8, kernel_regularizer=lambda w: tf.reduce_sum(tf.square(w)) / tf.reduce_max(tf.abs(w))
+)
+""",
+            at="tf.reduce_sum(tf.square(w)) / tf.reduce_max(tf.abs(w))",
+            hazard=Hazard.NAN,
+            note="weights that start at zero",
+        ),
+    )

@@ -1,0 +1,283 @@
+"""ACT108: an exponential, power or product that overflows float32."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import ClassVar
+
+from actlint.query import Bad, Cause, Good, Hazard, Hit, Node, Rule, Suspect, View
+
+from ._common import condition, descendants, first_hit, nonfinite, not_overflow, shown
+from ._patterns import softmax_exponentials
+
+_OVERFLOW = frozenset({Cause.OVERFLOW})
+_NEAR = 4
+
+
+class ExpOverflow(Rule):
+    """An exponential, power or product that overflows float32.
+
+    ## What it does
+    Reports `exp`, `expm1`, `sinh`, `cosh` and other operations whose result exceeds the largest
+    float32 number for arguments that training passes through before it diverges. `exp` overflows
+    above 88.7.
+
+    ## Why is this bad?
+    Infinity spreads: `1 / (1 + exp(-x))` is 0 as it should be for x below -88.7, but its gradient
+    is `inf / inf**2 = nan`; `log(1 + exp(x))` is infinite where its true value is x.
+
+    ## How it is confirmed
+    actlint sends arguments beyond the limit and sees the overflow reach the value of the output or
+    the gradient of an input. Witnesses are of the extended class, so the finding is a warning.
+
+    ## Example
+    ```python
+    def sigmoid(x):
+        return 1 / (1 + tf.exp(-x))
+    ```
+
+    ## Use instead
+    ```python
+    def sigmoid(x):
+        return tf.sigmoid(x)
+    ```
+
+    ## What it misses
+    Overflow for arguments beyond 1000, and overflow of float16.
+
+    ## References
+    TensorFlow API: tf.sigmoid, tf.math.softplus, tf.math.reduce_logsumexp.
+    """
+
+    code: ClassVar[str] = "ACT108"
+    name: ClassVar[str] = "exp-overflow"
+    hint: ClassVar[str] = (
+        "Bound the argument, e.g. tf.exp(tf.minimum(x, 80.0)), or use the stable function "
+        "(tf.sigmoid, tf.nn.softplus, tf.nn.elu)"
+    )
+
+    def suspects(self, view: View) -> Iterator[Suspect]:
+        """Yield operations that overflow, but for the exponentials of a hand-written softmax."""
+        shifted = {node.id for node in softmax_exponentials(view)}
+        told: list[Node] = []
+        for node in view.nodes():
+            if node.id in shifted:
+                continue
+            hit = first_hit(view, node, _OVERFLOW)
+            # What can be infinite itself became so at an earlier pole, which is told there.
+            if hit is None or _is_infinite(view, hit):
+                continue
+            if first_hit(view, node, not_overflow()) is not None:
+                continue  # the nearer pole is told by its own rule
+            if any(view.same_value(node, other) for other in told):
+                continue
+            told.append(node)
+            yield nonfinite(
+                view,
+                self.code,
+                node,
+                hit,
+                f"{shown(node)} overflows float32: {shown(hit.operand)} {condition(hit)}",
+                hint=_stable(view, node),
+            )
+
+    VALID: ClassVar[tuple[Good, ...]] = (
+        Good(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Dense
+
+
+def gaussian_gate(x):
+    return x * tf.sigmoid(x)
+
+
+layer = Dense(8, activation=gaussian_gate)
+"""
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def poisson_loss(y_true, y_pred):
+    rate = tf.exp(tf.minimum(y_pred, 20.0))
+    return tf.reduce_mean(rate - y_true * y_pred)
+"""
+        ),
+        Good(
+            """\
+from tensorflow.keras import backend as K
+from tensorflow.keras.layers import Lambda
+
+
+def my_softplus(x):
+    return K.maximum(x, 0.0) + K.log(1.0 + K.exp(-K.abs(x)))
+
+
+layer = Lambda(my_softplus)
+"""
+        ),
+        Good(
+            """\
+from keras import ops
+from keras.layers import Layer
+
+
+class Kernel(Layer):
+    def call(self, inputs):
+        return ops.exp(-ops.sum(ops.square(inputs), axis=-1, keepdims=True))
+"""
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+class LogCosh(tf.keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        error = y_pred - y_true
+        return tf.reduce_mean(error + tf.nn.softplus(-2.0 * error) - tf.math.log(2.0))
+"""
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+@tf.function
+def squared_loss(y_true, y_pred):
+    return tf.reduce_mean((y_true - y_pred) ** 4)
+""",
+            note="1000 to the fourth is far from the largest float32 number",
+        ),
+    )
+
+    INVALID: ClassVar[tuple[Bad, ...]] = (
+        Bad(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Dense
+
+
+def my_sigmoid(x):
+    return 1 / (1 + tf.exp(-x))
+
+
+layer = Dense(8, activation=my_sigmoid)
+""",
+            at="tf.exp(-x)",
+            hazard=Hazard.NAN,
+        ),
+        Bad(
+            """\
+from tensorflow.keras import backend as K
+from tensorflow.keras.layers import Activation
+
+
+def my_softplus(x):
+    return K.log(1.0 + K.exp(x))
+
+
+layer = Activation(my_softplus)
+""",
+            at="K.exp(x)",
+            hazard=Hazard.NAN,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def poisson_loss(y_true, y_pred):
+    return tf.reduce_mean(tf.exp(y_pred) - y_true * y_pred)
+""",
+            at="tf.exp(y_pred)",
+            hazard=Hazard.INF,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+class LogCosh(tf.keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        return tf.reduce_mean(tf.math.log(tf.math.cosh(y_pred - y_true)))
+""",
+            at="tf.math.cosh(y_pred - y_true)",
+            hazard=Hazard.NAN,
+        ),
+        Bad(
+            """\
+from keras import ops
+from keras.layers import Layer
+
+
+class Growth(Layer):
+    def call(self, inputs):
+        return ops.expm1(inputs)
+""",
+            at="ops.expm1(inputs)",
+            hazard=Hazard.INF,
+        ),
+        Bad(
+            """\
+from tensorflow import exp as e
+from tensorflow import reduce_mean, reduce_sum
+from tensorflow.math import log
+
+
+def listwise_loss(y_true, y_pred):
+    return reduce_mean(log(reduce_sum(e(y_pred), axis=-1)) - reduce_sum(y_true * y_pred, axis=-1))
+""",
+            at="e(y_pred)",
+            hazard=Hazard.NAN,
+        ),
+        Bad(
+            """\
+import tensorflow.compat.v1 as tf
+
+x = tf.placeholder(tf.float32, [None, 4])
+y = tf.placeholder(tf.float32, [None, 1])
+w = tf.Variable(tf.zeros([4, 1]))
+logits = tf.matmul(x, w)
+loss = tf.reduce_mean(tf.log(1.0 + tf.exp(-y * logits)))
+train = tf.train.AdamOptimizer(0.01).minimize(loss)
+""",
+            at="tf.exp(-y * logits)",
+            hazard=Hazard.NAN,
+        ),
+    )
+
+
+def _is_infinite(view: View, hit: Hit) -> bool:
+    """Return whether the operand of `hit` can be infinite on the side that overflows."""
+    known = view.interval(hit.operand)
+    return math.isinf(known.hi if hit.target.lo > 0 else known.lo)
+
+
+def _stable(view: View, node: Node) -> str:
+    """Return the hint for what an exponential is the first half of, or "" for the general one."""
+    if node.op == "cosh":
+        return (
+            "For log(cosh(x)) use x + tf.nn.softplus(-2 * x) - log(2), or tf.keras.losses.LogCosh"
+        )
+    if node.op != "exp":
+        return ""
+    following = [user.op for user in descendants(view, node.id)[: 2 * _NEAR]]
+    if "log" in following or "log1p" in following:
+        if any(
+            op in {"reduce_sum", "reduce_mean"}
+            for op in following[: following.index(_log(following))]
+        ):
+            return "Use tf.math.reduce_logsumexp, which shifts by the maximum"
+        return "Use tf.nn.softplus, which is log(1 + exp(x)) without the overflow"
+    if any(op in {"divide", "div", "reciprocal", "pow"} for op in following[:_NEAR]):
+        return "Use tf.sigmoid or tf.tanh, which do not overflow"
+    return ""
+
+
+def _log(following: list[str]) -> str:
+    """Return the key of the first logarithm of a list that holds one."""
+    return next(op for op in following if op in {"log", "log1p"})

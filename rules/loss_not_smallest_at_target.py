@@ -1,0 +1,241 @@
+"""ACT501: a loss that is not smallest where prediction and label agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from actlint.query import Bad, Check, Good, Hazard, InputRole, Role, Rule, Suspect, View
+
+from ._common import descendants, shown
+
+# Functions from logits or logarithms to what a label can be compared with.
+_SQUASHING = frozenset(
+    {"exp", "expm1", "log_sigmoid", "log_softmax", "sigmoid", "softmax", "softplus", "tanh"}
+)
+
+
+class LossNotSmallestAtTarget(Rule):
+    """A loss that is not smallest where prediction and label agree.
+
+    ## What it does
+    Reports a loss of one label and one prediction that a wrong prediction can make smaller than
+    the right one: signed errors, a wrong sign, a similarity returned as it is.
+
+    ## Why is this bad?
+    Gradient descent goes where the loss is small. `tf.reduce_mean(y_true - y_pred)` falls without
+    end as the prediction grows; a positive cosine similarity drives the two vectors apart. The
+    loss goes down, and the model gets worse.
+
+    ## How it is confirmed
+    actlint compares the loss at the target with the loss elsewhere, and follows the negative
+    gradient from random predictions: it does not lead to the label.
+
+    ## Example
+    ```python
+    def error_loss(y_true, y_pred):
+        return tf.reduce_mean(y_true - y_pred)
+    ```
+
+    ## Use instead
+    ```python
+    def error_loss(y_true, y_pred):
+        return tf.reduce_mean(tf.square(y_true - y_pred))
+    ```
+
+    ## What it misses
+    Losses with several labels, weights or predictions.
+
+    ## References
+    Keras API: Losses. TensorFlow API: tf.keras.losses.CosineSimilarity, on its sign.
+    """
+
+    code: ClassVar[str] = "ACT501"
+    name: ClassVar[str] = "loss-not-smallest-at-target"
+    hint: ClassVar[str] = (
+        "Take the absolute value or the square of the error (tf.square(y_true - y_pred)), and "
+        "return the negative, or 1 minus, of a similarity"
+    )
+
+    def suspects(self, view: View) -> Iterator[Suspect]:
+        """Yield the output of a loss with one label and one prediction."""
+        graph = view.graph
+        # With parts cut off, the graph may be a piece of the loss only.
+        if graph.role is not Role.LOSS or graph.opaque or not view.has_gradient():
+            return
+        used = [node for node in graph.inputs if view.reaches_output(node)]
+        roles = [node.input.role for node in used if node.input is not None]
+        # A part that cannot be run, or a second prediction, leaves open where the target is.
+        if (
+            roles.count(InputRole.LABEL) != 1
+            or roles.count(InputRole.PREDICTION) != 1
+            or any(role in {InputRole.CUT, InputRole.VARIABLE, InputRole.DATA} for role in roles)
+        ):
+            return
+        prediction = next(
+            node for node in used if node.input and node.input.role is InputRole.PREDICTION
+        )
+        if any(node.op in _SQUASHING for node in descendants(view, prediction.id)):
+            return  # the prediction is of another kind than the label, such as logits
+        output = view.node(graph.output)
+        yield Suspect(
+            code=self.code,
+            node=output.id,
+            message=f"{shown(output)} is not smallest where the prediction equals the label",
+            check=Check.MINIMUM,
+            provisional=True,
+        )
+
+    VALID: ClassVar[tuple[Good, ...]] = (
+        Good(
+            """\
+import tensorflow as tf
+
+
+def squared_loss(y_true, y_pred):
+    return tf.reduce_mean(tf.square(y_true - y_pred))
+"""
+        ),
+        Good(
+            """\
+from tensorflow.keras import backend as K
+from tensorflow.keras.losses import Loss
+
+
+class Absolute(Loss):
+    def call(self, y_true, y_pred):
+        return K.mean(K.abs(y_true - y_pred), axis=-1)
+"""
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def cosine_loss(y_true, y_pred):
+    a = tf.math.l2_normalize(y_true, axis=-1)
+    b = tf.math.l2_normalize(y_pred, axis=-1)
+    return 1.0 - tf.reduce_mean(tf.reduce_sum(a * b, axis=-1))
+""",
+            note="the negative of a similarity",
+        ),
+        Good(
+            """\
+from keras import ops
+
+
+def pinball(quantile):
+    def loss(y_true, y_pred):
+        error = y_true - y_pred
+        return ops.mean(ops.maximum(quantile * error, (quantile - 1.0) * error))
+
+    return loss
+
+
+def compile_model(model):
+    model.compile(optimizer="adam", loss=pinball(0.9))
+""",
+            note="both sides of the error cost",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+model.compile("adam", loss=lambda t, p: tf.reduce_mean(tf.math.log1p(tf.square(t - p))))
+"""
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def binary_loss(y_true, y_pred):
+    p = tf.clip_by_value(y_pred, 1e-7, 1.0 - 1e-7)
+    return -tf.reduce_mean(y_true * tf.math.log(p) + (1.0 - y_true) * tf.math.log(1.0 - p))
+"""
+        ),
+    )
+
+    INVALID: ClassVar[tuple[Bad, ...]] = (
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def error_loss(y_true, y_pred):
+    return tf.reduce_mean(y_true - y_pred)
+""",
+            at="tf.reduce_mean(y_true - y_pred)",
+            hazard=Hazard.WRONG_LOSS,
+        ),
+        Bad(
+            """\
+from tensorflow.keras import backend as K
+from tensorflow.keras.losses import Loss
+
+
+class Similarity(Loss):
+    def call(self, y_true, y_pred):
+        return K.sum(y_true * y_pred, axis=-1)
+""",
+            at="K.sum(y_true * y_pred, axis=-1)",
+            hazard=Hazard.WRONG_LOSS,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def binary_loss(y_true, y_pred):
+    p = tf.clip_by_value(y_pred, 1e-7, 1.0 - 1e-7)
+    return tf.reduce_mean(y_true * tf.math.log(p) + (1.0 - y_true) * tf.math.log(1.0 - p))
+""",
+            at="tf.reduce_mean(y_true * tf.math.log(p) + (1.0 - y_true) * tf.math.log(1.0 - p))",
+            hazard=Hazard.WRONG_LOSS,
+            note="the minus is missing",
+        ),
+        Bad(
+            """\
+from keras import ops
+
+
+def cubic(weight):
+    def loss(y_true, y_pred):
+        return weight * ops.mean((y_pred - y_true) ** 3)
+
+    return loss
+
+
+def compile_model(model):
+    model.compile(optimizer="adam", loss=cubic(2.0))
+""",
+            at="weight * ops.mean((y_pred - y_true) ** 3)",
+            hazard=Hazard.WRONG_LOSS,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+model.compile(optimizer="adam", loss=lambda t, p: tf.reduce_mean(t) - tf.reduce_mean(p))
+""",
+            at="tf.reduce_mean(t) - tf.reduce_mean(p)",
+            hazard=Hazard.WRONG_LOSS,
+        ),
+        Bad(
+            """\
+from tensorflow import reduce_mean, square
+
+
+def squared(a, b):
+    return square(a - b)
+
+
+def gain_loss(y_true, y_pred):
+    return 1.0 - reduce_mean(squared(y_true, y_pred))
+""",
+            at="1.0 - reduce_mean(squared(y_true, y_pred))",
+            hazard=Hazard.WRONG_LOSS,
+        ),
+    )

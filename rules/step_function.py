@@ -1,0 +1,241 @@
+"""ACT201: a step function where a gradient has to pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from actlint.query import Bad, Good, Gradient, Hazard, Rule, Suspect, View
+
+from ._common import COMPARISON, INDEX, STOP, cut, is_numpy, shown
+
+_OTHERS = frozenset({*INDEX, *STOP})
+
+
+class StepFunction(Rule):
+    """A step function where a gradient has to pass.
+
+    ## What it does
+    Reports `round`, `floor`, `ceil`, `sign`, comparisons, casts by way of integers or booleans,
+    hand-written Heaviside functions and `where` between constants, on the way from what is trained
+    to what is minimised. A condition that only selects between differentiable branches, a mask
+    that multiplies a differentiable value, and a straight-through estimator are not reported.
+
+    ## Why is this bad?
+    The derivative of a step is 0 wherever it exists. TensorFlow registers no gradient for most of
+    them (the tape answers None) and zeros for `sign`. Keras raises an error only if *no* variable
+    gets a gradient; otherwise everything in front of the step silently stays as initialised.
+
+    ## How it is confirmed
+    actlint runs the function with a GradientTape and finds that what goes into the step moves the
+    output, while no gradient (None, or exact zeros on all samples) comes back.
+
+    ## Example
+    ```python
+    def activation(x):
+        return tf.where(x >= 0, 1.0, 0.0)
+    ```
+
+    ## Use instead
+    ```python
+    def activation(x):
+        return tf.sigmoid(10.0 * x)
+    ```
+
+    ## What it misses
+    Steps inside functions that cannot be followed, and gradients defined by tf.custom_gradient in
+    another file.
+
+    ## References
+    Bengio, Leonard and Courville, 2013: Estimating or Propagating Gradients Through Stochastic
+    Neurons. TensorFlow API: tf.custom_gradient, tf.stop_gradient.
+    """
+
+    code: ClassVar[str] = "ACT201"
+    name: ClassVar[str] = "step-function"
+    hint: ClassVar[str] = (
+        "Use a smooth step (tf.sigmoid(k * x)), or keep the step and let the gradient pass: "
+        "x + tf.stop_gradient(step(x) - x)"
+    )
+
+    def suspects(self, view: View) -> Iterator[Suspect]:
+        """Yield the steps at which the gradient dies."""
+        for node in view.cuts():
+            if node.op in _OTHERS or is_numpy(view, node):
+                continue
+            if node.op in COMPARISON:
+                reason = "compares, and no gradient passes through a comparison"
+            elif view.op(node).gradient is Gradient.ZERO:
+                reason = "is a step, whose registered gradient is 0 everywhere"
+            else:
+                reason = "is a step, and TensorFlow passes no gradient through it"
+            yield cut(view, self.code, node, f"{shown(node)} {reason}")
+
+    VALID: ClassVar[tuple[Good, ...]] = (
+        Good(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Dense
+
+
+def gated(x):
+    return x * tf.cast(x > 0, tf.float32)
+
+
+layer = Dense(8, activation=gated)
+""",
+            note="ReLU by a mask",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def straight_through(x):
+    return x + tf.stop_gradient(tf.round(x) - x)
+
+
+class Quantise(tf.keras.layers.Layer):
+    def call(self, inputs):
+        return straight_through(inputs)
+"""
+        ),
+        Good(
+            """\
+from tensorflow.keras import backend as K
+from tensorflow.keras.losses import Loss
+
+
+class Masked(Loss):
+    def call(self, y_true, y_pred):
+        mask = K.cast(K.greater(y_true, 0.5), "float32")
+        return K.mean((1.0 + mask) * K.square(y_true - y_pred))
+""",
+            note="the comparison is made on the label",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def weighted_loss(y_true, y_pred):
+    under = tf.where(y_pred < y_true, 2.0, 1.0)
+    return tf.reduce_mean(under * tf.square(y_true - y_pred))
+""",
+            note="the weight is a gate: the square carries the gradient",
+        ),
+        Good(
+            """\
+from keras import ops
+
+
+def rounded_accuracy(y_true, y_pred):
+    return ops.mean(ops.cast(ops.equal(y_true, ops.round(y_pred)), "float32"))
+
+
+def compile_model(model):
+    model.compile(optimizer="adam", loss="mse", metrics=[rounded_accuracy])
+""",
+            note="a metric needs no gradient",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+layer = tf.keras.layers.Lambda(lambda x: tf.sigmoid(5.0 * x))
+"""
+        ),
+    )
+
+    INVALID: ClassVar[tuple[Bad, ...]] = (
+        Bad(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Dense
+
+
+def unit_step(x):
+    return tf.where(x >= 0, 1.0, 0.0)
+
+
+layer = Dense(8, activation=unit_step)
+""",
+            at="x >= 0",
+            hazard=Hazard.NO_GRADIENT,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Layer
+
+
+class Binarise(Layer):
+    def call(self, inputs):
+        return tf.sign(inputs)
+""",
+            at="tf.sign(inputs)",
+            hazard=Hazard.ZERO_GRADIENT,
+        ),
+        Bad(
+            """\
+from tensorflow.keras import backend as K
+
+
+def rounded_loss(y_true, y_pred):
+    return K.mean(K.square(y_true - K.round(y_pred)))
+""",
+            at="K.round(y_pred)",
+            hazard=Hazard.NO_GRADIENT,
+        ),
+        Bad(
+            """\
+from keras import ops
+from keras.layers import Activation
+
+
+def stairs(x):
+    return ops.floor(4.0 * x) / 4.0
+
+
+layer = Activation(stairs)
+""",
+            at="ops.floor(4.0 * x)",
+            hazard=Hazard.NO_GRADIENT,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+class Levels(tf.keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        level = tf.cast(tf.cast(10.0 * y_pred, tf.int32), tf.float32)
+        return tf.reduce_mean(tf.square(10.0 * y_true - level))
+""",
+            at="tf.cast(10.0 * y_pred, tf.int32)",
+            hazard=Hazard.NO_GRADIENT,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+layer = tf.keras.layers.Dense(4, activation=lambda x: tf.cast(x > 0.0, tf.float32))
+""",
+            at="x > 0.0",
+            hazard=Hazard.NO_GRADIENT,
+        ),
+        Bad(
+            """\
+import tensorflow.compat.v1 as tf
+
+x = tf.placeholder(tf.float32, [None, 4])
+y = tf.placeholder(tf.float32, [None, 1])
+w = tf.Variable(tf.random_normal([4, 1]))
+output = tf.ceil(tf.matmul(x, w))
+loss = tf.reduce_mean(tf.square(y - output))
+train = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
+""",
+            at="tf.ceil(tf.matmul(x, w))",
+            hazard=Hazard.NO_GRADIENT,
+        ),
+    )

@@ -1,0 +1,62 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import actlint.cli
+
+# Where the package lies, so that subprocesses find it even if it is not installed.
+ROOT = Path(actlint.cli.__file__).parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run of the command line left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the program in this process: ``run("--no-confirm", path, stdin=b"…")``."""
+
+    def call(*words: object, stdin: bytes = b"") -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["actlint", *map(str, words)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            actlint.cli.main()
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        assert "internal error" not in captured.err
+        code = ended.value.code
+        return Outcome(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def command() -> list[str]:
+    """The words that start the program as a process of its own."""
+    return [sys.executable, "-m", "actlint"]
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """The environment for a process of its own."""
+    kept = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "COLUMNS"}}
+    path = os.pathsep.join(part for part in (str(ROOT), kept.get("PYTHONPATH")) if part)
+    return {**kept, "PYTHONPATH": path}
