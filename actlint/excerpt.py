@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from actlint.findings import Check, Evidence, Hazard, Outcome, Suspect, Tensor
 from actlint.graph import EXTENDED_LIMIT, Graph, Input, InputRole, Node
+from actlint.interval import TINY
 from actlint.ops import table
 from actlint.rendering import Function, literal, render
 from actlint.worker.protocol import Instruction, Job
@@ -77,8 +80,6 @@ def _cut(node: Node) -> Node:
 
 # ---- the program to paste --------------------------------------------------------------------
 
-# Checks of a single node, whose hazard the gradient of the whole output may hide.
-_LOCAL = frozenset({Check.CUT, Check.DEAD_SHARE})
 # Half the distance between the points left and right of a turning point.
 _BESIDE = 0.01
 
@@ -101,8 +102,11 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
     partial = evidence.detail.get("partial") is not None
     local = suspect.check is Check.DEAD_SHARE or (suspect.check is Check.CUT and partial)
     end = suspect.node if local else graph.output
-    function = render(_slice(graph, {end}), end, function_name)
-    body = _body(function, suspect, evidence)
+    # An input that nothing depends on is part of the proof that it gets no gradient.
+    wanted = {node.id for node in graph.inputs if _differentiated_by(node.input)}
+    nodes = _slice(graph, {end} if local else {end, *wanted})
+    function = render(nodes, end, function_name)
+    body = _body(function, evidence)
     imports = "import tensorflow as tf\n"
     text = function.text + "\n\n\n" + "\n".join(body)
     if "np." in text:
@@ -110,7 +114,7 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
     return f"{imports}\n\n{text}\n"
 
 
-def _body(function: Function, suspect: Suspect, evidence: Evidence) -> list[str]:
+def _body(function: Function, evidence: Evidence) -> list[str]:
     feeds = {name: _feed(spec, evidence) for name, spec in function.inputs}
     curve = _curve(function, feeds, evidence)
     if curve is not None:
@@ -118,7 +122,7 @@ def _body(function: Function, suspect: Suspect, evidence: Evidence) -> list[str]
     lines = [f"{name} = {_tensor(spec, feeds[name])}" for name, spec in function.inputs]
     if evidence.hazard is Hazard.WRONG_LOSS and _differentiated(function):
         return lines + _descent(function)
-    return lines + _gradient(function, suspect, evidence)
+    return lines + _gradient(function, evidence)
 
 
 def _feed(spec: Input, evidence: Evidence) -> Tensor:
@@ -147,11 +151,15 @@ def _call(function: Function, replaced: str = "", by: str = "") -> str:
     return f"{function.name}({', '.join(names)})"
 
 
+def _differentiated_by(spec: Input | None) -> bool:
+    return spec is not None and spec.differentiated and not spec.integer
+
+
 def _differentiated(function: Function) -> list[str]:
-    return [name for name, spec in function.inputs if spec.differentiated and not spec.integer]
+    return [name for name, spec in function.inputs if _differentiated_by(spec)]
 
 
-def _gradient(function: Function, suspect: Suspect, evidence: Evidence) -> list[str]:
+def _gradient(function: Function, evidence: Evidence) -> list[str]:
     """Print the value and the gradient at the witness."""
     wrt = _differentiated(function)
     watch = [f"tape.watch([{', '.join(wrt)}])"] if wrt else []
@@ -181,9 +189,8 @@ def _gradient(function: Function, suspect: Suspect, evidence: Evidence) -> list[
             f"    value = {call}",
             f"gradients = tape.gradient(value, {sources})",
         ]
-    what = suspect.message if suspect.check in _LOCAL else _expected(evidence)
     lines += [
-        f"# {what}",
+        f"# {_expected(evidence)}",
         'print("value:", value.numpy().tolist())',
         "gradients = [g if g is None else tf.convert_to_tensor(g).numpy().tolist() "
         "for g in gradients]",
@@ -216,19 +223,25 @@ def _curve(function: Function, feeds: dict[str, Tensor], evidence: Evidence) -> 
     others = [
         f"{key} = {_tensor(spec, feeds[key])}" for key, spec in function.inputs if key != name
     ]
-    before, turns = evidence.detail.get("before"), evidence.detail.get("turning_points")
-    if evidence.hazard is Hazard.DISCONTINUOUS and isinstance(before, (int, float)):
-        return others + _jump(function, name, before, at)
+    if evidence.hazard is Hazard.DISCONTINUOUS:
+        return others + _jump(function, name, at)
+    turns = evidence.detail.get("turning_points")
     if evidence.hazard is Hazard.NON_MONOTONIC and isinstance(turns, list):
         return others + _turn(function, name, turns[0], at)
     return None
 
 
-def _jump(function: Function, name: str, before: float, after: float) -> list[str]:
-    """Print the values at two neighbouring floats."""
+def _jump(function: Function, name: str, at: float) -> list[str]:
+    """Print the values at a float and its two neighbours."""
+    point = np.float32(at)
+    # TensorFlow takes denormal numbers as 0, so that these are the neighbours of 0.
+    sides = (
+        (-TINY, TINY) if at == 0.0 else np.nextafter(point, np.array([-np.inf, np.inf], np.float32))
+    )
+    points = [float(sides[0]), float(at), float(sides[1])]
     return [
-        "# two neighbouring floats: expect a jump of the value",
-        f"points = [{literal(before)}, {literal(after)}]",
+        "# neighbouring floats: expect a jump of the value",
+        f"points = {literal([*points])}",
         f"values = [{_call(function, name, 'tf.constant(point)')} for point in points]",
         'print("values:", [value.numpy().tolist() for value in values])',
     ]

@@ -44,6 +44,8 @@ _LINEAR: Final = frozenset(
     {"add", "subtract", "negative", "add_n", "reduce_sum", "reduce_mean", "where", "cast"}
 )
 _PRODUCTS: Final = _FACTORS - {"pow", "xlogy"}
+# Ops that take integers only, so that the gradient has died before them.
+_OF_INTEGERS: Final = frozenset({"one_hot"})
 _PASSING: Final = frozenset({Gradient.FLOWS, Gradient.STRAIGHT_THROUGH})
 
 
@@ -108,11 +110,16 @@ class Flow:
             for node in self._graph.nodes
             if self.past_gates[node.id]
             and (node.op != STOP or not self.has_gradient)
-            and any(
-                self.differentiable[ref] and not self.carries(node, name)
-                for ref, name in self.edges(node)
-            )
             and not self._is_gate_at(node)
+            and self._is_end(node)
+        )
+
+    def _is_end(self, node: Node) -> bool:
+        """Say whether a live tensor operand gets no cotangent; shapes and depths are no tensors."""
+        op = self._values.rows[node.id]
+        return (op is not None and op.key not in _OF_INTEGERS) and any(
+            self.differentiable[ref] and name in op.operands and not self.carries(node, name)
+            for ref, name in self.edges(node)
         )
 
     # ---- forward ---------------------------------------------------------------------------
@@ -131,7 +138,8 @@ class Flow:
         for node in self._graph.nodes:
             if node.input is not None:
                 self.depends[node.id] = node.input.differentiated
-                self.differentiable[node.id] = node.input.differentiated
+                live = node.input.differentiated and not node.input.integer
+                self.differentiable[node.id] = live
                 continue
             for ref, name in self.edges(node):
                 if self.depends[ref]:

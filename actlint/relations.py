@@ -300,6 +300,8 @@ class Relations:
             return False
         if key == "square":
             return lookup[first].within(0.0, 1.0) and self._leq(first, b, steps)
+        if key == "abs":
+            return lookup[first].lo >= 0.0 and self._leq(first, b, steps)
         found = reduced(self._values, a, (LEAST,))
         if found is not None:
             return self._leq(found[0], b, steps)

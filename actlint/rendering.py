@@ -24,8 +24,11 @@ _RESERVED: Final = frozenset(
 )  # fmt: skip
 # NumPy functions that look at nothing but a tensor's shape.
 _SHAPES: Final = ("np.shape", "np.ndim")
-# Characters up to which an expression is nested into another.
+# Characters up to which an expression is nested into another, and that a line may have.
 _NESTED: Final = 60
+_LINE: Final = 84
+# Operands that are shorter stay where they are.
+_SHORT: Final = 16
 
 # Python's precedence of operators, a call or a name being the tightest.
 _ATOM: Final = 14
@@ -105,6 +108,7 @@ class _Renderer:
         self._nodes = nodes
         self._output = output
         self._name = name
+        self._names = {node.id: node.name for node in nodes}
         self._taken = {name}
         self._codes: dict[int, _Code] = {}
         self._constants: set[int] = set()
@@ -122,8 +126,7 @@ class _Renderer:
                 self._codes[node.id] = _Code(name)
         for node in self._nodes:
             if node.input is None:
-                line = self._node(node)
-                lines += [line] if line else []
+                lines += self._node(node)
         lines.append(f"return {self._codes[self._output].text}")
         head = f"def {self._name}({', '.join(name for name, _ in inputs)}):"
         text = "\n".join([head, *(f"    {line}" for line in lines)])
@@ -143,18 +146,33 @@ class _Renderer:
         self._taken.add(name)
         return name
 
-    def _node(self, node: Node) -> str | None:
-        """Render one value: an expression for its single user, or an assignment."""
+    def _node(self, node: Node) -> list[str]:
+        """Render one value: an expression for its single user, or an assignment.
+
+        Returns:
+            The lines that come before, with operands that would make the expression too long.
+        """
+        lines: list[str] = []
         code = self._expression(node)
+        while len(code.text) > _LINE:
+            nested = [ref for ref in node.operands if len(self._codes[ref].text) > _SHORT]
+            if not nested:
+                break
+            lines.append(self._assign(max(nested, key=lambda ref: len(self._codes[ref].text))))
+            code = self._expression(node)
+        self._codes[node.id] = code
         if not node.op:
             self._constants.add(node.id)
-        nested = len(code.text) <= _NESTED and (self._uses[node.id] <= 1 or not node.op)
-        if nested or node.id == self._output:
-            self._codes[node.id] = code
-            return None
-        name = self._fresh(node.name or "t")
-        self._codes[node.id] = _Code(name)
-        return f"{name} = {code.text}"
+        elif node.id != self._output and (len(code.text) > _NESTED or self._uses[node.id] > 1):
+            lines.append(self._assign(node.id))
+        return lines
+
+    def _assign(self, ident: int) -> str:
+        """Give a value a name of its own; return the assignment."""
+        text = self._codes[ident].text
+        name = self._fresh(self._names.get(ident) or "t")
+        self._codes[ident] = _Code(name)
+        return f"{name} = {text}"
 
     def _expression(self, node: Node) -> _Code:
         if not node.op:

@@ -23,13 +23,37 @@ DIVISION = (
     "divide",
     "floordiv",
     "mod",
+    "np_divide",
+    "np_floor_divide",
+    "np_mod",
+    "np_reciprocal",
+    "np_remainder",
+    "np_true_divide",
     "reciprocal",
     "truncatediv",
     "truncatemod",
     "xdivy",
 )
-LOGARITHM = ("log", "log10", "log1p", "log2", "xlog1py", "xlogy")
-ROOT = ("cbrt", "keras_sqrt", "rsqrt", "sqrt")
+LOGARITHM = (
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "np_log",
+    "np_log10",
+    "np_log1p",
+    "np_log2",
+    "xlog1py",
+    "xlogy",
+)
+ROOT = (
+    "cbrt",
+    "keras_sqrt",
+    "np_cbrt",
+    "np_sqrt",
+    "rsqrt",
+    "sqrt",
+)
 NORM = (
     "hypot",
     "keras_norm",
@@ -37,11 +61,29 @@ NORM = (
     "normalize",
     "normalize_norms",
     "normalize_values",
+    "np_std",
     "reduce_euclidean_norm",
     "reduce_std",
 )
-POWER = ("pow",)
-INVERSE = ("acos", "acosh", "asin", "atan2", "atanh", "erfcinv", "erfinv", "ndtri")
+POWER = (
+    "np_power",
+    "pow",
+)
+INVERSE = (
+    "acos",
+    "acosh",
+    "asin",
+    "atan2",
+    "atanh",
+    "erfcinv",
+    "erfinv",
+    "ndtri",
+    "np_arccos",
+    "np_arccosh",
+    "np_arcsin",
+    "np_arctan2",
+    "np_arctanh",
+)
 STOP = ("stop_gradient",)
 INDEX = (
     "argmax",
@@ -221,4 +263,5 @@ def cut(view: View, code: str, node: Node, message: str) -> Suspect:
 
 def is_whole_activation(view: View) -> bool:
     """Return whether the graph is an activation of which nothing is cut off."""
-    return view.graph.role is Role.ACTIVATION and not view.graph.opaque
+    graph = view.graph
+    return graph.role is Role.ACTIVATION and not (graph.partial or graph.opaque)

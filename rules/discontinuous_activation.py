@@ -9,7 +9,9 @@ from actlint.query import Bad, Check, Good, Gradient, Hazard, Node, Rule, Severi
 
 from ._common import COMPARISON, STOP, is_whole_activation, shown
 
-_SELECTIONS = ("where", "switch", "select", "case", "cond")
+_SELECTIONS = ("where",)
+# The library's own activations with a jump: who names one of them wants it.
+_BY_DESIGN = ("hard_shrink", "threshold")
 
 
 class DiscontinuousActivation(Rule):
@@ -62,7 +64,9 @@ class DiscontinuousActivation(Rule):
         if any(_is_straight_through(view, node) for node in moving):
             return  # a jump by design, with the gradient of something else
         pieces = any(
-            node.op in COMPARISON or node.op in _SELECTIONS or view.op(node).jumps
+            node.op in COMPARISON
+            or node.op in _SELECTIONS
+            or (view.op(node).jumps and node.op not in _BY_DESIGN)
             for node in moving
         )
         output = view.node(view.graph.output)

@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, InputRole, Role, Rule, Suspect, Target, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    InputRole,
+    Node,
+    Role,
+    Rule,
+    Suspect,
+    Target,
+    View,
+)
 
-from ._common import shown
+from ._common import ancestors, shown
 
 
 class LossIgnoresPrediction(Rule):
@@ -53,8 +65,10 @@ class LossIgnoresPrediction(Rule):
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of a loss that no prediction reaches."""
         graph = view.graph
-        # With parts cut off, the graph may be a piece of the loss only.
-        if graph.role is not Role.LOSS or graph.opaque or view.depends(graph.output):
+        if graph.role is not Role.LOSS or graph.partial or view.depends(graph.output):
+            return
+        # A part that cannot be run may well use the prediction.
+        if any(_is_cut(node) for node in ancestors(view, graph.output)):
             return
         predictions = [
             node
@@ -242,3 +256,7 @@ def custom_loss(y_true, y_pred):
             note="a slip in a helper",
         ),
     )
+
+
+def _is_cut(node: Node) -> bool:
+    return node.input is not None and node.input.role is InputRole.CUT

@@ -60,8 +60,7 @@ class LossNotSmallestAtTarget(Rule):
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of a loss with one label and one prediction."""
         graph = view.graph
-        # With parts cut off, the graph may be a piece of the loss only.
-        if graph.role is not Role.LOSS or graph.opaque or not view.has_gradient():
+        if graph.role is not Role.LOSS or graph.partial or not view.has_gradient():
             return
         used = [node for node in graph.inputs if view.reaches_output(node)]
         roles = [node.input.role for node in used if node.input is not None]

@@ -172,19 +172,19 @@ def power_loss(y_true, y_pred):
         Bad(
             """\
 from tensorflow.keras import backend as K
+from tensorflow.keras.layers import Dense
 
 
-def power(exponent):
-    def loss(y_true, y_pred):
-        return K.mean(K.pow(y_true - y_pred, exponent))
+def power(exponent=1.5):
+    def activation(x):
+        return K.pow(x, exponent)
 
-    return loss
+    return activation
 
 
-def compile_model(model):
-    model.compile(optimizer="adam", loss=power(1.5))
+layer = Dense(8, activation=power())
 """,
-            at="K.pow(y_true - y_pred, exponent)",
+            at="K.pow(x, exponent)",
             hazard=Hazard.NAN,
         ),
         Bad(

@@ -237,7 +237,7 @@ class Tail(tf.keras.losses.Loss):
 from tensorflow import reduce_mean, square, where
 
 
-def make_loss(power):
+def make_loss(power=0.5):
     def loss(y_true, y_pred):
         error = square(y_true - y_pred)
         return reduce_mean(where(error > 1e-6, error**power, 0.0))
@@ -246,7 +246,7 @@ def make_loss(power):
 
 
 def compile_model(model):
-    model.compile("adam", loss=make_loss(0.5))
+    model.compile("adam", loss=make_loss())
 """,
             at="error**power",
             hazard=Hazard.NAN,

@@ -97,7 +97,8 @@ def test_isolated_pole_of_the_unselected_branch() -> None:
     assert found is not None
     assert found.hazard is Hazard.NAN
     assert found.witness == {"x": -0.6}
-    assert found.gradient is not None and math.isnan(found.gradient)
+    assert found.gradient is not None
+    assert math.isnan(found.gradient)
     assert found.value == INF
     assert found.rate == pytest.approx(2e-8, rel=0.05)
     assert found.reach is Reach.TYPICAL
@@ -242,7 +243,8 @@ def test_cross_entropy_by_hand_and_its_safe_twin() -> None:
         outcome = ask(g, out, log, Check.NONFINITE, at(inner, 0.0))
         assert outcome.verdict is (Verdict.REFUTED if guarded else Verdict.CONFIRMED)
         if guarded:
-            assert outcome.reason and outcome.reason.startswith("finite for all")
+            assert outcome.reason
+            assert outcome.reason.startswith("finite for all")
 
 
 @pytest.mark.parametrize("guard", ["double where", "softsign", "log1p", "root"])
@@ -472,7 +474,8 @@ def test_no_shape_runs() -> None:
     out = g("reshape", x, Items((17, 19, -1)))
     outcome = ask(g, out, out)
     assert outcome.verdict is Verdict.UNCONFIRMED
-    assert outcome.reason and outcome.reason.startswith("no input shape was found")
+    assert outcome.reason
+    assert outcome.reason.startswith("no input shape was found")
 
 
 def test_path_conditions_hold_at_the_witness() -> None:
@@ -486,3 +489,57 @@ def test_path_conditions_hold_at_the_witness() -> None:
     assert free.verdict is Verdict.CONFIRMED
     bound = ask(g, out, out, Check.NONFINITE, target, assumptions=((above.node, True),))
     assert bound.verdict is Verdict.REFUTED, bound.evidence
+
+
+def test_large_shapes_of_the_source_are_tried_small() -> None:
+    g = Build(Role.GRAPH)
+    x = g.input("x", WIDE, InputRole.DATA, shape=(None, 784))
+    weights = g.input("W", WIDE, InputRole.VARIABLE, shape=(784, 10))
+    y = g.label("y_", shape=(None, 10))
+    soft = g("softmax", g("matmul", x, weights))
+    log = g("log", soft)
+    out = g("negative", g("reduce_sum", g("multiply", y, log)))
+    found = ask(g, out, log, Check.NONFINITE, at(soft, 0.0)).evidence
+    assert found is not None
+    assert found.reach is Reach.EXTENDED
+    assert len(found.witness["W"]) <= 8  # type: ignore[arg-type]
+
+
+def test_rows_that_touch_are_run_one_batch_at_a_time() -> None:
+    g = Build(Role.LOSS)
+    y, p = g.label(), g.prediction()
+    below = g("add", g("reduce_sum", y), g("reduce_sum", p))
+    ratio = g("divide", g("multiply", 2.0, g("reduce_sum", g("multiply", y, p))), below)
+    out = g("subtract", 1.0, ratio)
+    found = ask(g, out, ratio, Check.NONFINITE, at(below, 0.0)).evidence
+    assert found is not None
+    assert found.hazard is Hazard.NAN
+    assert found.reach is Reach.STRUCTURAL
+
+
+def test_gradient_passes_through_unstacked_tensors() -> None:
+    g = Build()
+    parts = g("unstack", g.input(), axis=-1, num=2)
+    total = g("add", g("square", g("getitem", parts, 0)), g("square", g("getitem", parts, 1)))
+    out = g("sqrt", total)
+    found = ask(g, out, out, Check.NONFINITE, at(total, 0.0)).evidence
+    assert found is not None
+    assert found.witness == {"x": [[0.0, 0.0]]}
+
+
+def test_switch_of_a_continuous_loss_is_no_cut() -> None:
+    g = Build(Role.LOSS)
+    gap = g("abs", g("subtract", g.label(limits=WIDE), g.prediction(limits=WIDE)))
+    near = g("less", gap, 1.0)
+    far = g("subtract", gap, 0.5)
+    out = g("reduce_mean", g("where", near, g("multiply", 0.5, g("square", gap)), far))
+    assert ask(g, out, near, Check.CUT).verdict is Verdict.REFUTED
+
+
+def test_ordered_floats() -> None:
+    samples = pytest.importorskip("actlint.worker.samples")
+    values = [-1.0, -1e-38, 0.0, 1e-38, 1.0]
+    ranks = samples.ordered(values)
+    assert list(ranks) == sorted(ranks)
+    assert list(samples.unordered(ranks)) == [samples.np.float32(value) for value in values]
+    assert samples.unordered(samples.ordered([1.0]) + 1)[0] == samples.np.float32(1.0 + samples.EPS)

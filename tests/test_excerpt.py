@@ -294,8 +294,8 @@ CASES = {
     ),
     "a jump": (
         repro(both(staircase), Check.CONTINUITY,
-              evidence(Hazard.DISCONTINUOUS, {"x": 0.5}, detail={"before": 0.49999997})),
-        "values: [0.0, 1.0]",
+              evidence(Hazard.DISCONTINUOUS, {"x": 0.5})),
+        "values: [0.0, 1.0, 1.0]",
     ),
     "a loss that is not smallest at the target": (
         repro(both(maximal), Check.MINIMUM,

@@ -92,6 +92,11 @@ SILENT: dict[str, Program] = {
     "boolean mask": lambda b: b.boolean_mask(x := b.x(), x > 0.0),
     "huber": lambda b: b.where(b.abs(e := b.label() - b.p()) < 1.0, 0.5 * e * e, b.abs(e) - 0.5),
     "shape of the prediction": lambda b: b.reduce_sum(p := b.p()) / b.cast(b.size(p), "float32"),
+    "depth from a cut value": lambda b: (
+        b.p() * b.one_hot(b.argmax(b.label(), axis=-1), b.input("units", role=InputRole.CUT))
+    ),
+    "index from a cut value": lambda b: b.p() * b.one_hot(b.input("path", role=InputRole.CUT), 3),
+    "class index": lambda b: b.p() * b.cast(b.input("k", 0.0, 9.0, integer=True), "float32"),
     "nan guard": lambda b: b.where(b.is_nan(x := b.x()), b.zeros_like(x), x),
     "dead metric": lambda b: (b.round(p := b.p()), b.square(p))[1],
     "thresholded labels": lambda b: b.p() * step(b, b.label(), 0.5),

@@ -133,7 +133,7 @@ def _finish(machine: Machine) -> tuple[Node, ...]:
         else node
         for node in machine.nodes
     ]
-    return with_domains(named)
+    return with_domains(named, machine.role, machine.assumed_rank)
 
 
 def _outputs(value: Value) -> tuple[list[int], bool]:

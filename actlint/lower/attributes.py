@@ -180,13 +180,13 @@ def attribute(machine: Machine, base: Value, name: str, at: cst.CSTNode) -> Valu
             return StaticShape(base.node)
         if name == "dtype":
             return Static(DType("float32"))
-        return Method(base, name)
+        return machine.component(base, name, at) or Method(base, name)
     if isinstance(base, Opaque) and base.dependencies and name in {"dtype", "shape"}:
         if name == "dtype":
             return Static(DType("float32"))
         return StaticShape(machine.cut(base, at).node)
     if isinstance(base, StaticShape) and name in {"ndims", "rank"}:
-        return machine.emit_key("static_rank", (TensorValue(base.node),), at)
+        return machine.rank(base.node, at)
     if isinstance(base, Class):
         found = base.module.index.definitions.get(f"{base.qualname}.{name}")
         if found is not None and found.kind == "function":

@@ -45,7 +45,7 @@ def _len(call: Call) -> Value | None:
         case [Mapping(items=pairs)]:
             return Static(len(pairs))
         case [StaticShape(node=node)]:
-            return call.machine.emit_key("static_rank", (TensorValue(node),), call.at)
+            return call.machine.rank(node, call.at)
     return None
 
 

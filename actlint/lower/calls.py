@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import libcst as cst
 
 from actlint.lower import special
@@ -31,6 +33,9 @@ from actlint.ops.table import lookup
 
 # Decorators that replace the gradient: the body no longer says what is differentiated.
 _REPLACING = frozenset({"custom_gradient", "vectorize", "py_function", "numpy_function"})
+
+# Where functions live that end in a matrix product or convolution with weights.
+_LAYER_HOME = re.compile(r"\b(layers|contrib|slim|tflearn)\b|\.nn\.|matmul|einsum|tensordot|conv")
 
 
 def call(
@@ -67,7 +72,7 @@ def _is_layer(callee: Value) -> bool:
     if isinstance(callee, Method):
         return isinstance(callee.base, Instance) or _is_layer(callee.base)
     if isinstance(callee, Api):
-        return any(name.partition(".")[0] in special.LIBRARIES for name in callee.names)
+        return all(_LAYER_HOME.search(name) for name in callee.names)
     return isinstance(callee, (Built, Instance, TensorValue))
 
 

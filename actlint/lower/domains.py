@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from actlint.graph import EXTENDED_LIMIT, Input, InputRole, Items, Node, Ref
+from actlint.graph import EXTENDED_LIMIT, DType, Input, InputRole, Items, Node, Ref, Role, refs
+from actlint.ops.table import TABLE
 
 REAL = (-EXTENDED_LIMIT, EXTENDED_LIMIT)
 PROBABILITY = (0.0, 1.0)
@@ -82,49 +83,71 @@ _TAKES_PROBABILITIES = frozenset(
     ]
 )
 _TAKES_CLASS_IDS = frozenset({"one_hot"})
-_SIGNED = frozenset({"subtract"})
+_SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
 _CONSTANTS = frozenset({"constant", "convert_to_tensor", "cast", "identity", "ones_like"})
 # An additive constant no larger than this is a guard, not part of the formula.
 _GUARD = 0.1
 
 
-def with_domains(nodes: Sequence[Node]) -> tuple[Node, ...]:
-    """Return the nodes with the domains of predictions, labels and cuts filled in."""
+def with_domains(
+    nodes: Sequence[Node], role: Role = Role.LOSS, rank: int | None = None
+) -> tuple[Node, ...]:
+    """Return the nodes with what is known of their free inputs filled in.
+
+    Args:
+        nodes: the values of a graph in order.
+        role: that of the unit.
+        rank: number of axes that inputs of open shape are taken to have, or None.
+    """
     users = _users(nodes)
-    domains: dict[int, tuple[float, float]] = {}
-    integers: set[int] = set()
+    found: dict[int, Input] = {}
     for node in nodes:
         record = node.input
-        if record is None or record.role not in {InputRole.PREDICTION, InputRole.CUT}:
+        if record is None:
             continue
-        domains[node.id] = _prediction_domain(nodes, users, node.id, record)
-    regression = bool(domains) and all(domain == REAL for domain in domains.values())
+        if record.role in {InputRole.PREDICTION, InputRole.CUT}:
+            lo, hi = _prediction_domain(nodes, users, node.id, record)
+            found[node.id] = replace(record, lo=lo, hi=hi)
+        elif record.role is InputRole.PARAMETER:
+            found[node.id] = _parameter(users, node.id, record)
+        elif record.role is InputRole.ACTIVATION and role is Role.LAYER:
+            evidence = _evidence(nodes, users, node.id)
+            if "class-id" in evidence:
+                # An embedding is fed with ids, which nothing differentiates.
+                found[node.id] = replace(record, integer=True, differentiated=False)
+    predictions = [r for r in found.values() if r.role in {InputRole.PREDICTION, InputRole.CUT}]
+    regression = bool(predictions) and all((r.lo, r.hi) == REAL for r in predictions)
     for node in nodes:
         record = node.input
-        if record is None or record.role is not InputRole.LABEL:
+        if record is not None and record.role is InputRole.LABEL:
+            found[node.id] = _label(record, _evidence(nodes, users, node.id), regression)
+    if rank is not None:
+        for node in nodes:
+            record = found.get(node.id, node.input)
+            if record is not None and record.shape is None and record.role in _SHAPED:
+                found[node.id] = replace(record, shape=(None,) * rank)
+    return tuple(replace(n, input=found[n.id]) if n.id in found else n for n in nodes)
+
+
+def _label(record: Input, evidence: frozenset[str], regression: bool) -> Input:
+    if "class-id" in evidence:
+        return replace(record, lo=REAL[0], hi=REAL[1], integer=True)
+    if regression and "difference" in evidence and "complement" not in evidence:
+        return replace(record, lo=REAL[0], hi=REAL[1])
+    return replace(record, lo=PROBABILITY[0], hi=PROBABILITY[1])
+
+
+def _parameter(users: dict[int, list[Node]], start: int, record: Input) -> Input:
+    """Tell axes and sizes, which are integers, from plain numbers."""
+    for user in users.get(start, ()):
+        op = TABLE.get(user.op)
+        names = [name for name, value in user.args if start in refs(value)]
+        if op is None or all(name in op.operands for name in names):
             continue
-        evidence = _evidence(nodes, users, node.id)
-        if evidence & {"class-id"}:
-            integers.add(node.id)
-            domains[node.id] = REAL
-        elif regression and "difference" in evidence and "complement" not in evidence:
-            domains[node.id] = REAL
-        else:
-            domains[node.id] = PROBABILITY
-    return tuple(
-        replace(
-            node,
-            input=replace(
-                node.input,
-                lo=domains[node.id][0],
-                hi=domains[node.id][1],
-                integer=node.input.integer or node.id in integers,
-            ),
-        )
-        if node.input is not None and node.id in domains
-        else node
-        for node in nodes
-    )
+        if any("axis" in name or "axes" in name for name in names):
+            return replace(record, integer=True, lo=-1, hi=-1, default=-1)
+        return replace(record, integer=True)
+    return record
 
 
 def _users(nodes: Sequence[Node]) -> dict[int, list[Node]]:
@@ -164,7 +187,9 @@ def _evidence(nodes: Sequence[Node], users: dict[int, list[Node]], start: int) -
 
 
 def _of_user(nodes: Sequence[Node], user: Node, operand: int) -> set[str]:
-    if user.op in _TAKES_CLASS_IDS:
+    if user.op in _TAKES_CLASS_IDS or (user.op == "cast" and _to_integer(user)):
+        return {"class-id"}
+    if user.op == "gather" and user.arg("indices") == Ref(operand):
         return {"class-id"}
     if user.op in _TAKES_LOGITS:
         return {"logit"}
@@ -180,6 +205,12 @@ def _of_user(nodes: Sequence[Node], user: Node, operand: int) -> set[str]:
     if user.op == "squared_difference" or user.op.startswith("mean_squared"):
         return {"difference"}
     return set()
+
+
+def _to_integer(cast: Node) -> bool:
+    dtype = cast.arg("dtype")
+    name = dtype.name if isinstance(dtype, DType) else dtype
+    return isinstance(name, str) and name.startswith(("int", "uint"))
 
 
 def _guarded(nodes: Sequence[Node], user: Node, operand: int) -> bool:

@@ -440,6 +440,9 @@ def index_value(machine: Machine, base: Value, index: Arg, at: cst.CSTNode) -> V
         base = machine.cut(base, at)
     if not isinstance(base, TensorValue):
         return Opaque("", dependencies(base))
+    found = machine.component(base, index, at)
+    if found is not None:
+        return found
     op = row("getitem")
     return machine.emit(op, [("x", machine.arg(base, at)), ("index", index)], at)
 

@@ -34,8 +34,8 @@ from actlint.lower.values import (
     Value,
     dependencies,
 )
-from actlint.ops.model import Op
-from actlint.ops.table import row
+from actlint.ops.model import Kind, Op
+from actlint.ops.table import TABLE, row
 
 MAX_NODES = 6000
 MAX_DEPTH = 24  # of inlined calls
@@ -61,6 +61,9 @@ _LINEAR = frozenset(
     }
 )
 
+
+_SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
+_IMAGE_RANK = 4  # batch, height, width, channels
 
 # What describes a tensor's shape is a plain number, whatever the tensor holds.
 _SIZES = frozenset({"static_shape", "static_rank"})
@@ -98,6 +101,7 @@ class Machine:
         self.names: dict[int, str] = {}
         self.assumptions: list[tuple[int, bool]] = []
         self.sinks: list[int] = []
+        self.assumed_rank: int | None = None  # of inputs whose shape the source leaves open
         self.cut_texts: list[str] = []
         self.cut_sources: list[int] = []  # nodes that feed something that was cut off
         self.homes: set[str] = set()  # numeric libraries that are called with a tensor
@@ -157,6 +161,37 @@ class Machine:
             [(name, self.arg(value, at)) for name, value in zip(op.params, operands, strict=False)],
             at,
         )
+
+    def component(self, base: TensorValue, which: Arg, at: cst.CSTNode) -> TensorValue | None:
+        """Return one result of an op with several, by its index or field name, or None."""
+        node = self.nodes[base.node]
+        if node.op not in TABLE:
+            return None
+        op = row(node.op)
+        if isinstance(which, str) and which in op.fields:
+            which = op.fields.index(which)
+        if isinstance(which, bool) or not isinstance(which, int) or which >= len(op.results):
+            return None
+        return self.emit(row(op.results[which]), node.args, at)
+
+    def rank(self, node: int, at: cst.CSTNode) -> Value:
+        """Return the number of axes of a node.
+
+        Code that asks for it means to work for several; where nothing says which, the inputs are
+        taken to be images, the case with the most axes.
+        """
+        source = self.nodes[node]
+        while source.input is None:
+            op = TABLE.get(source.op)
+            if op is None or op.kind is not Kind.ELEMENTWISE or not source.operands:
+                return self.emit_key("static_rank", (TensorValue(node),), at)
+            source = self.nodes[source.operands[0]]
+        if source.input.shape is not None:
+            return Static(len(source.input.shape))
+        if source.input.role not in _SHAPED:
+            return self.emit_key("static_rank", (TensorValue(node),), at)
+        self.assumed_rank = _IMAGE_RANK
+        return Static(_IMAGE_RANK)
 
     def constant(self, value: Arg, at: cst.CSTNode) -> TensorValue:
         """Append a constant node."""

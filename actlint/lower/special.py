@@ -142,8 +142,8 @@ def _one_name(
         return Static("channels_last")
     if short in {"K.int_shape", "np.shape"} and args and isinstance(args[0], TensorValue):
         return StaticShape(args[0].node)
-    if short == "K.ndim" and args and isinstance(args[0], TensorValue):
-        return machine.emit_key("static_rank", (args[0],), at)
+    if short in {"K.ndim", "ops.ndim", "np.ndim"} and args and isinstance(args[0], TensorValue):
+        return machine.rank(args[0].node, at)
     if short in {"tf.is_tensor", "K.is_tensor", "K.is_keras_tensor"} and args:
         return Static(isinstance(args[0], TensorValue))
     if short in _VARIABLES:

@@ -109,6 +109,7 @@ _PREFIXES: Final[Mapping[str, str]] = {
     "keras.": "",
     "keras.src.": "",
     "keras.api.": "",
+    "keras.src.utils.module_utils.tensorflow.": "tf.",
     "tf_keras.": "",
     "tf_keras.src.": "",
     "tensorflow.python.ops.math_ops.": "tf.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -12,7 +13,6 @@ from actlint.findings import Reach, Target
 from actlint.worker import samples
 from actlint.worker.bench import Bench, Line
 from actlint.worker.inputs import BATCH, Encoding, Slot
-from actlint.worker.probes import Trace
 from actlint.worker.samples import Array, Feeds, Sample
 
 # Parts into which a bracket is cut per call; float32 has 2**32 numbers, so seven calls suffice.
@@ -207,32 +207,38 @@ def searched(
     slots = [
         slot for slot in template.differentiated if slot.id in needed and not slot.spec.integer
     ]
+    watch = [slot.id for slot in slots]
     for begin in starts:
         feeds = dict(begin.feeds)
-        last = math.inf
+        search = _Search(target)
         for _ in range(_NEWTON_STEPS):
             start = Sample({key: v for key, v in feeds.items() if key in needed}, Reach.TYPICAL, "")
-            value = bench.lab.values(start.feeds, program).get(target.node)
-            if value is None or value.dtype.kind != "f" or reached(value, target):
-                break
-            residual, weights = _residual(value.astype(np.float64), target)
-            if abs(residual) > _PROGRESS * last:
-                break
-            last = abs(residual)
-            run = bench.lab.trace(
-                start,
-                weights.astype(np.float32),
-                program=program,
-                watch=[slot.id for slot in slots],
-                output=target.node,
-            )
-            moved = _step(feeds, run, slots, residual)
+            found = bench.lab.pull(program, target.node, start, watch, search.weigh)
+            moved = None if found is None else _step(feeds, found, slots, search.last)
             if moved is None:
                 break
             feeds = moved
         wide = [samples.reach_of(slot, feeds[slot.id]) for slot in slots]
         yield Sample(feeds, worst_reach(wide), "aimed")
         yield from _nudged(feeds, slots)
+
+
+@dataclass(slots=True)
+class _Search:
+    """How far a search for a target has come."""
+
+    target: Target
+    last: float = math.inf  # distance after the last step
+
+    def weigh(self, value: Array) -> Array | None:
+        """Return the cotangent for the next step; None at the goal, or without progress."""
+        if reached(value, self.target):
+            return None
+        distance, weights = _residual(value.astype(np.float64), self.target)
+        if not abs(distance) <= _PROGRESS * abs(self.last):
+            return None
+        self.last = distance
+        return weights.astype(np.float32)
 
 
 def _residual(value: Array, target: Target) -> tuple[float, Array]:
@@ -254,17 +260,16 @@ def _residual(value: Array, target: Target) -> tuple[float, Array]:
     return float(off[place]), weights
 
 
-def _step(feeds: Feeds, run: Trace, slots: list[Slot], residual: float) -> Feeds | None:
+def _step(
+    feeds: Feeds, gradients: dict[int, Array], slots: list[Slot], residual: float
+) -> Feeds | None:
     """Return the inputs after one Newton step along the gradient, or None if there is none."""
-    gradients = {slot.id: run.cotangents.get(slot.id) for slot in slots}
-    norm = sum(
-        float((g.astype(np.float64) ** 2).sum()) for g in gradients.values() if g is not None
-    )
+    norm = sum(float((gradient.astype(np.float64) ** 2).sum()) for gradient in gradients.values())
     if not np.isfinite(norm) or norm == 0.0 or not np.isfinite(residual):
         return None
     moved = dict(feeds)
     for slot in slots:
-        gradient = gradients[slot.id]
+        gradient = gradients.get(slot.id)
         if gradient is not None:
             moved[slot.id] = samples.clip(feeds[slot.id] - residual / norm * gradient, slot)
     return moved

@@ -183,8 +183,10 @@ def aimed(
         focus = None if target.vector else bench.line(index, target.node)
         if focus is not None:
             yield from aim.placed(bench, index, focus, target)
-        elif not only_placed and not any(
-            aim.reached(trace.values.get(target.node), target) for trace in traces
+        elif (
+            not only_placed
+            and index == 0
+            and not any(aim.reached(trace.values.get(target.node), target) for trace in traces)
         ):
             yield from aim.searched(bench, index, target, starts)
 

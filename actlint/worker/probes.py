@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +162,39 @@ class Lab:
                 held = held & value if held.ndim == 0 or held.size == value.size else held
         return held
 
+    def pull(
+        self,
+        program: Program,
+        node: int,
+        sample: Sample,
+        watch: Sequence[int],
+        weigh: Callable[[Array], Array | None],
+    ) -> dict[int, Array] | None:
+        """Return the gradient of one node, weighed by what its value is.
+
+        Args:
+            program: the part of the program that computes the node.
+            node: what is differentiated.
+            sample: the batch.
+            watch: ids of the inputs to differentiate by.
+            weigh: cotangent of the node for its value; None to stop there.
+
+        Raises:
+            Exception: whatever TensorFlow raises if the feeds do not fit.
+        """
+        feeds = self._fed(sample.feeds)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            for key in watch:
+                tape.watch(feeds[key])
+            value = program.forward(feeds)[node]
+        if not tf.is_tensor(value) or not value.dtype.is_floating:
+            return None
+        weights = weigh(np.asarray(value.numpy()))
+        if weights is None:
+            return None
+        found = _gradients(tape, value, {key: feeds[key] for key in watch}, weights)
+        return {key: gradient for key, gradient in found.items() if gradient is not None}
+
     # ---- parts of the program --------------------------------------------------------------
 
     def alone(self, node: int) -> Program:
@@ -277,7 +310,14 @@ class Lab:
                 found = tape.gradient(output, [given[ident] for ident in watched])
                 return output, [tf.convert_to_tensor(g) for g in found if g is not None]
 
-            self._compiled[key] = tf.function(run, jit_compile=mode == "xla", autograph=False)
+            traced = tf.function(run, autograph=False)
+            self._compiled["graph", *key[1:]] = traced
+            # XLA compiles the graph that is traced already, so that it is traced only once.
+            self._compiled["xla", *key[1:]] = tf.function(
+                lambda feeds: traced(feeds),  # noqa: PLW0108  # a Function cannot be wrapped
+                jit_compile=True,
+                autograph=False,
+            )
         try:
             output, gradients = self._compiled[key](tensors)
             return output.numpy(), [gradient.numpy() for gradient in gradients]

@@ -99,12 +99,17 @@ def saturation(bench: Bench, suspect: Suspect) -> Outcome:
             Verdict.REFUTED,
             f"the slope is below {FLAT:g} on {share:.0%} of the typical range [{low:g}, {high:g}]",
         )
-    # The weightiest flat point, read off at two decimals.
-    at = int(np.where(small, weight, -1.0).argmax())
+    # The weightiest flat point, a multiple of a half if one is flat.
+    point = float(grid[int(np.where(small, weight, -1.0).argmax())])
+    halves = np.array(sorted(np.arange(-_WEIGHED, _WEIGHED + 0.5, 0.5), key=abs))
+    halves = halves[(halves >= low) & (halves <= high)]
+    _, round_slope = curve.at(halves)
+    if round_slope is not None and (flat_halves := halves[np.abs(round_slope) < FLAT]).size:
+        point = float(flat_halves[0])
     return _found(
         curve,
         Hazard.VANISHING,
-        grid[at],
+        point,
         count=int(known.sum()),
         hits=int(small.sum()),
         detail={

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from actlint.findings import Hazard, Reach, Tensor
-from actlint.graph import InputRole
 from actlint.worker.inputs import Encoding, Slot, Template
 from actlint.worker.probes import Trace, floating
 from actlint.worker.samples import Array, Sample
@@ -150,7 +149,8 @@ def _simpler(template: Template, sample: Sample) -> Iterator[_Change]:
     digits = 0 if sample.reach is Reach.EXTENDED else 1
     typical = sample.reach is Reach.TYPICAL
     floats = [slot for slot in template.elements if floating(np.asarray(sample.feeds[slot.id]))]
-    inputs = [slot for slot in floats if slot.spec.role is not InputRole.LABEL]
+    # Zeroing a label or a batch would make it one that no data set holds.
+    inputs = [slot for slot in floats if slot.spec.differentiated]
 
     def apply(slots: Iterable[Slot], change: Callable[[Array], Array]) -> _Change:
         chosen = tuple(slots)
