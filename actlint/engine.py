@@ -25,7 +25,7 @@ from actlint.graph import Graph, InputRole, Span
 from actlint.lower import lower
 from actlint.lower.module import Module
 from actlint.query import Rule, View
-from actlint.scene import units
+from actlint.scene import Unit, units
 from actlint.source import SourceFile, python2_hint
 from actlint.suppress import suppressed
 from actlint.worker.protocol import Job
@@ -127,14 +127,25 @@ def _file(file: SourceFile, rules: Sequence[Rule], static: _Static) -> None:
         return
     module = Module(built)
     for unit in units(built):
-        lowered = lower(module, unit)
-        static.functions += bool(lowered.graphs)
-        if lowered.reason and not lowered.graphs:
-            error = FileError(file.path, unit.line, f"{unit.qualname}: {lowered.reason}")
-            if error not in static.errors:
-                static.errors.append(error)
-        for graph in lowered.graphs:
-            _suspects(file, graph, rules, static)
+        try:
+            reason = _unit(file, module, unit, rules, static)
+        # A defect of actlint's own costs one function, not the run; the user can report it.
+        except Exception as error:
+            reason = f"internal error, please report it: {type(error).__name__}: {error}"
+        if reason:
+            failed = FileError(file.path, unit.line, f"{unit.qualname}: {reason}")
+            static.errors += [failed] if failed not in static.errors else []
+
+
+def _unit(
+    file: SourceFile, module: Module, unit: Unit, rules: Sequence[Rule], static: _Static
+) -> str:
+    """Find the suspects of one unit; return why there is nothing to look at, or ""."""
+    lowered = lower(module, unit)
+    static.functions += bool(lowered.graphs)
+    for graph in lowered.graphs:
+        _suspects(file, graph, rules, static)
+    return "" if lowered.graphs else lowered.reason
 
 
 def _suspects(file: SourceFile, graph: Graph, rules: Sequence[Rule], static: _Static) -> None:
@@ -143,6 +154,8 @@ def _suspects(file: SourceFile, graph: Graph, rules: Sequence[Rule], static: _St
         if rule.code in file.ignored:
             continue
         for suspect in rule.suspects(view):
+            if _hinges_on_unknown(graph, suspect):
+                continue
             site = graph.nodes[suspect.node].site
             key = _Key(site.path, site.span, suspect.code)
             known = static.candidates.setdefault(key, [])
@@ -157,11 +170,6 @@ def _confirm(
     groups: dict[int, list[_Candidate]] = {}
     for candidates in static.candidates.values():
         for candidate in candidates:
-            unknown = _unknown_source(candidate)
-            if unknown is not None:
-                reason = f"it hinges on the value of `{unknown}`, which actlint cannot run"
-                candidate.outcome = Outcome(Verdict.UNCONFIRMED, reason)
-                continue
             groups.setdefault(id(candidate.graph), []).append(candidate)
     jobs: list[Job] = []
     asked: list[list[_Candidate]] = []
@@ -187,22 +195,24 @@ def _confirm(
             candidate.outcome = outcome
 
 
-def _unknown_source(candidate: _Candidate) -> str | None:
-    """Return the unknown call that alone decides whether the suspect's targets are reached."""
-    graph = candidate.graph
-    found: str | None = None
-    for target in candidate.suspect.targets:
+def _hinges_on_unknown(graph: Graph, suspect: Suspect) -> bool:
+    """Tell whether unknown calls alone decide if the suspect's targets are reached.
+
+    Nothing says then that the dangerous value can occur, so there is nothing to suspect.
+    """
+    hinges = False
+    for target in suspect.targets:
         pending, seen = [target.node], {target.node}
         while pending:
             node = graph.nodes[pending.pop()]
             if node.input is not None and node.input.role is not InputRole.PARAMETER:
                 if not node.input.unknown:
-                    return None
-                found = found or " ".join(node.site.text.split())
+                    return False
+                hinges = True
             fresh = [operand for operand in node.operands if operand not in seen]
             seen.update(fresh)
             pending += fresh
-    return found
+    return hinges
 
 
 _ORDER = {Verdict.CONFIRMED: 0, Verdict.UNCONFIRMED: 1, Verdict.REFUTED: 2}

@@ -60,6 +60,25 @@ class Use:
     line: int
 
 
+# A literal argument.
+Literal = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The literal arguments of a call that makes a loss or activation: ``focal(gamma=2.0)``."""
+
+    args: tuple[Literal | None, ...]  # None where the argument is no literal
+    keywords: tuple[tuple[str, Literal], ...]
+
+    def get(self, name: str, position: int) -> Literal | None:
+        """Return what a parameter is set to, or None if the call does not say."""
+        for keyword, value in self.keywords:
+            if keyword == name:
+                return value
+        return self.args[position] if position < len(self.args) else None
+
+
 @dataclass(frozen=True, slots=True)
 class FileIndex:
     """What one file imports, defines and uses."""
@@ -73,6 +92,8 @@ class FileIndex:
     # Where inline lambdas with a role stand: line, column, end line, end column; columns count
     # UTF-8 bytes from 0, as CPython's parser does.
     lambdas: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)
+    # Of calls that are handed on as a loss or activation, by the name that is called; the first.
+    settings: dict[str, Settings] = field(default_factory=dict)
     script_sinks: int = 0  # minimising calls at module level
 
     def top_level(self) -> Iterator[Definition]:
@@ -114,6 +135,7 @@ def build(path: str, text: str) -> FileIndex | FileError:
         definitions=collector.definitions,
         uses=tuple(collector.uses),
         lambdas=collector.lambdas,
+        settings=collector.settings,
         script_sinks=collector.script_sinks,
     )
 
@@ -136,6 +158,27 @@ def _required(args: ast.arguments) -> int:
     return count - 1 if names and names[0] in {"self", "cls"} else count
 
 
+def _settings(call: ast.Call) -> Settings:
+    return Settings(
+        tuple(_literal(arg) for arg in call.args),
+        tuple(
+            (keyword.arg, value)
+            for keyword in call.keywords
+            if keyword.arg is not None and (value := _literal(keyword.value)) is not None
+        ),
+    )
+
+
+def _literal(node: ast.expr) -> Literal | None:
+    sign = 1
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        node, sign = node.operand, -1
+    value = node.value if isinstance(node, ast.Constant) else None
+    if isinstance(value, (bool, str)):
+        return value if sign == 1 else None
+    return sign * value if isinstance(value, (int, float)) else None
+
+
 class _Collector:
     """Walks statements with an explicit notion of where it is."""
 
@@ -144,6 +187,7 @@ class _Collector:
         self.stars: list[str] = []
         self.definitions: dict[str, Definition] = {}
         self.uses: list[Use] = []
+        self.settings: dict[str, Settings] = {}
         self.lambdas: dict[str, tuple[int, int, int, int]] = {}
         self.script_sinks = 0
 
@@ -230,6 +274,7 @@ class _Collector:
                 continue
             found, _ = self._expressions(statement, returns)
             calls |= found
+        nested += self._returned_lambdas(node, qualname, returns)
         for decorator in node.decorator_list:
             self._expressions(ast.Expr(decorator))
         args = node.args
@@ -249,6 +294,27 @@ class _Collector:
             returns=tuple(returns),
         )
         return qualname
+
+    def _returned_lambdas(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef, outer: str, returns: list[str]
+    ) -> list[str]:
+        """Treat ``return lambda x: …`` as a function defined inside."""
+        last = node.body[-1]
+        if not (isinstance(last, ast.Return) and isinstance(last.value, ast.Lambda)):
+            return []
+        qualname = f"{outer}.<locals>.<lambda>"
+        args = last.value.args
+        self.definitions[qualname] = Definition(
+            qualname=qualname,
+            kind="function",
+            line=last.lineno,
+            end_line=last.end_lineno or last.lineno,
+            indented=True,
+            params=tuple(a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)),
+            required=_required(args),
+        )
+        returns.append("<lambda>")
+        return [qualname]
 
     def _class(self, node: ast.ClassDef, prefix: str) -> None:
         qualname = prefix + node.name
@@ -335,6 +401,7 @@ class _Collector:
             name = dotted(value.func)
             if name:
                 self.uses.append(Use(name, role, called=True, line=value.lineno))
+                self.settings.setdefault(name.rpartition(".")[2], _settings(value))
                 for item in (*value.args, *(k.value for k in value.keywords)):
                     # partial(loss, gamma=2.) and wrappers hand the role on to what they wrap
                     if isinstance(item, (ast.Name, ast.Attribute)) and dotted(item):

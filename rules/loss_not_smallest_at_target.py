@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from actlint.query import Bad, Check, Good, Hazard, InputRole, Role, Rule, Suspect, View
 
-from ._common import descendants, shown
+from ._common import ancestors, descendants, shown
 
 # Functions from logits or logarithms to what a label can be compared with.
 _SQUASHING = frozenset(
@@ -44,7 +44,8 @@ class LossNotSmallestAtTarget(Rule):
     ```
 
     ## What it misses
-    Losses with several labels, weights or predictions.
+    Losses with several labels, weights or predictions, losses of logits, and losses of distances
+    with a margin.
 
     ## References
     Keras API: Losses. TensorFlow API: tf.keras.losses.CosineSimilarity, on its sign.
@@ -76,6 +77,8 @@ class LossNotSmallestAtTarget(Rule):
         )
         if any(node.op in _SQUASHING for node in descendants(view, prediction.id)):
             return  # the prediction is of another kind than the label, such as logits
+        if _has_margin(view):
+            return  # the prediction is a distance, which has no label to be equal to
         output = view.node(graph.output)
         yield Suspect(
             code=self.code,
@@ -117,6 +120,18 @@ def cosine_loss(y_true, y_pred):
     return 1.0 - tf.reduce_mean(tf.reduce_sum(a * b, axis=-1))
 """,
             note="the negative of a similarity",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def contrastive_loss(y_true, y_pred):
+    near = y_true * tf.square(y_pred)
+    far = (1.0 - y_true) * tf.square(tf.maximum(1.0 - y_pred, 0.0))
+    return tf.reduce_mean(near + far)
+""",
+            note="the prediction is a distance, and 1 means that the pair belongs together",
         ),
         Good(
             """\
@@ -237,4 +252,16 @@ def gain_loss(y_true, y_pred):
             at="1.0 - reduce_mean(squared(y_true, y_pred))",
             hazard=Hazard.WRONG_LOSS,
         ),
+    )
+
+
+def _has_margin(view: View) -> bool:
+    """Return whether a hinge is put on the prediction alone, as contrastive losses do."""
+    return any(
+        view.on_gradient_path(node)
+        and not any(
+            source.input is not None and source.input.role is InputRole.LABEL
+            for source in ancestors(view, node.id)
+        )
+        for node in view.nodes("maximum", "relu", "keras_relu")
     )

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -186,7 +187,8 @@ class TestProgram:
 
     def run(self, build: Callable[[Builder], Value], feed: object = -0.6):
         job = job_of(build)
-        return self.module.Program(job).forward({0: self.tf.constant(feed)})[job.output]
+        (place,) = (step.id for step in job.instructions if step.input is not None)
+        return self.module.Program(job).forward({place: self.tf.constant(feed)})[job.output]
 
     def test_every_mode_agrees(self):
         job = job_of(pole)
@@ -203,8 +205,9 @@ class TestProgram:
         for compiled in (False, True):
             traced = self.tf.function(slope, autograph=False, jit_compile=compiled)
             expected.append([value.numpy().tolist() for value in traced(x)])
-        assert expected[0] == pytest.approx(expected[1])
-        assert expected[0] == pytest.approx(expected[2])
+        for value, slopes in expected[1:]:
+            assert value == pytest.approx(expected[0][0])
+            assert slopes == pytest.approx(expected[0][1])
 
     def test_constants_are_weakly_typed(self):
         assert self.run(lambda b: b.x() * 2).dtype == self.tf.float32
@@ -259,7 +262,7 @@ class TestProgram:
             lambda b: b.x() * b.zeros((10**5, 10**5)),
             lambda b: b.tile(b.x(), (10**9,)),
             lambda b: b.repeat(b.x(), 10**9),
-            lambda b: b.fill((10**5, 10**4), 1.0),
+            lambda b: b.fill((10**5, 10**4), 1.0) + b.x(),
             lambda b: b.eye(10**5) + b.x(),
             lambda b: b.range(0, 10**10, 1) + b.x(),
             lambda b: b.one_hot(b.cast(b.x(), "int32"), 10**9),
@@ -348,8 +351,6 @@ def confined(tmp_path: Path, environment: dict[str, str], port: int, hook: bool)
 
 @pytest.fixture
 def port():
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -474,10 +475,10 @@ def test_death_costs_the_one_excerpt():
 
 
 def test_a_hang_costs_the_one_excerpt():
-    with Client(1.0) as client:
+    with Client(3.0) as client:
         answers = list(client.examine([job_of(slow), job_of(pole)]))
         assert verdicts(answers) == [["unconfirmed"], ["confirmed"]]
-        assert answers[0].outcomes[0].reason == "no answer within 1 s"
+        assert answers[0].outcomes[0].reason == "no answer within 3 s"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other kernels do not limit address space")
@@ -515,9 +516,11 @@ def test_a_program_that_is_no_worker(tmp_path: Path):
     fake = tmp_path / "python"
     fake.write_text("#!/bin/sh\necho hello\n", encoding="utf-8")
     fake.chmod(0o755)
-    with Client(5.0, python=str(fake)) as client:
-        with pytest.raises(WorkerError, match="does not speak"):
-            assert client.tensorflow
+    with (
+        Client(5.0, python=str(fake)) as client,
+        pytest.raises(WorkerError, match="does not speak"),
+    ):
+        assert client.tensorflow
 
 
 def test_nothing_of_the_users_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
 
 import libcst as cst
 
-from actlint.graph import Graph, InputRole, Node, Role, Site, Span
-from actlint.index import Definition
+from actlint.graph import DType, Graph, InputRole, Node, Role, Site, Span
+from actlint.index import Definition, Settings
 from actlint.lower import calls, expressions, statements
 from actlint.lower.attributes import function_node, initialise, parameter
 from actlint.lower.domains import with_domains
@@ -32,6 +31,9 @@ from actlint.names import last
 from actlint.scene import Unit
 
 _MAX_OUTPUTS = 4
+_COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
+_LOGICAL = {"logical_and", "logical_or", "logical_not", "where_indices"}
+_DECISIONS = frozenset({"argmax", "argmin", "argsort", "keras_argmax"} | _COMPARISONS | _LOGICAL)
 _DIFFERENTIATED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.VARIABLE})
 
 
@@ -123,7 +125,18 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
     if machine.homes and machine.homes <= FOREIGN and not unit.evidence.startswith("passed on"):
         # A reference implementation in NumPy or another library: no tape watches it.
         return []
-    return [graph for graph in graphs if graph.nodes]
+    if unit.role is Role.LAYER:
+        # A layer that hands out classes or decisions is not trained through.
+        graphs = [graph for graph in graphs if not _is_decision(nodes[graph.output])]
+    return graphs
+
+
+def _is_decision(node: Node) -> bool:
+    dtype = node.arg("dtype")
+    name = dtype.name if isinstance(dtype, DType) else dtype
+    if node.op == "cast":
+        return isinstance(name, str) and not name.startswith(("float", "bfloat", "half", "double"))
+    return node.op in _DECISIONS
 
 
 def _finish(machine: Machine) -> tuple[Node, ...]:
@@ -227,10 +240,14 @@ def _closure(machine: Machine, outer_name: str, name: str) -> Function | None:
     if outer is None or not isinstance(outer.node, cst.FunctionDef):
         return None
     inner = Scope(module, outer.scope, owner_class=outer.owner_class)
-    _bind(machine, inner, outer, {})
-    # What it returns is the closure, found by name below.
-    with contextlib.suppress(statements.Returned):
+    _bind(machine, inner, outer, {}, module.index.settings.get(last(outer_name)))
+    result: Value = Static(None)
+    try:
         statements.run_body(machine, inner, outer.node.body)
+    except statements.Returned as returned:
+        result = returned.value
+    if name == "<lambda>":
+        return result if isinstance(result, Function) else None
     head, _, method = name.partition(".")
     found = inner.variables.get(head)
     if isinstance(found, Class) and method:
@@ -258,8 +275,14 @@ def _apply(machine: Machine, function: Function, roles: dict[str, InputRole]) ->
     return site, _run_function(machine, scope, node)
 
 
-def _bind(machine: Machine, scope: Scope, function: Function, roles: dict[str, InputRole]) -> None:
-    """Give every parameter its input, its default, or a hyperparameter of its name."""
+def _bind(
+    machine: Machine,
+    scope: Scope,
+    function: Function,
+    roles: dict[str, InputRole],
+    settings: Settings | None = None,
+) -> None:
+    """Give every parameter its input, its setting or default, or a hyperparameter of its name."""
     params = function.node.params
     if isinstance(params.star_arg, cst.Param):
         scope.variables[params.star_arg.name.value] = Sequence([], is_tuple=True)
@@ -268,8 +291,11 @@ def _bind(machine: Machine, scope: Scope, function: Function, roles: dict[str, I
     everything = [*params.posonly_params, *params.params, *params.kwonly_params]
     for position, item in enumerate(everything):
         name = item.name.value
+        setting = None if settings is None else settings.get(name, position)
         if position == 0 and function.instance is not None:
             scope.variables[name] = function.instance
+        elif setting is not None:
+            scope.variables[name] = Static(setting)
         elif name in roles and roles[name] is not InputRole.PARAMETER:
             scope.variables[name] = machine.input(
                 name,

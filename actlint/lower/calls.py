@@ -64,7 +64,8 @@ def opaque(
     depends = dependencies(callee).union(
         *(dependencies(value) for value in (*args, *keywords.values()))
     )
-    return Opaque(machine.site(at).text, depends, _is_layer(callee))
+    site = machine.site(at)
+    return Opaque(site.text, depends, _is_layer(callee), site)
 
 
 def _is_layer(callee: Value) -> bool:
@@ -160,16 +161,27 @@ def bind(op: Op, args: list[Value], keywords: dict[str, Value]) -> list[tuple[st
             return None
         taken.add(name)
         bound.append((name, value))
+    values = dict(bound)
     for operand in op.operands[:1]:
-        if operand not in taken:
+        given = values.get(operand)
+        if given is None or (isinstance(given, Static) and given.value is None):
             return None
     bound = [
         (name, value)
         for name, value in bound
         if not (isinstance(value, Static) and value.value is None and name not in op.operands)
     ]
+    bound = [(name, _dtype(value) if name == "dtype" else value) for name, value in bound]
     order = {name: position for position, name in enumerate(params)}
     return sorted(bound, key=lambda item: order[item[0]])
+
+
+def _dtype(value: Value) -> Value:
+    """Return the dtype that Keras's short names stand for."""
+    short = {"int": "int32", "float": "float32"}
+    if isinstance(value, Static) and isinstance(value.value, str):
+        return Static(short.get(value.value, value.value))
+    return value
 
 
 def invoke(

@@ -214,12 +214,25 @@ def _to_integer(cast: Node) -> bool:
 
 
 def _guarded(nodes: Sequence[Node], user: Node, operand: int) -> bool:
-    """Tell whether the op only keeps the value away from 0 or 1: ``p + eps``, ``clip(p)``."""
+    """Tell whether the op only guards or scales the value: ``p + eps``, ``clip(p)``, ``z / t``."""
     if user.op == "add":
         other = user.arg("y") if user.arg("x") == Ref(operand) else user.arg("x")
         number = _number(nodes, other)
         return number is not None and abs(number) <= _GUARD
+    if user.op in {"multiply", "divide"} and user.arg("y") != Ref(operand):
+        return _scales(nodes, user.arg("y"))
+    if user.op == "multiply":
+        return _scales(nodes, user.arg("x"))
     return user.op in {"clip_by_value", "K_clip", "maximum", "minimum"}
+
+
+def _scales(nodes: Sequence[Node], factor: object) -> bool:
+    """Tell whether a factor is a plain number, such as a temperature."""
+    if isinstance(factor, Ref):
+        record = nodes[factor.node].input
+        if record is not None:
+            return record.role is InputRole.PARAMETER
+    return _number(nodes, factor) is not None
 
 
 def _number(nodes: Sequence[Node], value: object) -> float | None:

@@ -19,6 +19,7 @@ from actlint.graph import (
     Ref,
     Role,
     Site,
+    Span,
     refs,
 )
 from actlint.lower.module import Module
@@ -113,7 +114,7 @@ class Machine:
         self._differentiable: set[int] = set()
         self._trained: set[int] = set()  # nodes that a VARIABLE input feeds
         self._plain: set[int] = set()  # nodes that only hyperparameters and sizes feed
-        self._cuts: dict[tuple[Site, frozenset[int]], TensorValue] = {}
+        self._cuts: dict[tuple[str, Span | None, frozenset[int]], TensorValue] = {}
 
     # -- decisions ---------------------------------------------------------------------------
 
@@ -170,7 +171,8 @@ class Machine:
         op = row(node.op)
         if isinstance(which, str) and which in op.fields:
             which = op.fields.index(which)
-        if isinstance(which, bool) or not isinstance(which, int) or which >= len(op.results):
+        count = len(op.results)
+        if isinstance(which, bool) or not isinstance(which, int) or not -count <= which < count:
             return None
         return self.emit(row(op.results[which]), node.args, at)
 
@@ -238,7 +240,7 @@ class Machine:
             called: a call computed it, rather than an attribute or subscript.
             real: a layer or linear op computed it, so that any real number can come out.
         """
-        key = (site, depends)
+        key = (site.text, site.span if called else None, depends)
         if key in self._cuts:
             return self._cuts[key]
         steps = self.role in {Role.TRAINING_STEP, Role.GRAPH}
@@ -249,6 +251,9 @@ class Machine:
             differentiated = differentiated or (steps and called)
             self.cut_texts.append(site.text)
             self.cut_sources += [n for n in sorted(depends) if self.nodes[n].op]
+        elif real and called and not depends:
+            role = InputRole.CUT
+            differentiated = True  # a layer has weights of its own
         elif steps and not depends and called:
             role = InputRole.DATA
         else:
@@ -314,8 +319,8 @@ class Machine:
     def cut(self, value: Value, at: cst.CSTNode) -> TensorValue:
         """Return a free input that stands for an opaque value."""
         site = self.site(at)
-        if isinstance(value, Opaque) and value.text:
-            site = Site(site.path, site.span, value.text)
+        if isinstance(value, Opaque):
+            site = value.origin or Site(site.path, site.span, value.text or site.text)
         real = isinstance(value, Opaque) and value.real
         return self.cut_input(site, dependencies(value), called=site.text.endswith(")"), real=real)
 

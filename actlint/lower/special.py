@@ -277,7 +277,7 @@ def _fold_numpy(name: str, args: list[Value]) -> Value | None:
     found: Callable[..., object] | None = vars(math).get(name)
     if found is None and isinstance(vars(np).get(name), np.ufunc):
         found = getattr(np, name)
-    if not callable(found):
+    if found is None:
         return None
     try:
         with np.errstate(all="ignore"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from actlint.graph import Arg, DType
+from actlint.graph import Arg, DType, Site
 
 if TYPE_CHECKING:
     from actlint.lower.module import Module
@@ -138,6 +138,7 @@ class Opaque:
     dependencies: frozenset[int] = frozenset()
     # A layer or a linear op computed it: it can be any real number.
     real: bool = False
+    origin: Site | None = None  # the call that computed it
 
 
 Value = (

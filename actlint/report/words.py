@@ -63,7 +63,7 @@ def number(value: float | None) -> str:
         text = f"{value:.{digits}g}"
         # A short text can round up beyond the largest float32.
         if abs(float(text)) <= 3.4028235677973366e38 and struct.pack("f", float(text)) == single:
-            return text
+            return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e6 else text
     return repr(value)
 
 
@@ -137,7 +137,10 @@ def repair(hint: str) -> str:
     """Return how to mend it, behind a label: ``use: tf.math.divide_no_nan``."""
     words = one_line(hint).rstrip(".")
     call = words.removeprefix("Use ")
-    return f"use: {call}" if call != words else f"instead: {words}"
+    if call != words:
+        return f"use: {call}"
+    # A sentence such as "Make the argument safe" goes on after the label.
+    return f"instead: {words[:1].lower()}{words[1:]}"
 
 
 def plural(count: int, noun: str) -> str:

@@ -18,6 +18,8 @@ from actlint.worker.samples import Array, Sample
 # Rows that are run on their own, per kind of sample and in all.
 _PER_LABEL = 2
 _MAX_CANDIDATES = 12
+# Aimed batches that are run on their own.
+_MAX_POINTS = 4
 
 
 def search(bench: Bench, suspect: Suspect, tally: Tally) -> Case | None:
@@ -35,22 +37,24 @@ def _by_row(bench: Bench, suspect: Suspect, index: int, tally: Tally) -> Case | 
     """Run all samples as one batch, since its rows do not touch; then the suspicious rows."""
     rows = bench.rows(index)
     assert rows is not None
+    template = bench.templates[index]
     best: Case | None = None
     runs: list[Trace] = []
+    points: list[Sample] = []
     for kind in ("drawn", "aimed"):
         if kind == "drawn":
             block = bench.block(index)
         else:
             starts = bench.drawn(index, "typical")[:2]
-            solved = aimed(bench, suspect, index, runs, starts, only_placed=best is not None)
-            block = stacked(rows, list(solved))
+            only_placed = best is not None
+            points = list(aimed(bench, suspect, index, runs, starts, only_placed=only_placed))
+            block = stacked(rows, points)
         if block is None:
             continue
         trace = bench.block_trace(index, block.sample)
         if trace is None:
             continue
         runs.append(trace)
-        template = bench.templates[index]
         tally.samples += len(block.origins)
         tally.largest = max(tally.largest, _magnitude(template, trace))
         broken, own, nan = _suspicious(bench, rows, suspect.node, trace, len(block.origins))
@@ -67,7 +71,15 @@ def _by_row(bench: Bench, suspect: Suspect, index: int, tally: Tally) -> Case | 
         tally.hits += hits
         tally.elsewhere |= bool((broken & ~own).any()) or (bool(own.any()) and not hits)
         if best is not None and not best.key[0]:
-            break
+            return best
+    # Kernels round otherwise in large batches, so that exact points are also run on their own.
+    solved = (bench.run(sample) for sample in points[:_MAX_POINTS])
+    for single in (*bench.traces(index, "structural"), *solved):
+        if single is not None and shows(bench.lab, suspect.node, single):
+            tally.hits += 1
+            case = Case(template, single)
+            if best is None or case.key < best.key:
+                best = case
     return best
 
 

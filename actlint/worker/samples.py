@@ -21,6 +21,8 @@ from actlint.worker.protocol import Job
 Array = npt.NDArray[Any]
 Feeds = dict[int, Array]
 
+# Labels and placeholders that are compared with predictions, at most.
+_MAX_LABELS = 4
 # IEEE 754 binary32.
 EPS = float(np.finfo(np.float32).eps)
 TINY = float(np.finfo(np.float32).tiny)
@@ -108,7 +110,9 @@ def typicals(template: Template, rng: np.random.Generator, count: int) -> Iterat
 
 def structural(template: Template, rng: np.random.Generator) -> Iterator[Sample]:
     """Yield batches with exact values that real training produces, the simplest first."""
-    inputs, labels = template.differentiated, template.labels
+    inputs = template.differentiated
+    # A placeholder may hold the labels of a graph script.
+    labels = [slot for slot in template.elements if not slot.spec.differentiated][:_MAX_LABELS]
     if not inputs:
         return
     base = {slot.id: typical(slot, rng, 0) for slot in template.slots}
@@ -146,6 +150,12 @@ def structural(template: Template, rng: np.random.Generator) -> Iterator[Sample]
                 Reach.STRUCTURAL,
                 "labels and predictions all zero",
             )
+    wide = [slot for slot in (*inputs, *labels) if slot.encoding is Encoding.REAL]
+    wide = [slot for slot in wide if len(slot.shape) >= 2]
+    if len(wide) >= 2:
+        # Their cosine is 1 without rounding.
+        units = {slot.id: _one_hot_rows(slot, 1.0) for slot in wide}
+        yield Sample({**base, **units}, Reach.STRUCTURAL, "equal unit vectors")
     yield Sample(filled(0.5), Reach.STRUCTURAL, "constant batch")
     if any(slot.spec.role is InputRole.DATA for slot in template.slots):
         data = {
