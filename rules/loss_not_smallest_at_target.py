@@ -15,6 +15,11 @@ _SQUASHING = frozenset(
 )
 
 
+_BILINEAR = frozenset(
+    {"multiply", "negative", "reduce_mean", "reduce_sum", "cast", "reshape", "identity"}
+)
+
+
 class LossNotSmallestAtTarget(Rule):
     """A loss that is not smallest where prediction and label agree.
 
@@ -77,6 +82,8 @@ class LossNotSmallestAtTarget(Rule):
         )
         if any(node.op in _SQUASHING for node in descendants(view, prediction.id)):
             return  # the prediction is of another kind than the label, such as logits
+        if all(node.op in _BILINEAR for node in descendants(view, prediction.id) if node.op):
+            return  # a critic's score times a sign, as in a Wasserstein GAN, has no target
         if _has_margin(view):
             return  # the prediction is a distance, which has no label to be equal to
         output = view.node(graph.output)
@@ -89,6 +96,16 @@ class LossNotSmallestAtTarget(Rule):
         )
 
     VALID: ClassVar[tuple[Good, ...]] = (
+        Good(
+            """\
+from tensorflow.keras import backend as K
+
+
+def wasserstein_loss(y_true, y_pred):
+    return K.mean(y_true * y_pred)
+""",
+            note="labels are signs here, and the critic's score has no target",
+        ),
         Good(
             """\
 import tensorflow as tf
@@ -191,9 +208,10 @@ from tensorflow.keras.losses import Loss
 
 class Similarity(Loss):
     def call(self, y_true, y_pred):
-        return K.sum(y_true * y_pred, axis=-1)
+        overlap = K.sum(y_true * y_pred, axis=-1)
+        return 2.0 * overlap / (K.sum(y_true, axis=-1) + K.sum(y_pred, axis=-1) + 1.0)
 """,
-            at="K.sum(y_true * y_pred, axis=-1)",
+            at="2.0 * overlap / (K.sum(y_true, axis=-1) + K.sum(y_pred, axis=-1) + 1.0)",
             hazard=Hazard.WRONG_LOSS,
         ),
         Bad(

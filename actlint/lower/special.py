@@ -323,10 +323,14 @@ def method_call(
             return Static(None)
     if isinstance(base, StaticShape) and name in {"as_list", "with_rank"}:
         return base
-    if isinstance(base, Static) and isinstance(base.value, str):
-        plain = {"lower": str.lower, "upper": str.upper, "strip": str.strip}
-        if name in plain and not args:
-            return Static(plain[name](base.value))
+    if isinstance(base, Static) and isinstance(base.value, str) and not args:
+        match name:
+            case "lower":
+                return Static(base.value.lower())
+            case "upper":
+                return Static(base.value.upper())
+            case "strip":
+                return Static(base.value.strip())
     return None
 
 
