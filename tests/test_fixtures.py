@@ -249,6 +249,7 @@ def test_report_says_after_how_many_steps(quotient: Finding) -> None:
     assert quotient.site.text in report
     assert "-0.6" in report
     assert re.search(r"\bsteps?\b", report)
+    assert "elsewhere gradients do flow" in report
 
 
 def test_two_runs_agree_to_the_byte() -> None:

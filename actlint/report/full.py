@@ -118,16 +118,18 @@ def _prose(label: str, sentence: str, style: Style, colour: str = "") -> Iterato
 def _closing(result: Result) -> Iterator[Text]:
     summary = result.summary
     looked = f"{plural(summary.files, 'file')}, {plural(summary.functions, 'function')}"
-    refuted = f"{plural(summary.refuted, 'suspect')} refuted"
+    proof = "static analysis only"
+    if result.run.confirm:
+        proof = f"{plural(summary.refuted, 'suspect')} refuted"
     if not result.findings and not result.errors:
-        yield Text(f"All clear: {looked}, {refuted}", style="green")
+        yield Text(f"All clear: {looked}, {proof}", style="green")
         return
     yield from _counts(result)
     if result.findings:
         yield Text()
     unreadable = f"; {plural(len(result.errors), 'file')} not linted" if result.errors else ""
     yield Text(
-        f"Found {_findings(result.findings)} in {looked}; {refuted}{unreadable}", style="bold"
+        f"Found {_findings(result.findings)} in {looked}; {proof}{unreadable}", style="bold"
     )
     if any(finding.repro for finding in result.findings):
         yield Text("`--output-format json` adds a program to each proof that shows it again")

@@ -108,6 +108,9 @@ def measured(evidence: Evidence) -> str:
     parts = [f"at {at} {seen}" if at else seen]
     if evidence.samples > 0:
         parts.append(f"{evidence.hits} of {plural(evidence.samples, 'sample')}")
+    flowing = evidence.detail.get("flowing")
+    if isinstance(flowing, float):
+        parts.append(f"elsewhere gradients do flow (at {flowing:.0%} of the typical samples)")
     if evidence.rate:
         parts.append(rate(evidence.rate))
     return "; ".join(parts)
@@ -166,6 +169,13 @@ def _modes(evidence: Evidence) -> str:
     return ", ".join(spelled[:-1]) + " and " + spelled[-1]
 
 
+def _steepest(evidence: Evidence) -> str:
+    slope, where = (evidence.detail.get(f"largest_slope{end}") for end in ("", "_at"))
+    if not isinstance(slope, float) or not isinstance(where, float) or abs(slope) <= 1:
+        return ""
+    return f", but {number(slope)} at x = {number(where)}"
+
+
 def _observation(evidence: Evidence) -> str:
     gradient, value = number(evidence.gradient), number(evidence.value)
     match evidence.hazard:
@@ -181,7 +191,8 @@ def _observation(evidence: Evidence) -> str:
         case Hazard.ZERO_GRADIENT:
             return _through(evidence, "the gradient is 0")
         case Hazard.VANISHING if isinstance(share := evidence.detail.get("share"), float):
-            return f"the gradient is {gradient}, and close to 0 on {share:.0%} of the typical range"
+            flat = f"the gradient is {gradient}, and close to 0 on {share:.0%} of the typical range"
+            return flat + _steepest(evidence)
         case Hazard.VANISHING | Hazard.EXPLODING:
             return f"the gradient is {gradient}"
         case Hazard.NON_MONOTONIC:

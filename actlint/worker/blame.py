@@ -20,6 +20,8 @@ class Tally:
     hits: int = 0
     typical_hits: int = 0
     largest: float = 0.0  # magnitude of any input
+    # Share of the typical points whose gradient is finite and not 0; None if unknown.
+    flowing: float | None = None
     elsewhere: bool = False  # something was not finite, but did not start at the node
 
 

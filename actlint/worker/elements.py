@@ -38,7 +38,9 @@ def search(
         mask, valid, broken, nan = _mask(bench.lab, suspect.node, trace, count)
         tally.samples += int(valid.sum())
         tally.hits += int(mask.sum())
-        tally.typical_hits += int(mask[:normal].sum()) if number == 0 else 0
+        if number == 0:
+            tally.typical_hits += int(mask[:normal].sum())
+            tally.flowing = _flowing(trace, normal)
         tally.elsewhere |= bool((broken & valid & ~mask).any())
         tally.largest = max(
             tally.largest, *(float(np.abs(value).max()) for value in feeds.values() if value.size)
@@ -56,6 +58,16 @@ def search(
             return case, rate
     tally.hits = 0
     return None
+
+
+def _flowing(trace: Trace, normal: int) -> float | None:
+    """Return the share of the first `normal` points whose gradient is finite and not 0."""
+    found = [gradient for gradient in trace.gradients.values() if gradient is not None]
+    alive = [gradient.reshape(-1)[:normal] for gradient in found]
+    if not normal or not alive or any(gradient.size != normal for gradient in alive):
+        return None
+    good = [np.isfinite(gradient) & (gradient != 0) for gradient in alive]
+    return float(np.logical_or.reduce(good).mean())
 
 
 def completed(bench: Bench, line: Line, aimed: Feeds) -> Feeds:

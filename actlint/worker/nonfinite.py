@@ -67,9 +67,14 @@ def _confirmed(bench: Bench, node: int, case: Case, tally: Tally, rate: float | 
         hits=tally.hits,
         rate=rate,
         reach=trace.sample.reach,
-        detail={"modes": ", ".join(modes)},
+        detail={"modes": ", ".join(modes), **_flowing(rate, tally)},
     )
     return Outcome(Verdict.CONFIRMED, None, evidence)
+
+
+def _flowing(rate: float | None, tally: Tally) -> dict[str, float]:
+    """Return how much of the gradient flows away from an isolated point."""
+    return {} if rate is None or tally.flowing is None else {"flowing": round(tally.flowing, 4)}
 
 
 def _compiled_only(
