@@ -61,12 +61,9 @@ def next_down(value: float) -> float:
 
 def round_down(value: float) -> float:
     """Return a float32 lower bound of the float32 results that round or flush from `value`."""
-    result = float32(value)
-    if -TINY < result < TINY and result != 0.0:
-        return 0.0 if result > 0.0 else -TINY
-    if result == 0.0 and value < 0.0:
-        return -TINY
-    return result + 0.0
+    if -TINY < value < TINY:  # flushed before it is rounded, so not even the last one is TINY
+        return -TINY if value < 0.0 else 0.0
+    return float32(value) + 0.0
 
 
 def round_up(value: float) -> float:
@@ -425,7 +422,7 @@ def _power(base: Interval, exponent: Interval) -> Interval:
         for e in (exponent.lo, exponent.hi):
             value = _pow(b, e)
             # pow(1, y), pow(x, 0), pow(x, 1) are exact, and so are the limits 0 and inf.
-            exact = b in (0.0, 1.0) or e in (0.0, 1.0, 2.0)
+            exact = b in (0.0, 1.0) or e in (0.0, 1.0)
             lo = min(lo, widen_down(value, 0 if exact else 4))
             hi = max(hi, widen_up(value, 0 if exact else 4))
     # The result passes through 1 where the exponent passes through 0.

@@ -6,11 +6,11 @@ import math
 from typing import Final
 
 from actlint.interval import (
-    EPS,
     INF,
     MAX,
     MAX_ELEMENTS,
     ONE,
+    TINY,
     ZERO,
     Interval,
     next_up,
@@ -72,16 +72,19 @@ def _divide_no_nan(x: Interval, y: Interval) -> Interval:
 
 def _multiply_no_nan(x: Interval, y: Interval) -> Interval:
     product = x.mul(y)
-    return Interval(product.lo, product.hi, x.nan or y.nan or (x.is_point and product.nan))
+    # A y of 0 gives 0 whatever x is; an x of 0 does not rescue an infinite y.
+    infinite = y.lo == -INF or y.hi == INF
+    return Interval(product.lo, product.hi, x.nan or y.nan or (infinite and x.contains(0.0)))
 
 
 def _floordiv(x: Interval, y: Interval) -> Interval:
     quotient = x.div(y)
     # The kernel rounds (x - x % y) / y, which can land on the neighbouring whole number.
-    wide = Interval(
-        round_down(quotient.lo - 4.0 * EPS * abs(quotient.lo)), quotient.hi, quotient.nan
-    )
-    return wide.rounded(math.floor)
+    lo = widen_down(quotient.lo, 4)
+    if y.lo == -INF or y.hi == INF:
+        lo = min(lo, -1.0)  # a finite number over an infinity of the other sign
+    nan = quotient.nan or not (x.is_finite and y.is_finite)
+    return Interval(lo, quotient.hi, nan).rounded(math.floor)
 
 
 def _truncatediv(x: Interval, y: Interval) -> Interval:
@@ -132,8 +135,10 @@ def _squared_difference(x: Interval, y: Interval) -> Interval:
 
 
 def _approximated(x: Interval) -> Interval:
-    """Widen by the error of the vectorised reciprocal."""
-    return Interval(widen_down(x.lo, 4), widen_up(x.hi, 4), x.nan)
+    """Widen by the error of the vectorised reciprocal: ulps, and 1.2e-38 (TensorFlow 2.21)."""
+    lo = widen_down(x.lo - 2.0 * TINY, 4) if x.lo else 0.0
+    hi = widen_up(x.hi + 2.0 * TINY, 4) if x.hi else 0.0
+    return Interval(max(lo, 0.0) if x.lo > 0.0 else lo, min(hi, 0.0) if x.hi < 0.0 else hi, x.nan)
 
 
 def _reciprocal(x: Interval) -> Interval:

@@ -12,10 +12,12 @@ from actlint.interval import (
     TINY,
     TOP,
     Interval,
+    float32,
     monotone,
     next_down,
     next_up,
     round_up,
+    widen_down,
 )
 from actlint.ops.build import POLE, Spot, exp, operand, ranged, row, total
 from actlint.ops.model import Bound, Cause, Op, Region, Trend
@@ -78,10 +80,9 @@ def _log10(x: Interval) -> Interval:
 
 def _logaddexp(x: Interval, y: Interval) -> Interval:
     largest = x.maximum(y)
+    size = min(abs(largest.hi), MAX)
     return Interval(
-        next_down(largest.lo),
-        round_up(largest.hi + 0.6931472 + abs(largest.hi) * 1e-6),
-        largest.nan,
+        next_down(largest.lo), round_up(largest.hi + 0.6931472 + size * 1e-6), largest.nan
     )
 
 
@@ -173,6 +174,10 @@ def _gamma_poles(bound: Bound) -> tuple[Region, ...]:
     )
 
 
+# A regularised incomplete gamma function; its two series meet with an error of some ulps of 1.
+_REGULARISED: Final = ranged(float32(-1e-5), float32(1.00001), partial=True)
+
+
 def _bessel_scaled(x: Interval) -> Interval:
     return Interval(0.0, 1.0, x.nan)
 
@@ -226,14 +231,14 @@ ROWS: Final[tuple[Op, ...]] = (
     row("lgamma", "tf.math.lgamma", "x name", "tf,math:lgamma", _lgamma, regions=_gamma_poles),
     row("digamma", "tf.math.digamma", "x name", "tf,math:digamma", _digamma,
         regions=_gamma_poles),
-    row("igamma", "tf.math.igamma", "a x name", "tf,math:igamma", ranged(0.0, 1.0, partial=True),
-        operands="a x"),
-    row("igammac", "tf.math.igammac", "a x name", "tf,math:igammac", ranged(0.0, 1.0, partial=True),
+    row("igamma", "tf.math.igamma", "a x name", "tf,math:igamma", _REGULARISED, operands="a x"),
+    row("igammac", "tf.math.igammac", "a x name", "tf,math:igammac", _REGULARISED,
         operands="a x"),
     row("lbeta", "tf.math.lbeta", "x name", "tf,math:lbeta", _SOMEWHERE),
     row("bessel_i0e", "tf.math.bessel_i0e", "x name", "math:bessel_i0e", _bessel_scaled),
     row("bessel_i1e", "tf.math.bessel_i1e", "x name", "math:bessel_i1e", ranged(-1.0, 1.0)),
-    row("bessel_i0", "tf.math.bessel_i0", "x name", "math:bessel_i0 ops:i0", ranged(1.0, INF),
+    row("bessel_i0", "tf.math.bessel_i0", "x name", "math:bessel_i0 ops:i0",
+        ranged(widen_down(1.0, 8), INF),
         regions=((EXP_LIMIT, MAX, POLE, Cause.OVERFLOW),
                  (-MAX, -EXP_LIMIT, POLE, Cause.OVERFLOW))),
     row("polygamma", "tf.math.polygamma", "a x name", "tf,math:polygamma", _SOMEWHERE,
