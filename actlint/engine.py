@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -22,11 +23,13 @@ from actlint.findings import (
     Verdict,
 )
 from actlint.graph import Graph, InputRole, Span
+from actlint.index import FileIndex
 from actlint.lower import lower
-from actlint.lower.module import Module
+from actlint.lower.module import Library, Module
+from actlint.project import Project
 from actlint.query import Rule, View
-from actlint.scene import Unit, units
-from actlint.source import SourceFile, python2_hint
+from actlint.scene import Unit, incoming, units
+from actlint.source import SourceFile, python2_hint, read
 from actlint.suppress import suppressed
 from actlint.worker.protocol import Job
 
@@ -91,13 +94,22 @@ def lint(
     ]  # fmt: skip
     tensorflow: str | None = None
     sandbox = "not started"
+    static = _Static()
     with ExitStack() as stack:
         client: Client | None = None
-        static = _Static()
+        indexes = _indexes(files, static)
+        project = Project(indexes.values(), _Disk())
+        library = Library(project)
+        roles = incoming(indexes.values(), project)
         for done, file in enumerate(files):
             if on_progress is not None:
                 on_progress("reading", done, len(files))
-            _file(file, rules, static)
+            built = indexes.get(file.path)
+            given = roles.get(file.path, {})
+            if built is None or not (given or index.matters(file.text)):
+                continue
+            for unit in units(built, project, given):
+                _guarded(file, library.module(built), unit, rules, static)
             if client is None and options.confirm and static.candidates:
                 # TensorFlow loads while the rest of the files is read.
                 client = stack.enter_context(Client(options.timeout))
@@ -113,28 +125,49 @@ def lint(
     )
 
 
-def _file(file: SourceFile, rules: Sequence[Rule], static: _Static) -> None:
-    if file.error is not None:
-        static.errors.append(file.error)
-        return
-    built = index.build(file.path, file.text)
-    if isinstance(built, FileError):
+class _Disk:
+    """Files that are imported but not linted; they are read and parsed, never run."""
+
+    def exists(self, stem: str) -> bool:
+        return os.path.isdir(stem) or os.path.isfile(f"{stem}.py")
+
+    def load(self, path: str) -> FileIndex | None:
+        if not os.path.isfile(path):
+            return None
+        file = read(path, path)
+        built = None if file.error is not None else index.build(path, file.text)
+        return built if isinstance(built, FileIndex) else None
+
+
+def _indexes(files: Sequence[SourceFile], static: _Static) -> dict[str, FileIndex]:
+    """Index the files; what is no Python becomes an error."""
+    found: dict[str, FileIndex] = {}
+    for file in files:
+        if file.error is not None:
+            static.errors.append(file.error)
+            continue
+        built = index.build(file.path, file.text)
+        if isinstance(built, FileIndex):
+            found[file.path] = built
+            continue
         hint = python2_hint(file.text, built.line)
         message = built.message if hint is None else f"{built.message}; {hint}"
         static.errors.append(replace(built, message=message))
-        return
-    if not index.matters(file.text):
-        return
-    module = Module(built)
-    for unit in units(built):
-        try:
-            reason = _unit(file, module, unit, rules, static)
-        # A defect of actlint's own costs one function, not the run; the user can report it.
-        except Exception as error:
-            reason = f"internal error, please report it: {type(error).__name__}: {error}"
-        if reason:
-            failed = FileError(file.path, unit.line, f"{unit.qualname}: {reason}")
-            static.errors += [failed] if failed not in static.errors else []
+    return found
+
+
+def _guarded(
+    file: SourceFile, module: Module, unit: Unit, rules: Sequence[Rule], static: _Static
+) -> None:
+    """Find the suspects of one unit; what goes wrong becomes an error."""
+    try:
+        reason = _unit(file, module, unit, rules, static)
+    # A defect of actlint's own costs one function, not the run; the user can report it.
+    except Exception as error:
+        reason = f"internal error, please report it: {type(error).__name__}: {error}"
+    if reason:
+        failed = FileError(file.path, unit.line, f"{unit.qualname}: {reason}")
+        static.errors += [failed] if failed not in static.errors else []
 
 
 def _unit(

@@ -159,6 +159,9 @@ class Graph:
     opaque: tuple[str, ...] = field(default=())  # texts of calls that were cut off
     # The output is what an opaque call is fed with: the real output lies beyond a forward cut.
     partial: bool = False
+    # Of a partial graph: the opaque call is fed with other values, too, so that another path for
+    # the gradient may lead through it.
+    joined: bool = False
 
     @property
     def inputs(self) -> tuple[Node, ...]:

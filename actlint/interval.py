@@ -278,7 +278,9 @@ class Interval:
             if not other.is_point:
                 parts.append(Interval(-size.hi, size.hi))
             elif not whole:
-                if self.lo == -INF:  # the power of -inf is that of inf, whatever the exponent
+                if math.isinf(other.lo):  # infinities count as even
+                    parts.append(size)
+                elif self.lo == -INF:  # the power of -inf is that of inf, whatever the exponent
                     parts.append(_power(Interval(INF, INF), other))
             else:
                 odd = math.isfinite(other.lo) and other.lo % 2.0 == 1.0

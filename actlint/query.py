@@ -348,8 +348,11 @@ class View:
         """Return the nodes where the gradient dies going back, though the value matters.
 
         See Flow.cuts; of a chain such as ``tf.cast(x > 0.5, tf.float32)`` it is the innermost
-        one, the comparison.
+        one, the comparison. There are none where the gradient may go round them, through a part
+        that cannot be followed.
         """
+        if self._graph.joined:
+            return ()
         return tuple(self._graph.nodes[cut] for cut in self.flow.cuts())
 
     def has_gradient(self) -> bool:

@@ -6,13 +6,14 @@ How a thing is used decides before what it is called.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from actlint.graph import InputRole, Role
 from actlint.index import SINKS, Definition, FileIndex
 from actlint.names import last, meanings
+from actlint.project import Place, Project
 
 _LABEL = re.compile(
     r"^(y|y_?true\w*|true|t|targets?|tgt|labels?\w*|gts?|gt_\w+|ground_?truth\w*|onehot\w*|"
@@ -27,7 +28,8 @@ _PARAMETER = re.compile(
     r"^(alpha|beta|gamma|delta|eps\w*|epsilon|smooth\w*|margin\w*|temperature|tau|lambda\w*|"
     r"l1|l2|axis|axes|dims?|num_\w+|n_\w+|size|scale|theta|threshold\w*|lower|upper|rate|"
     r"reduction|name|from_logits|training|seed|power|k|kappa|ratio|factor|coef\w*|"
-    r"label_smoothing|\w*_weight|\w*_factor|\w*_rate|dtype|self|cls|config|params|args|kwargs)$"
+    r"label_smoothing|\w*_weight|\w*_factor|\w*_rate|dtype|self|cls|config|params|args|kwargs|"
+    r"\w*_(size|len|length|dims?|count)|max_\w+|min_\w+|units|filters|channels|height|width)$"
 )
 _LOSS_NAME = re.compile(
     r"(^|_)(loss|losses|objective|cross_?entropy|crossentropy|cost|xent)($|_|\d)", re.IGNORECASE
@@ -41,6 +43,13 @@ _METRIC_NAME = re.compile(
     r"(^|_)(acc|accuracy|f1|f1_?score|fbeta|precision|recall|iou|score|metrics?|psnr|ssim|rmse|"
     r"top_k|in_top_k|dice|dice_coef\w*|jaccard\w*|coef\w*|sensitivity|specificity|auc|r2|r_square|mcc)($|_)"
 )
+# What a module of losses holds besides losses: the scores that they are made of.
+_SCORE_NAME = re.compile(
+    r"(^|_)(acc|accuracy|precision|recall|sensitivity|specificity|auc|f1|f1_?score|score|scores|"
+    r"coeff?s?|coefficients?|index|iou|similarity|confusion|tp|tn|fp|fn|"
+    r"(true|false)_(positive|negative)s?)($|_)"
+)
+_SUPPORT_MODULE = re.compile(r"(^|_)(utils?|helpers?|common|misc|ops)($|_)")
 _ACTIVATION_NAME = re.compile(
     r"(^|_)(activation|activate|act_fn|relu\d?|elu|selu|gelu|swish|silu|mish|sigmoid|softplus|"
     r"softsign|tanh|lisht|hardswish|prelu|softmax)($|_\w*$|\d$)",
@@ -49,8 +58,20 @@ _REGULARIZER_NAME = re.compile(r"(^|_)(regularizer|regulariser|regularization)($
 _ACTIVATION_MODULE = re.compile(r"(^|_)activations?($|_)")
 _LOSS_MODULE = re.compile(r"(^|_)(loss(es)?|objectives?)($|_)")
 _BUILDER = re.compile(r"^(get|build|make|create|load|parse|setup|register|serialize|deserialize)_?")
-_NO_LOSS = re.compile(r"^_?(is|has|should|validate|check|update|reset|assert|plot|print)_")
+_NO_LOSS = re.compile(
+    r"^_?(is|has|should|validate|check|update|reset|assert|plot|print|flatten|round|reshape|"
+    r"gather|expand|squeeze|preprocess|prepare|parse|unpack|split|convert|show|draw|display|"
+    r"visuali[sz]e|render|save|export|evaluate)_"
+)
+# What the argument of an activation is called.
+_SIGNAL = re.compile(
+    r"^(x|z|v|a|t|net|inputs?|tensors?|features?|incoming|hidden\w*|logits?|activations?|data|"
+    r"arg|value|_?x_?|input_\w+)$"
+)
 _REGISTRATIONS = frozenset({"register_keras_serializable", "register_keras_custom_object"})
+
+# Base classes of base classes beyond this are not followed.
+_MAX_BASES = 8
 
 # The body of such a function does not say what its gradient is.
 _GRADIENT_DECORATORS = frozenset({"custom_gradient", "RegisterGradient"})
@@ -81,9 +102,41 @@ class Unit:
     line: int = 1
 
 
-def units(index: FileIndex) -> tuple[Unit, ...]:
-    """Return the units of a file, in order of their lines."""
-    scene = _Scene(index)
+# Roles that other files give to the definitions of one, by qualified name.
+Incoming = Mapping[str, Role]
+_ORDER = (Role.METRIC, Role.LAYER, Role.ACTIVATION, Role.REGULARIZER, Role.LOSS)
+
+
+def stronger(known: Role | None, role: Role) -> Role:
+    """Return the role that counts of two: what serves as loss and as metric is trained on."""
+    return role if known is None or _ORDER.index(role) > _ORDER.index(known) else known
+
+
+def incoming(indexes: Iterable[FileIndex], project: Project) -> dict[str, dict[str, Role]]:
+    """Return the roles that uses in other files give, by the path of the definition's file."""
+    found: dict[str, dict[str, Role]] = {}
+    for index in indexes:
+        for use in index.uses:
+            if use.name.partition(".")[0] not in index.imports and not index.stars:
+                continue
+            place = project.locate(use.name, index)
+            if place is not None and place.index.path != index.path:
+                roles = found.setdefault(place.index.path, {})
+                roles[place.qualname] = stronger(roles.get(place.qualname), Role(use.role))
+    return found
+
+
+def units(
+    index: FileIndex, project: Project | None = None, roles: Incoming | None = None
+) -> tuple[Unit, ...]:
+    """Return the units of a file, in order of their lines.
+
+    Args:
+        index: the file.
+        project: where base classes in other files are found; the file alone if None.
+        roles: what other files use its definitions for.
+    """
+    scene = _Scene(index, project or Project([index]), roles or {})
     found = sorted(scene.all(), key=lambda unit: (unit.line, unit.qualname))
     return tuple(found)
 
@@ -99,22 +152,30 @@ def parameter_like(name: str) -> bool:
 
 
 class _Scene:
-    def __init__(self, index: FileIndex) -> None:
+    def __init__(self, index: FileIndex, project: Project, roles: Incoming) -> None:
         self.index = index
+        self.project = project
         stem = PurePosixPath(index.path).stem
         parts = (*PurePosixPath(index.path).parts[:-1][-1:], stem)
-        tests = stem.startswith("test_") or stem.endswith("_test")
-        self.in_activations = not tests and any(_ACTIVATION_MODULE.search(p) for p in parts)
-        self.in_losses = not tests and any(_LOSS_MODULE.search(p) for p in parts)
+        # The toys of a test have no role by their name alone.
+        self.tests = stem.startswith("test_") or stem.endswith("_test")
+        self.in_activations = any(_ACTIVATION_MODULE.search(p) for p in parts)
+        self.in_losses = any(_LOSS_MODULE.search(p) for p in parts)
+        self.supports = bool(_SUPPORT_MODULE.search(stem))
         self.in_metrics = any(_METRIC_MODULE.search(p) for p in parts)
         self.roles = self._roles_by_use()
+        for name, role in roles.items():
+            self.roles[name] = stronger(self.roles.get(name), role)
 
     def all(self) -> Iterator[Unit]:
         for definition in self.index.definitions.values():
+            unit = None
             if definition.kind in {"function", "lambda"}:
                 unit = self._function(definition)
-                if unit is not None:
-                    yield unit
+            elif definition.kind == "class":
+                unit = self._inherited(definition)
+            if unit is not None:
+                yield unit
         for use in self.index.uses:
             if use.name.startswith("<lambda:") and use.role in {
                 "loss",
@@ -139,15 +200,10 @@ class _Scene:
             )
 
     def _roles_by_use(self) -> dict[str, Role]:
-        order = [Role.METRIC, Role.LAYER, Role.ACTIVATION, Role.REGULARIZER, Role.LOSS]
         roles: dict[str, Role] = {}
         for use in self.index.uses:
-            role = Role(use.role)
             for name in {use.name, last(use.name)}:
-                known = roles.get(name)
-                # A function that serves as loss and as metric is trained on: the loss counts.
-                if known is None or order.index(role) > order.index(known):
-                    roles[name] = role
+                roles[name] = stronger(roles.get(name), Role(use.role))
         return roles
 
     def _function(self, definition: Definition) -> Unit | None:
@@ -183,19 +239,47 @@ class _Scene:
         owner = self.index.definitions.get(prefix)
         return owner if owner is not None and owner.kind == "class" else None
 
-    def _class_role(self, owner: Definition, depth: int = 0) -> Role | None:
+    def _class_role(
+        self, owner: Definition, index: FileIndex | None = None, depth: int = 0
+    ) -> Role | None:
+        """Return the role that a class has from its base classes, in whatever file they are."""
+        home = index or self.index
         for base in owner.bases:
-            local = self.index.definitions.get(base)
-            if local is not None and local.kind == "class" and depth < 8:
-                role = self._class_role(local, depth + 1)
+            place = self.project.locate(base, home) if base and depth < _MAX_BASES else None
+            if place is not None:
+                role = self._class_role(
+                    place.index.definitions[place.qualname], place.index, depth + 1
+                )
                 if role is not None:
                     return role
-            spelled = last(base)
-            for meaning in meanings(self.index, base) or (base,):
-                known = last(meaning)
+            for meaning in meanings(home, base) or (base,):
                 for pattern, role in _BASES:
-                    if pattern.search(known) or (local is None and pattern.search(spelled)):
+                    if pattern.search(last(meaning)):
                         return role
+        return None
+
+    def _inherited(self, owner: Definition) -> Unit | None:
+        """Return the unit of a class that takes its entry method over from a base class."""
+        role = self._class_role(owner)
+        methods = _ENTRY_METHODS.get(role, ()) if role is not None else ()
+        if role is None or any(f"{owner.qualname}.{m}" in self.index.definitions for m in methods):
+            return None
+        pending, seen = [Place(self.index, owner.qualname)], set[tuple[str, str]]()
+        while pending:
+            place = pending.pop(0)
+            if (place.index.path, place.qualname) in seen:
+                continue
+            seen.add((place.index.path, place.qualname))
+            for method in methods:
+                found = place.index.definitions.get(f"{place.qualname}.{method}")
+                if found is not None:
+                    inputs = tuple(input_roles(found, role))
+                    name = f"{owner.qualname}.{method}"
+                    evidence = f"{method} inherited from {place.qualname}"
+                    return Unit(self.index.path, name, role, evidence, inputs, owner.line)
+            bases = place.index.definitions[place.qualname].bases
+            above = (self.project.locate(base, place.index) for base in bases if base)
+            pending += [p for p in above if p is not None]
         return None
 
     def _method(self, definition: Definition, owner: Definition) -> Unit | None:
@@ -233,6 +317,8 @@ class _Scene:
         used = self.roles.get(outer.qualname) or self.roles.get(outer_name)
         if used is not None and self._fits(definition, used):
             return used, f"returned by {outer_name}, which is passed on as {used}"
+        if self.tests:
+            return None
         if self._labelled(definition):
             if _METRIC_NAME.search(outer_name.lower()) and not _LOSS_NAME.search(outer_name):
                 return Role.METRIC, "named like a metric"
@@ -245,16 +331,20 @@ class _Scene:
 
     def _role_by_name(self, definition: Definition, name: str) -> tuple[Role, str] | None:
         lowered = name.lower()
-        if _NO_LOSS.match(lowered):
+        if self.tests or _NO_LOSS.match(lowered):
             return None
         loss_name = bool(_LOSS_NAME.search(name) or _CAMEL_LOSS.search(name))
         public_helper = not name.startswith("_") and not _BUILDER.match(lowered)
         if _BUILDER.match(lowered) and not self._labelled(definition):
             return None
         if self._labelled(definition):
-            named = _METRIC_NAME.search(lowered) and not loss_name and not self.in_losses
-            if self.in_metrics or named:
+            metric = bool(
+                _SCORE_NAME.search(lowered) or (not self.in_losses and _METRIC_NAME.search(lowered))
+            )
+            if self.in_metrics or (metric and not loss_name):
                 return Role.METRIC, "named like a metric"
+            if not loss_name and self._serves_a_loss(definition):
+                return None  # a part of the loss that calls it, and analysed there
             return Role.LOSS, "takes a target and a prediction"
         tensors = [p for p in definition.params if not parameter_like(p)]
         if not tensors or not definition.required:
@@ -266,15 +356,29 @@ class _Scene:
         if definition.required == 1:
             if _ACTIVATION_NAME.search(lowered) and "layer" not in lowered:
                 return Role.ACTIVATION, "named like an activation"
-            if any(last(d) in _REGISTRATIONS for d in definition.decorators) and public_helper:
+            registered = any(last(d) in _REGISTRATIONS for d in definition.decorators)
+            if registered and public_helper and _SIGNAL.match(tensors[0].lower()):
                 return Role.ACTIVATION, "registered with Keras, one argument"
         if ".<locals>." in definition.qualname or self._owner(definition) is not None:
             return None
         if self.in_activations and public_helper and 1 <= definition.required <= 2:
             return Role.ACTIVATION, "public function of a module of activations"
-        if self.in_losses and public_helper and definition.required >= 2:
+        if self.in_losses and public_helper and definition.required >= 2 and not self.supports:
             return Role.LOSS, "public function of a module of losses"
         return None
+
+    def _serves_a_loss(self, definition: Definition) -> bool:
+        """Tell whether another function of the file that computes a loss calls this one."""
+        name = last(definition.qualname)
+        return any(
+            name in other.calls
+            and other.qualname != definition.qualname
+            and any(
+                _LOSS_NAME.search(part) or _CAMEL_LOSS.search(part)
+                for part in other.qualname.split(".")
+            )
+            for other in self.index.definitions.values()
+        )
 
     @staticmethod
     def _labelled(definition: Definition) -> bool:
@@ -306,7 +410,8 @@ def input_roles(definition: Definition, role: Role) -> Iterator[tuple[str, Input
     params = [p for p in definition.params if p not in {"self", "cls"}]
     required = params[: max(definition.required, 0)]
     if role is Role.LOSS:
-        yield from _loss_inputs(required)
+        for name, kind in _loss_inputs([p for p in required if p not in definition.calls]):
+            yield name, kind
         return
     for position, name in enumerate(required):
         if role is Role.TRAINING_STEP:

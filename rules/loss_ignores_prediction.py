@@ -68,8 +68,12 @@ class LossIgnoresPrediction(Rule):
         if graph.role is not Role.LOSS or graph.partial or view.depends(graph.output):
             return
         # A part that cannot be run may well use the prediction.
-        if any(_is_cut(node) for node in ancestors(view, graph.output)):
+        sources = ancestors(view, graph.output)
+        if any(_is_cut(node) for node in sources):
             return
+        roles = {node.input.role for node in sources if node.input is not None}
+        if not roles & {InputRole.LABEL, InputRole.PREDICTION}:
+            return  # the constant of a special case, such as an empty batch, or all is unknown
         predictions = [
             node
             for node in graph.inputs

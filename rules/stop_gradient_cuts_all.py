@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Rule, Suspect, View
+from actlint.query import Bad, Check, Good, Hazard, Role, Rule, Suspect, View
 
-from ._common import STOP, shown
+from ._common import STOP, ancestors, shown
 
 
 class StopGradientCutsAll(Rule):
@@ -53,7 +53,7 @@ class StopGradientCutsAll(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the stop_gradient calls of a graph that passes no gradient at all."""
-        if view.has_gradient():
+        if view.has_gradient() or _does_nothing_else(view):
             return
         for node in view.cuts():
             if node.op in STOP:
@@ -65,6 +65,17 @@ class StopGradientCutsAll(Rule):
                 )
 
     VALID: ClassVar[tuple[Good, ...]] = (
+        Good(
+            """\
+import tensorflow as tf
+
+
+class StopGradient(tf.keras.layers.Layer):
+    def call(self, inputs):
+        return tf.stop_gradient(inputs)
+""",
+            note="a layer that says what it is for",
+        ),
         Good(
             """\
 import tensorflow as tf
@@ -222,4 +233,12 @@ train = tf.train.AdamOptimizer(0.01).minimize(loss)
             at="tf.stop_gradient(tf.matmul(x, w))",
             hazard=Hazard.NO_GRADIENT,
         ),
+    )
+
+
+def _does_nothing_else(view: View) -> bool:
+    """Return whether stopping the gradient is all that a layer is for."""
+    graph = view.graph
+    return graph.role is Role.LAYER and all(
+        not node.op or node.op in STOP for node in ancestors(view, graph.output)
     )

@@ -256,6 +256,25 @@ class TestProgram:
         with pytest.raises(self.module.NotAllowed, match="file"):
             self.module.Program(job).forward({0: self.tf.constant(1.0)})
 
+    @pytest.mark.parametrize("shape", [(), (3,), (2, 3), (1, 4, 4)])
+    @pytest.mark.parametrize(
+        "key", ["conv2d", "depthwise_conv2d", "max_pool2d", "avg_pool2d", "max_pool", "avg_pool"]
+    )
+    def test_too_few_axes_are_an_error(self, key: str, shape: tuple[int, ...]):
+        """Unchecked, an eager conv2d ends the process."""
+
+        def build(b: Builder) -> Value:
+            row = TABLE[key]
+            filters = {name: b.ones((2, 2, 1, 1)) for name in row.operands[1:]}
+            return b.op(key, b.x(), **filters, **dict(row.examples))
+
+        feed = self.tf.ones(shape)
+        if key in ("max_pool", "avg_pool") and len(shape) == 3:
+            pytest.skip("rank 3 is pooling along one axis")
+        with pytest.raises(ValueError, match=f"has rank {len(shape)}"):
+            self.run(build, feed)
+        assert self.run(build, self.tf.ones((1, 4, 4, 1))).shape == (1, 4, 4, 1)
+
     @pytest.mark.parametrize(
         "build",
         [

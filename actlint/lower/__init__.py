@@ -9,7 +9,7 @@ import libcst as cst
 from actlint.graph import DType, Graph, InputRole, Node, Role, Site, Span
 from actlint.index import Definition, Settings
 from actlint.lower import calls, expressions, statements
-from actlint.lower.attributes import function_node, initialise, parameter
+from actlint.lower.attributes import bound_method, function_node, initialise, parameter
 from actlint.lower.domains import with_domains
 from actlint.lower.machine import MAX_PATHS, Hooks, Machine, TooLarge
 from actlint.lower.module import Module
@@ -106,7 +106,8 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
         outputs = list(dict.fromkeys([*found, *outputs]))
     if unit.role in {Role.GRAPH, Role.TRAINING_STEP} and not machine.sinks:
         return []
-    partial = [n for n in dict.fromkeys(machine.cut_sources) if n not in outputs]
+    feeding = _feeding_cuts(machine, outputs)
+    partial = [n for n in feeding if n not in outputs]
     nodes = _finish(machine)
     graphs = [
         Graph(
@@ -118,7 +119,11 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
             assumptions=tuple(machine.assumptions),
             evidence=unit.evidence,
             opaque=tuple(machine.cut_texts),
-            partial=position >= len(outputs) or not whole,
+            # Of a loss that returns several values, the first is the one that is minimised.
+            partial=position >= len(outputs)
+            or not whole
+            or (position > 0 and unit.role is Role.LOSS),
+            joined=position >= len(outputs) and not feeding[output],
         )
         for position, output in enumerate([*outputs[:_MAX_OUTPUTS], *partial[:_MAX_OUTPUTS]])
     ]
@@ -129,6 +134,31 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
         # A layer that hands out classes or decisions is not trained through.
         graphs = [graph for graph in graphs if not _is_decision(nodes[graph.output])]
     return graphs
+
+
+def _feeding_cuts(machine: Machine, outputs: list[int]) -> dict[int, bool]:
+    """Return the nodes that feed something cut off that the outputs depend on.
+
+    What only an evaluation or a printout uses is no part of what is trained.
+
+    Returns:
+        The nodes in order, and whether each feeds some of it alone.
+    """
+    fed = dict(machine.cut_sources)
+    found: dict[int, bool] = {}
+    seen = set(outputs)
+    pending = list(outputs)
+    while pending:
+        current = pending.pop()
+        sources = fed.get(current, ())
+        for source in sources:
+            if machine.nodes[source].op:
+                found[source] = found.get(source, False) or len(sources) == 1
+        for source in (*machine.nodes[current].operands, *sources):
+            if source not in seen:
+                seen.add(source)
+                pending.append(source)
+    return dict(sorted(found.items()))
 
 
 def _is_decision(node: Node) -> bool:
@@ -181,11 +211,32 @@ def _unit_value(machine: Machine, unit: Unit) -> tuple[Site, Value]:
         names = [p.name.value for p in found.params.params if p.default is None]
         roles = _lambda_roles(unit.role, names)
         return _apply(machine, Function(found, scope, unit.qualname), roles)
-    definition = module.index.definitions[unit.qualname]
-    function = _function(machine, scope, definition)
+    definition = module.index.definitions.get(unit.qualname)
+    if definition is None:
+        function = _inherited(machine, unit)
+    else:
+        function = _function(machine, scope, definition)
     if function is None:
         return Site(module.path, Span(unit.line, 1, unit.line, 1), ""), Static(None)
-    return _apply(machine, function, dict(unit.inputs))
+    machine.modules.append(function.scope.module)
+    try:
+        return _apply(machine, function, dict(unit.inputs))
+    finally:
+        machine.modules.pop()
+
+
+def _inherited(machine: Machine, unit: Unit) -> Function | None:
+    """Return the entry method that a class takes over from a base class."""
+    owner, _, name = unit.qualname.rpartition(".")
+    instance = Instance(Class(owner, machine.module))
+    method = bound_method(instance, name)
+    if method is not None and method.owner_class is not None:
+        machine.modules.append(method.owner_class.module)
+        try:
+            initialise(machine, instance, method.node)
+        finally:
+            machine.modules.pop()
+    return method
 
 
 def _lambda_roles(role: Role, names: list[str]) -> dict[str, InputRole]:
@@ -215,7 +266,7 @@ def _function(machine: Machine, scope: Scope, definition: Definition) -> Functio
         instance = Instance(Class(owner, module))
         initialise(machine, instance, node.name)
         static = "staticmethod" in definition.decorators
-        return Function(node, scope, qualname, None if static else instance, owner)
+        return Function(node, scope, qualname, None if static else instance, instance.cls)
     return Function(node, scope, qualname)
 
 
@@ -257,7 +308,7 @@ def _closure(machine: Machine, outer_name: str, name: str) -> Function | None:
             return None
         instance = Instance(Class(f"{outer_name}.<locals>.{head}", module))
         initialise(machine, instance, node.name)
-        return Function(node, inner, name, instance, instance.cls.qualname)
+        return Function(node, inner, name, instance, instance.cls)
     return found if isinstance(found, Function) else None
 
 
@@ -265,12 +316,7 @@ def _apply(machine: Machine, function: Function, roles: dict[str, InputRole]) ->
     node = function.node
     at = node.name if isinstance(node, cst.FunctionDef) else node
     site = machine.site(at)
-    scope = Scope(
-        machine.module,
-        function.scope,
-        owner=function.instance,
-        owner_class=function.owner_class,
-    )
+    scope = Scope(function.scope.module, function.scope, owner_class=function.owner_class)
     _bind(machine, scope, function, roles)
     return site, _run_function(machine, scope, node)
 

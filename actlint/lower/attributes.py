@@ -7,7 +7,7 @@ import libcst as cst
 from actlint.graph import DType, InputRole
 from actlint.index import Definition
 from actlint.lower.machine import PARAMETER_DOMAIN, Machine
-from actlint.lower.module import Module
+from actlint.lower.module import Library, Module
 from actlint.lower.values import (
     Api,
     Built,
@@ -21,11 +21,13 @@ from actlint.lower.values import (
     Sequence,
     Static,
     StaticShape,
+    Super,
     TensorValue,
     Value,
     dependencies,
 )
 from actlint.names import last, meanings
+from actlint.project import MARK
 
 _DTYPES = frozenset(
     [
@@ -91,6 +93,10 @@ _BUILTINS = frozenset(
         "ValueError",
     ]
 )
+# Base classes beyond these are not looked at.
+_MAX_LINEAGE = 32
+# Re-exports are followed through so many files.
+_MAX_HOPS = 12
 _CONSTANTS = {
     "math.pi": 3.141592653589793, "numpy.pi": 3.141592653589793, "math.e": 2.718281828459045,
     "numpy.e": 2.718281828459045, "numpy.inf": float("inf"), "math.inf": float("inf"),
@@ -108,14 +114,39 @@ def global_value(machine: Machine, module: Module, name: str) -> Value | None:
         return _definition_value(machine, module, definition)
     found = meanings(module.index, name)
     if found and name in module.index.imports:
-        return api(found)
+        return _imported(machine, module, found)
     if name in _BUILTINS:
         return Api((f"builtins.{name}",))
-    return api(found) if found else None
+    return _imported(machine, module, found) if found else None
 
 
-def api(names: tuple[str, ...]) -> Value:
-    """Return the value of a name from outside: a constant or dtype if it is one."""
+def _imported(machine: Machine, module: Module, names: tuple[str, ...]) -> Value:
+    project = module.library.project
+    return api(machine, module, tuple(project.absolute(name, module.index) for name in names))
+
+
+def _from_project(machine: Machine, library: Library, name: str, hops: int = 0) -> Value | None:
+    """Return what a name of another file of the project stands for, or None."""
+    place = library.project.follow(name)
+    if place is not None:
+        module = library.module(place.index)
+        return _definition_value(machine, module, place.index.definitions[place.qualname])
+    path, _, rest = name.partition(MARK)
+    index = library.project.file(path)
+    if index is None or not rest or hops >= _MAX_HOPS:
+        return None
+    # The other file may itself have imported it: `from compat import tf`.
+    found = tuple(library.project.absolute(n, index) for n in meanings(index, rest))
+    return api(machine, library.module(index), found, hops + 1) if found else None
+
+
+def api(machine: Machine, module: Module, names: tuple[str, ...], hops: int = 0) -> Value:
+    """Return the value of an imported name: of the project, a constant, a dtype or an API."""
+    local = [name for name in names if MARK in name]
+    if len(local) == 1:
+        found = _from_project(machine, module.library, local[0], hops)
+        if found is not None:
+            return found
     for name in names:
         if name in _CONSTANTS:
             return Static(_CONSTANTS[name])
@@ -172,9 +203,12 @@ def function_node(module: Module, definition: Definition) -> cst.FunctionDef | N
 def attribute(machine: Machine, base: Value, name: str, at: cst.CSTNode) -> Value:
     """Return ``base.name``."""
     if isinstance(base, Api):
-        return api(tuple(f"{meaning}.{name}" for meaning in base.names))
+        joined = (m + name if m.endswith(MARK) else f"{m}.{name}" for m in base.names)
+        return api(machine, machine.modules[-1], tuple(joined))
     if isinstance(base, Instance):
         return instance_attribute(machine, base, name, at)
+    if isinstance(base, Super):
+        return super_attribute(machine, base, name)
     if isinstance(base, TensorValue):
         if name == "shape":
             return StaticShape(base.node)
@@ -192,7 +226,7 @@ def attribute(machine: Machine, base: Value, name: str, at: cst.CSTNode) -> Valu
         if found is not None and found.kind == "function":
             node = function_node(base.module, found)
             if node is not None:
-                return Function(node, Scope(base.module), found.qualname, owner_class=base.qualname)
+                return Function(node, Scope(base.module), found.qualname, owner_class=base)
         value = class_constant(machine, base, name)
         return value if value is not None else Opaque(_text(machine, at))
     if isinstance(base, Static) and isinstance(base.value, DType):
@@ -208,47 +242,81 @@ def _text(machine: Machine, at: cst.CSTNode) -> str:
 
 def instance_attribute(machine: Machine, base: Instance, name: str, at: cst.CSTNode) -> Value:
     """Return ``self.name``: an attribute, a property's value, or a bound method."""
-    start = base.cls.qualname
-    if name.startswith("super:"):
-        return Method(base, name)
     initialise(machine, base, at)
     if name in base.attributes:
         return base.attributes[name]
-    found = find_method(base.cls, start, name)
-    if found is not None:
-        definition, owner = found
-        node = function_node(base.cls.module, definition)
-        if node is not None:
-            bound = Function(node, Scope(base.cls.module), definition.qualname, base, owner)
+    for cls in lineage(base.cls):
+        method = own_method(cls, name, base)
+        if method is not None:
+            definition = cls.module.index.definitions[method.qualname]
             if "property" in definition.decorators or "cached_property" in definition.decorators:
-                return machine.call(machine, bound, [], {}, at)
-            if "staticmethod" in definition.decorators:
-                return Function(node, Scope(base.cls.module), definition.qualname)
-            return bound
-    constant = class_constant(machine, base.cls, name)
-    if constant is not None:
-        return constant
+                return machine.call(machine, method, [], {}, at)
+            return method
+        constant = class_constant(machine, cls, name)
+        if constant is not None:
+            return constant
     if name in {"dtype", "compute_dtype", "_dtype"}:
         return Static(DType("float32"))
     return Method(base, name)
 
 
-def find_method(cls: Class, start: str, name: str) -> tuple[Definition, str] | None:
-    """Return the definition of a method and its class, base classes of the file included."""
-    definitions = cls.module.index.definitions
-    pending, seen = [start], set[str]()
-    while pending:
-        owner = pending.pop(0)
-        if owner in seen:
+def super_attribute(machine: Machine, base: Super, name: str) -> Value:
+    """Return ``super().name``: a method or constant of a class above, or something unknown."""
+    for parent in parents(base.owner):
+        for cls in lineage(parent):
+            method = own_method(cls, name, base.instance)
+            if method is not None:
+                return method
+            constant = class_constant(machine, cls, name)
+            if constant is not None:
+                return constant
+    return Method(base, name)
+
+
+def bound_method(instance: Instance, name: str) -> Function | None:
+    """Return a method of an object, found in its class or the nearest base class."""
+    methods = (own_method(cls, name, instance) for cls in lineage(instance.cls))
+    return next((method for method in methods if method is not None), None)
+
+
+def own_method(cls: Class, name: str, instance: Instance) -> Function | None:
+    """Return a method that the class itself defines, bound to an object of it."""
+    definition = cls.module.index.definitions.get(f"{cls.qualname}.{name}")
+    if definition is None or definition.kind != "function":
+        return None
+    node = function_node(cls.module, definition)
+    if node is None:
+        return None
+    bound = None if "staticmethod" in definition.decorators else instance
+    return Function(node, Scope(cls.module), definition.qualname, bound, cls)
+
+
+def lineage(cls: Class) -> list[Class]:
+    """Return a class and its base classes within the project, nearest first."""
+    pending, found = [cls], list[Class]()
+    while pending and len(found) < _MAX_LINEAGE:
+        current = pending.pop(0)
+        if any(c.qualname == current.qualname and c.module is current.module for c in found):
             continue
-        seen.add(owner)
-        found = definitions.get(f"{owner}.{name}")
-        if found is not None and found.kind == "function":
-            return found, owner
-        record = definitions.get(owner)
-        if record is not None:
-            pending += [base for base in record.bases if base in definitions]
-    return None
+        found.append(current)
+        pending += parents(current)
+    return found
+
+
+def parents(cls: Class) -> list[Class]:
+    """Return the direct base classes that are defined in the project."""
+    record = cls.module.index.definitions.get(cls.qualname)
+    library = cls.module.library
+    places = (
+        library.project.locate(base, cls.module.index)
+        for base in (record.bases if record is not None else ())
+        if base
+    )
+    return [
+        Class(place.qualname, library.module(place.index))
+        for place in places
+        if place is not None and place.index.definitions[place.qualname].kind == "class"
+    ]
 
 
 def class_constant(machine: Machine, cls: Class, name: str) -> Value | None:
@@ -278,21 +346,14 @@ def initialise(machine: Machine, base: Instance, at: cst.CSTNode) -> None:
     if base.initialised:
         return
     base.initialised = True
-    for name in ("__init__", "build"):
-        found = find_method(base.cls, base.cls.qualname, name)
-        if found is None:
-            continue
-        definition, owner = found
-        node = function_node(base.cls.module, definition)
-        if node is None:
-            continue
-        bound = Function(node, Scope(base.cls.module), definition.qualname, base, owner)
-        if name == "build":
-            machine.call(machine, bound, [Opaque("input_shape")], {}, at)
-            continue
+    method = bound_method(base, "__init__")
+    if method is not None and method.owner_class is not None:
+        definition = method.owner_class.module.index.definitions[method.qualname]
         required = [p for p in definition.params if p != "self"][: max(definition.required, 0)]
-        args = [parameter(machine, name, at) for name in required]
-        machine.call(machine, bound, args, {}, at)
+        machine.call(machine, method, [parameter(machine, n, at) for n in required], {}, at)
+    build = bound_method(base, "build")
+    if build is not None:
+        machine.call(machine, build, [Opaque("input_shape")], {}, at)
 
 
 def parameter(machine: Machine, name: str, at: cst.CSTNode) -> Value:

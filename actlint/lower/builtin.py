@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from actlint.graph import InputRole
+from actlint.lower.folding import MAX_ITEMS
 from actlint.lower.machine import Machine
 from actlint.lower.values import (
     Api,
@@ -21,8 +22,6 @@ from actlint.lower.values import (
     TensorValue,
     Value,
 )
-
-_MAX_RANGE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def _range(call: Call) -> Value | None:
     ends = [v.value for v in call.args if isinstance(v, Static) and isinstance(v.value, int)]
     if len(ends) != len(call.args) or not 1 <= len(ends) <= 3 or (len(ends) == 3 and ends[2] == 0):
         return None
-    return Sequence([Static(n) for n in range(*ends)[:_MAX_RANGE]])
+    return Sequence([Static(n) for n in range(*ends)[:MAX_ITEMS]])
 
 
 def _enumerate(call: Call) -> Value | None:

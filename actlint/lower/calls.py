@@ -7,7 +7,7 @@ import re
 import libcst as cst
 
 from actlint.lower import special
-from actlint.lower.attributes import find_method, function_node, initialise
+from actlint.lower.attributes import bound_method, initialise
 from actlint.lower.layers import built_call
 from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable
 from actlint.lower.values import (
@@ -23,11 +23,11 @@ from actlint.lower.values import (
     Scope,
     Sequence,
     Static,
+    Super,
     TensorValue,
     Value,
     dependencies,
 )
-from actlint.names import last
 from actlint.ops.model import Op
 from actlint.ops.table import lookup
 
@@ -98,26 +98,20 @@ def _call(
         return _method(machine, callee, args, keywords, at)
     if isinstance(callee, Class):
         instance = Instance(callee)
-        found = find_method(callee, callee.qualname, "__init__")
-        if found is not None:
+        constructor = bound_method(instance, "__init__")
+        if constructor is not None:
             instance.initialised = True
-            node = function_node(callee.module, found[0])
-            if node is not None:
-                bound = Function(node, Scope(callee.module), found[0].qualname, instance, found[1])
-                invoke(machine, bound, args, keywords, at)
+            invoke(machine, constructor, args, keywords, at)
+            build = bound_method(instance, "build")
+            if build is not None:
+                invoke(machine, build, [Opaque("input_shape")], {}, at)
         return instance
     if isinstance(callee, Instance):
-        for name in ("call", "__call__"):
-            found = find_method(callee.cls, callee.cls.qualname, name)
-            if found is not None:
-                initialise(machine, callee, at)
-                node = function_node(callee.cls.module, found[0])
-                if node is not None:
-                    bound = Function(
-                        node, Scope(callee.cls.module), found[0].qualname, callee, found[1]
-                    )
-                    return invoke(machine, bound, args, keywords, at)
-        return None
+        method = bound_method(callee, "call") or bound_method(callee, "__call__")
+        if method is None:
+            return None
+        initialise(machine, callee, at)
+        return invoke(machine, method, args, keywords, at)
     if isinstance(callee, Built):
         return built_call(machine, callee, args, keywords, at)
     if isinstance(callee, TensorValue):
@@ -203,7 +197,6 @@ def invoke(
     scope = Scope(
         module,
         function.scope if function.scope.parent or function.scope.variables else None,
-        owner=function.instance,
         owner_class=function.owner_class,
     )
     if function.instance is not None:
@@ -278,8 +271,9 @@ def _method(
     keywords: dict[str, Value],
     at: cst.CSTNode,
 ) -> Value | None:
-    if isinstance(callee.base, Method) and callee.base.name.startswith("super:"):
-        return _super(machine, callee, args, keywords, at)
+    if isinstance(callee.base, Super):
+        # The class above is not the project's: its constructor sets nothing that is known.
+        return Static(None) if callee.name in {"__init__", "build"} else None
     handled = special.method_call(machine, callee, args, keywords, at)
     if handled is not None:
         return handled
@@ -290,28 +284,3 @@ def _method(
             if bound is not None:
                 return machine.emit(op, [(n, machine.arg(v, at)) for n, v in bound], at)
     return None
-
-
-def _super(
-    machine: Machine,
-    callee: Method,
-    args: list[Value],
-    keywords: dict[str, Value],
-    at: cst.CSTNode,
-) -> Value | None:
-    base = callee.base
-    assert isinstance(base, Method)
-    instance = base.base
-    if not isinstance(instance, Instance):
-        return None
-    record = instance.cls.module.index.definitions.get(base.name.partition(":")[2])
-    for parent in record.bases if record is not None else ():
-        found = find_method(instance.cls, parent, callee.name)
-        if found is not None:
-            node = function_node(instance.cls.module, found[0])
-            if node is not None:
-                bound = Function(
-                    node, Scope(instance.cls.module), found[0].qualname, instance, found[1]
-                )
-                return invoke(machine, bound, args, keywords, at)
-    return Static(None) if last(callee.name) in {"__init__", "build"} else None

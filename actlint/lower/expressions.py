@@ -9,6 +9,7 @@ from collections.abc import Callable
 import libcst as cst
 
 from actlint.graph import Arg, Dots, Items, Ref, Slice
+from actlint.lower import folding
 from actlint.lower.attributes import attribute, global_value
 from actlint.lower.calls import call
 from actlint.lower.machine import Machine, Unlowerable
@@ -21,16 +22,13 @@ from actlint.lower.values import (
     Sequence,
     Static,
     StaticShape,
+    Super,
     TensorValue,
     Value,
     dependencies,
     truth,
 )
 from actlint.ops.table import row
-
-# Python refuses no constant expression for its size; a linter must.
-_MAX_EXPONENT = 64
-_MAX_REPEAT = 4096
 
 _BINARY: dict[type[cst.BaseBinaryOp], str] = {
     cst.Add: "add",
@@ -43,15 +41,6 @@ _BINARY: dict[type[cst.BaseBinaryOp], str] = {
     cst.MatrixMultiply: "matmul",
     cst.BitAnd: "logical_and",
     cst.BitOr: "logical_or",
-}
-
-_FOLD: dict[str, Callable[[float, float], float]] = {
-    "add": operator.add,
-    "subtract": operator.sub,
-    "multiply": operator.mul,
-    "divide": operator.truediv,
-    "floordiv": operator.floordiv,
-    "mod": operator.mod,
 }
 
 _COMPARE: dict[type[cst.BaseCompOp], str] = {
@@ -75,10 +64,17 @@ _COMPARE_STATIC: dict[str, Callable[[object, object], bool]] = {
 
 def evaluate(machine: Machine, scope: Scope, node: cst.BaseExpression) -> Value:
     """Return the value of an expression; what cannot be followed is Opaque."""
+    # A default or constant of another file is looked up from here, but stands there.
+    elsewhere = machine.modules[-1] is not scope.module
+    if elsewhere:
+        machine.modules.append(scope.module)
     try:
         return _evaluate(machine, scope, node)
     except Unlowerable:
         return Opaque(_text(machine, node))
+    finally:
+        if elsewhere:
+            machine.modules.pop()
 
 
 def _text(machine: Machine, node: cst.CSTNode) -> str:
@@ -88,7 +84,9 @@ def _text(machine: Machine, node: cst.CSTNode) -> str:
 def _evaluate(machine: Machine, scope: Scope, node: cst.BaseExpression) -> Value:
     if isinstance(node, cst.Name):
         return _name(machine, scope, node)
-    if isinstance(node, (cst.Integer, cst.Float, cst.Imaginary)):
+    if isinstance(node, (cst.Integer, cst.Float)):
+        return folding.number(ast.literal_eval(node.value)) or Opaque(_text(machine, node))
+    if isinstance(node, cst.Imaginary):
         return Static(ast.literal_eval(node.value))
     if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
         text = node.evaluated_value
@@ -176,9 +174,8 @@ def _dict(machine: Machine, scope: Scope, node: cst.Dict) -> Value:
 def _call(machine: Machine, scope: Scope, node: cst.Call) -> Value:
     if isinstance(node.func, cst.Name) and node.func.value == "super":
         found = scope.find("self")
-        owner = scope.owner_class
-        if isinstance(found, Instance):
-            return attribute(machine, found, f"super:{owner}", node)
+        if isinstance(found, Instance) and scope.owner_class is not None:
+            return Super(found, scope.owner_class)
         return Opaque("super()")
     callee = evaluate(machine, scope, node.func)
     args: list[Value] = []
@@ -211,12 +208,14 @@ def _binary(machine: Machine, scope: Scope, node: cst.BinaryOperation) -> Value:
 def operate(machine: Machine, key: str, left: Value, right: Value, at: cst.CSTNode) -> Value:
     """Return ``left op right``: folded if both are Python constants, a node otherwise."""
     if isinstance(left, Static) and isinstance(right, Static):
-        return _fold(key, left.value, right.value) or Opaque(_text(machine, at))
+        return folding.binary(key, left.value, right.value) or Opaque(_text(machine, at))
     if isinstance(left, Sequence) and isinstance(right, Sequence) and key == "add":
+        if len(left.items) + len(right.items) > folding.MAX_ITEMS:
+            return Opaque(_text(machine, at), dependencies(left) | dependencies(right))
         return Sequence([*left.items, *right.items], left.is_tuple)
     if isinstance(left, Sequence) and isinstance(right, Static) and key == "multiply":
         count = right.value
-        if isinstance(count, int) and count * len(left.items) <= _MAX_REPEAT:
+        if isinstance(count, int) and count * len(left.items) <= folding.MAX_ITEMS:
             return Sequence(left.items * count, left.is_tuple)
         return Opaque(_text(machine, at), dependencies(left))
     if any(isinstance(v, Static) and not _is_number(v.value) for v in (left, right)):
@@ -242,23 +241,6 @@ def _numeric(value: Value) -> bool:
         or bool(dependencies(value))
         or (isinstance(value, Static) and _is_number(value.value))
     )
-
-
-def _fold(key: str, left: object, right: object) -> Value | None:
-    if isinstance(left, str) and isinstance(right, str) and key == "add":
-        return Static(left + right)
-    if not (isinstance(left, (int, float)) and isinstance(right, (int, float))):
-        return None
-    try:
-        if key == "pow":
-            if abs(right) > _MAX_EXPONENT and isinstance(left, int):
-                return Static(float(left) ** float(right))
-            result = left**right
-            return Static(result) if isinstance(result, (int, float)) else None
-        function = _FOLD.get(key)
-        return None if function is None else Static(function(left, right))
-    except (ArithmeticError, ValueError):
-        return None
 
 
 def _unary(machine: Machine, scope: Scope, node: cst.UnaryOperation) -> Value:

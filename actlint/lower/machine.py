@@ -104,7 +104,8 @@ class Machine:
         self.sinks: list[int] = []
         self.assumed_rank: int | None = None  # of inputs whose shape the source leaves open
         self.cut_texts: list[str] = []
-        self.cut_sources: list[int] = []  # nodes that feed something that was cut off
+        # What was cut off: the input that stands for it, and the nodes that feed it.
+        self.cut_sources: list[tuple[int, tuple[int, ...]]] = []
         self.homes: set[str] = set()  # numeric libraries that are called with a tensor
         self.path: list[Site] = []
         self.modules: list[Module] = [module]
@@ -250,7 +251,6 @@ class Machine:
             role = InputRole.CUT
             differentiated = differentiated or (steps and called)
             self.cut_texts.append(site.text)
-            self.cut_sources += [n for n in sorted(depends) if self.nodes[n].op]
         elif real and called and not depends:
             role = InputRole.CUT
             differentiated = True  # a layer has weights of its own
@@ -267,6 +267,8 @@ class Machine:
             domain=domain,
             unknown=role is InputRole.CUT and not real and not steps,
         )
+        if role is InputRole.CUT and depends:
+            self.cut_sources.append((value.node, tuple(sorted(depends))))
         self._cuts[key] = value
         return value
 

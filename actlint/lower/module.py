@@ -3,20 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as ReadOnly
+from typing import cast
 
 import libcst as cst
-from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
+from libcst.metadata import CodeRange, PositionProvider
 
 from actlint.graph import Site, Span
 from actlint.index import Definition, FileIndex
 from actlint.lower.values import Value
+from actlint.project import Project
+
+
+class Library:
+    """The modules of a run, made when they are needed."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._modules: dict[str, Module] = {}
+
+    def module(self, index: FileIndex) -> Module:
+        """Return the module of an indexed file; the same one every time."""
+        if index.path not in self._modules:
+            self._modules[index.path] = Module(index, self)
+        return self._modules[index.path]
+
+
+class _Positions(PositionProvider):
+    """Positions of a tree that nothing else visits.
+
+    MetadataWrapper.resolve would walk the tree a second time, for visitors that do not exist.
+    """
+
+    def of(self, tree: cst.Module) -> ReadOnly[cst.CSTNode, CodeRange]:
+        """Return where every node of a tree stands; lines from 1, columns from 0."""
+        self._gen_impl(tree)
+        return cast("ReadOnly[cst.CSTNode, CodeRange]", self._computed)
 
 
 class Module:
     """One file: its index, the trees parsed so far, and where their nodes stand."""
 
-    def __init__(self, index: FileIndex) -> None:
+    def __init__(self, index: FileIndex, library: Library | None = None) -> None:
         self.index = index
+        self.library = library or Library(Project([index]))
         self.path = index.path
         # str.splitlines would also split at form feeds, which Python's line numbers do not count.
         self._lines = index.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -77,8 +106,7 @@ class Module:
         if not self._unresolved:
             return False
         tree, offset = self._unresolved.pop()
-        wrapper = MetadataWrapper(tree, unsafe_skip_copy=True)
-        self._ranges.append((wrapper.resolve(PositionProvider), offset))
+        self._ranges.append((_Positions().of(tree), offset))
         return True
 
     def span(self, node: cst.CSTNode) -> Span:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-
 import libcst as cst
-import numpy as np
 
 from actlint.graph import EXTENDED_LIMIT, DType, InputRole
+from actlint.lower import folding
 from actlint.lower.builtin import BUILTINS, Call
 from actlint.lower.layers import layer_function
-from actlint.lower.machine import Machine
+from actlint.lower.machine import Machine, TooLarge
 from actlint.lower.values import (
     Api,
     Built,
@@ -274,19 +271,7 @@ def _fold_numpy(name: str, args: list[Value]) -> Value | None:
         return None
     if name in {"array", "asarray", "float32", "float64"}:
         return args[0]
-    found: Callable[..., object] | None = vars(math).get(name)
-    if found is None and isinstance(vars(np).get(name), np.ufunc):
-        found = getattr(np, name)
-    if found is None:
-        return None
-    try:
-        with np.errstate(all="ignore"):
-            result: object = found(*numbers)
-    except (ArithmeticError, ValueError, TypeError):
-        return None
-    if isinstance(result, (int, float, np.integer, np.floating)):
-        return Static(float(result))
-    return None
+    return folding.function(name, [n for n in numbers if isinstance(n, (int, float))])
 
 
 def method_call(
@@ -335,6 +320,8 @@ def method_call(
 
 
 def _list_method(base: Sequence, name: str, args: list[Value]) -> Value | None:
+    if name in {"append", "extend"} and len(base.items) >= folding.MAX_ITEMS:
+        raise TooLarge
     if name == "append" and args:
         base.items.append(args[0])
         return Static(None)

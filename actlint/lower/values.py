@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,7 @@ class Scope:
     module: Module
     parent: Scope | None = None
     variables: dict[str, Value] = field(default_factory=dict)
-    owner: Instance | None = None  # `self` of the running method, for super()
-    owner_class: str = ""
+    owner_class: Class | None = None  # class of the running method, for super()
 
     def find(self, name: str) -> Value | None:
         """Return the value of a local name here or in an enclosing function, or None."""
@@ -70,7 +70,7 @@ class Function:
     scope: Scope
     qualname: str
     instance: Instance | None = None  # bound self
-    owner_class: str = ""
+    owner_class: Class | None = None  # the class whose body defines it
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,14 @@ class Instance:
     cls: Class
     attributes: dict[str, Value] = field(default_factory=dict)
     initialised: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Super:
+    """``super()``: the methods of the classes above `owner`."""
+
+    instance: Instance
+    owner: Class
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +159,7 @@ Value = (
     | Partial
     | Class
     | Instance
+    | Super
     | Built
     | StaticShape
     | Method
@@ -158,26 +167,40 @@ Value = (
 )
 
 
-def dependencies(value: Value, depth: int = 0) -> frozenset[int]:
+def leaves(value: Value) -> Iterator[Value]:
+    """Yield what a value is put together from, in order; what it holds twice is looked at once."""
+    pending: list[Value] = [value]
+    seen: set[int] = set()
+    while pending:
+        current = pending.pop()
+        match current:
+            case Sequence(items=parts):
+                inner = parts
+            case Mapping(items=table):
+                inner = list(table.values())
+            case Method(base=base):
+                inner = [base]
+            case Partial(args=args, keywords=keywords):
+                inner = [*args, *(item for _, item in keywords)]
+            case _:
+                yield current
+                continue
+        if id(current) not in seen:
+            seen.add(id(current))
+            pending += reversed(inner)
+
+
+def dependencies(value: Value) -> frozenset[int]:
     """Return the nodes that a value was computed from."""
-    if isinstance(value, (TensorValue, StaticShape)):
-        return frozenset((value.node,))
-    if isinstance(value, Opaque):
-        return value.dependencies
-    if depth > 6:
+    if isinstance(value, Static):
         return frozenset()
-    if isinstance(value, Sequence):
-        return frozenset().union(*(dependencies(item, depth + 1) for item in value.items))
-    if isinstance(value, Mapping):
-        return frozenset().union(*(dependencies(item, depth + 1) for item in value.items.values()))
-    if isinstance(value, Method):
-        return dependencies(value.base, depth + 1)
-    if isinstance(value, Partial):
-        return frozenset().union(
-            *(dependencies(item, depth + 1) for item in value.args),
-            *(dependencies(item, depth + 1) for _, item in value.keywords),
-        )
-    return frozenset()
+    found: set[int] = set()
+    for leaf in leaves(value):
+        if isinstance(leaf, (TensorValue, StaticShape)):
+            found.add(leaf.node)
+        elif isinstance(leaf, Opaque):
+            found |= leaf.dependencies
+    return frozenset(found)
 
 
 def truth(value: Value) -> bool | None:

@@ -50,7 +50,7 @@ def _softmax(x: Interval) -> Interval:
     """Return probabilities: at least exp(lo - hi) / n, and 1 for a single class."""
     gap = x.hi - x.lo
     nan = x.nan or not x.is_finite
-    if not gap < 200.0:
+    if x.nan or not gap < 200.0:  # beside a nan the kernel gives 0
         return Interval(0.0, 1.0, nan)
     return Interval(round_down(math.exp(-gap) / MAX_ELEMENTS), 1.0, nan)
 

@@ -128,6 +128,7 @@ def row(
     component: int | None = None,
     variadic: str = "",
     ignored: str = "",
+    ranks: Mapping[str, int] | None = None,
     runs: bool = True,
 ) -> Op:
     """Build one row from compact notation.
@@ -158,6 +159,7 @@ def row(
         component: see Op.
         variadic: see Op.
         ignored: names besides ``name``, separated by blanks.
+        ranks: least rank by operand.
         runs: see Op.
     """
     parameters = tuple(params.split())
@@ -196,6 +198,7 @@ def row(
         component=component,
         variadic=variadic,
         ignored=("name", *ignored.split()),
+        ranks=tuple((ranks or {}).items()),
         runs=runs,
     )
 

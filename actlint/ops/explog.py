@@ -20,7 +20,7 @@ from actlint.interval import (
     widen_down,
 )
 from actlint.ops.build import POLE, Spot, exp, operand, ranged, row, total
-from actlint.ops.model import Bound, Cause, Op, Region, Trend
+from actlint.ops.model import Bound, Cause, Kind, Op, Region, Trend
 
 # Least float32 at which TensorFlow's float32 kernels give infinity, measured on 2.21 (CPU).
 EXP_LIMIT: Final = 88.72283935546875
@@ -174,8 +174,12 @@ def _gamma_poles(bound: Bound) -> tuple[Region, ...]:
     )
 
 
-# A regularised incomplete gamma function; its two series meet with an error of some ulps of 1.
-_REGULARISED: Final = ranged(float32(-1e-5), float32(1.00001), partial=True)
+def _regularised(a: Interval, x: Interval) -> Interval:
+    """A share, up to the errors of its series: 1e-5 for a <= 1e4, anything from 6e5 on."""
+    del x
+    if a.hi > 1e4:
+        return Interval(-INF, INF, nan=True)
+    return Interval(float32(-1e-5), float32(1.00001), nan=True)
 
 
 def _bessel_scaled(x: Interval) -> Interval:
@@ -231,10 +235,11 @@ ROWS: Final[tuple[Op, ...]] = (
     row("lgamma", "tf.math.lgamma", "x name", "tf,math:lgamma", _lgamma, regions=_gamma_poles),
     row("digamma", "tf.math.digamma", "x name", "tf,math:digamma", _digamma,
         regions=_gamma_poles),
-    row("igamma", "tf.math.igamma", "a x name", "tf,math:igamma", _REGULARISED, operands="a x"),
-    row("igammac", "tf.math.igammac", "a x name", "tf,math:igammac", _REGULARISED,
+    row("igamma", "tf.math.igamma", "a x name", "tf,math:igamma", _regularised, operands="a x"),
+    row("igammac", "tf.math.igammac", "a x name", "tf,math:igammac", _regularised,
         operands="a x"),
-    row("lbeta", "tf.math.lbeta", "x name", "tf,math:lbeta", _SOMEWHERE),
+    row("lbeta", "tf.math.lbeta", "x name", "tf,math:lbeta", _SOMEWHERE,
+        kind=Kind.REDUCTION),
     row("bessel_i0e", "tf.math.bessel_i0e", "x name", "math:bessel_i0e", _bessel_scaled),
     row("bessel_i1e", "tf.math.bessel_i1e", "x name", "math:bessel_i1e", ranged(-1.0, 1.0)),
     row("bessel_i0", "tf.math.bessel_i0", "x name", "math:bessel_i0 ops:i0",

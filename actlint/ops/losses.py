@@ -54,14 +54,28 @@ def _sparse_cross_entropy(labels: Interval, logits: Interval) -> Interval:
 
 def _clipped_cross_entropy(bound: Bound) -> Interval:
     """Keras clips probabilities to [1e-7, 1 - 1e-7], so that each term is at most 16.12."""
+    return _probability_loss(bound, focal=False)
+
+
+def _focal_cross_entropy(bound: Bound) -> Interval:
+    """The factor (1 - p)**gamma takes probabilities as they are."""
+    return _probability_loss(bound, focal=True)
+
+
+def _probability_loss(bound: Bound, *, focal: bool) -> Interval:
     names = [name for name in ("target", "y_true") if name in bound.intervals]
     labels = operand(bound, names[0]) if names else Interval(-INF, INF, nan=True)
     other = operand(bound, "output" if "output" in bound.intervals else "y_pred")
-    if bound.statics.get("from_logits") is True or not labels.within(0.0, 1.0):
+    weighted = focal and any(name in bound.statics for name in ("alpha", "gamma"))
+    if bound.statics.get("from_logits") is True and not weighted:
         return _cross_entropy(labels, other)
-    most = 16.2 * MAX_ELEMENTS
     # The categorical losses divide by the sum over the classes first.
-    safe = other.lo > 0.0 and tame(other)
+    safe = other.lo > 0.0 and tame(labels, other)
+    if bound.statics.get("from_logits", False) is not False or not labels.within(0.0, 1.0):
+        return Interval(-INF, INF, not safe or focal)
+    if focal and (weighted or not other.within(0.0, 1.0)):
+        return Interval(-INF, INF, nan=True)
+    most = 16.2 * MAX_ELEMENTS
     return Interval(-1e-3, point(most).hi, not safe)
 
 
@@ -115,14 +129,14 @@ ROWS: Final[tuple[Op, ...]] = (
         bound=_clipped_cross_entropy, operands=_PAIR, renamed=_LABELS, kind=_RED),
     row("binary_focal_crossentropy", "tf.keras.losses.binary_focal_crossentropy",
         "y_true y_pred apply_class_balancing alpha gamma from_logits label_smoothing axis",
-        "loss:binary_focal_crossentropy", bound=_clipped_cross_entropy, operands=_PAIR,
+        "loss:binary_focal_crossentropy", bound=_focal_cross_entropy, operands=_PAIR,
         renamed=_LABELS, kind=_RED),
     row("categorical_crossentropy", "tf.keras.losses.categorical_crossentropy",
         "y_true y_pred from_logits label_smoothing axis", "loss:categorical_crossentropy",
         bound=_clipped_cross_entropy, operands=_PAIR, renamed=_LABELS, kind=_RED),
     row("categorical_focal_crossentropy", "tf.keras.losses.categorical_focal_crossentropy",
         "y_true y_pred alpha gamma from_logits label_smoothing axis",
-        "loss:categorical_focal_crossentropy", bound=_clipped_cross_entropy, operands=_PAIR,
+        "loss:categorical_focal_crossentropy", bound=_focal_cross_entropy, operands=_PAIR,
         renamed=_LABELS, kind=_RED),
     row("sparse_categorical_crossentropy", "tf.keras.losses.sparse_categorical_crossentropy",
         "y_true y_pred from_logits ignore_class axis", "loss:sparse_categorical_crossentropy",
@@ -132,7 +146,7 @@ ROWS: Final[tuple[Op, ...]] = (
         "loss:kl_divergence,kullback_leibler_divergence,kld,KLD",
         _any_number, operands=_PAIR, renamed=_LABELS, kind=_RED),
     row("poisson", "tf.keras.losses.poisson", _PAIR, "loss:poisson",
-        lambda y_true, y_pred: Interval(-INF, INF, not y_pred.within(0.0, 3e38) or y_true.nan),
+        lambda y_true, y_pred: Interval(-INF, INF, y_pred.lo < 0.0 or not tame(y_true, y_pred)),
         operands=_PAIR, renamed=_LABELS, kind=_RED, regions=_poisson_regions),
     row("cosine_similarity", "tf.keras.losses.cosine_similarity", "y_true y_pred axis",
         "loss:cosine_similarity,cosine,cosine_proximity", lambda y_true, y_pred: Interval(

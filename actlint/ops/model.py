@@ -128,6 +128,8 @@ class Op:
         component: index of the component of `call`'s tuple that this row describes.
         variadic: parameter that collects positional arguments, as einsum's ``inputs`` does.
         ignored: parameters that have no numeric meaning and are not handed to `call`.
+        ranks: least ranks of operands that the worker checks before it calls: TensorFlow 2.21's
+            eager conv2d ends the process on an input of a lower rank instead of raising.
         runs: False if the worker cannot call it, because it takes a function of the user's.
     """
 
@@ -155,6 +157,7 @@ class Op:
     component: int | None = None
     variadic: str = ""
     ignored: tuple[str, ...] = ("name",)
+    ranks: tuple[tuple[str, int], ...] = ()
     runs: bool = True
 
     def gradient_of(self, bound: Bound) -> Gradient:

@@ -22,6 +22,7 @@ from actlint.interval import (
 from actlint.ops.arithmetic import BINARY
 from actlint.ops.build import CUSP, POLE, Spot, operand, row
 from actlint.ops.model import Bound, Cause, Kind, Op, Region, Trend
+from actlint.ops.reductions import variance_of
 
 _UP: Final = Trend.INCREASING
 _REDUCTION: Final = Kind.REDUCTION
@@ -32,7 +33,8 @@ def _root_cut(x: Interval) -> Interval:
     return x.maximum(Interval(0.0, 0.0)).sqrt()
 
 
-def _rsqrt(x: Interval) -> Interval:
+def rsqrt(x: Interval) -> Interval:
+    """Return 1 / sqrt(x): infinite at 0, nan below."""
     domain = x.above(0.0, strict=False)
     if domain is None:
         return TOP
@@ -95,18 +97,26 @@ def _length(x: Interval) -> Interval:
     return Interval(lo, hi, x.nan)
 
 
+# Orders of a norm that mean the square root of the sum of squares.
+_EUCLIDEAN: Final = ("euclidean", "fro", 2, 2.0)
+# Components below this have squares that are flushed to zero.
+_SQUARE_VANISHES: Final = widen_up(math.sqrt(TINY), 4)
+
+
 def _norm(bound: Bound) -> Interval:
-    x = operand(bound, "tensor")
+    x = operand(bound, "x" if "x" in bound.intervals else "tensor")
     order = bound.statics.get("ord")
-    if order is None or order in ("euclidean", "fro", 2, 2.0):
+    if order is None or order in _EUCLIDEAN:
         return _length(x)
     size = x.abs()
-    return Interval(0.0, round_up(size.hi * MAX_ELEMENTS), x.nan)
+    if order in (1, INF):
+        return Interval(0.0, round_up(size.hi * MAX_ELEMENTS), x.nan)
+    return Interval(0.0, INF, not x.is_finite)  # other powers overflow and underflow early
 
 
 def _norm_regions(bound: Bound) -> tuple[Region, ...]:
     order = bound.statics.get("ord")
-    if order is None or order in ("euclidean", "fro", 2, 2.0):
+    if order is None or order in _EUCLIDEAN:
         return (Region("tensor", 0.0, 0.0, CUSP, Cause.ZERO_VECTOR),)
     if isinstance(order, int | float) and not math.isinf(order) and order > 1.0:
         return (Region("tensor", 0.0, 0.0, CUSP, Cause.ZERO_VECTOR),)
@@ -126,21 +136,25 @@ def _normalized(x: Interval) -> Interval:
     )
 
 
-def _unit_vector(x: Interval) -> Interval:
+def _unit_vector(bound: Bound) -> Interval:
+    """Return x / |x|, infinite where all squares are flushed to zero and the norm is 0."""
+    x = operand(bound, "tensor")
     result = _normalized(x)
-    return Interval(result.lo, result.hi, nan=x.nan or not x.is_finite or x.contains(0.0))
-
-
-def _variance(x: Interval) -> Interval:
-    """Return the variance, at most a quarter of the squared width (Popoviciu)."""
-    width = x.hi - x.lo
-    most = width * width / 4.0 if math.isfinite(width) else INF
-    nan = x.nan or not x.is_finite
-    return Interval(0.0, round_up(most * (1.0 + 64.0 * EPS)), nan)
+    order = bound.statics.get("ord")
+    if order in (1, INF):
+        vanishing = 0.0
+    else:
+        vanishing = _SQUARE_VANISHES if order is None or order in _EUCLIDEAN else INF
+    tiny = x.intersects(-vanishing, vanishing)
+    return Interval(
+        -INF if tiny and x.lo < 0.0 else result.lo,
+        INF if tiny and x.hi > 0.0 else result.hi,
+        nan=x.nan or not x.is_finite or x.contains(0.0),
+    )
 
 
 def _deviation(x: Interval) -> Interval:
-    variance = _variance(x)
+    variance = variance_of(x)
     return Interval(0.0, widen_up(math.sqrt(variance.hi), 8), variance.nan)
 
 
@@ -170,7 +184,7 @@ ROWS: Final[tuple[Op, ...]] = (
     # Keras backend clips at 0 first, so a negative argument gives 0 rather than nan.
     row("keras_sqrt", "tf.keras.backend.sqrt", "x", "K:sqrt", _root_cut,
         regions=((0.0, 0.0, CUSP, Cause.ZERO),), trend=_UP),
-    row("rsqrt", "tf.math.rsqrt", "x name", "tf,math,ops:rsqrt", _rsqrt,
+    row("rsqrt", "tf.math.rsqrt", "x name", "tf,math,ops:rsqrt", rsqrt,
         regions=((0.0, 0.0, POLE, Cause.ZERO), (-MAX, -TINY, POLE, Cause.NEGATIVE)),
         trend=Trend.DECREASING, modes_differ=True),
     row("cbrt", "tf.keras.ops.cbrt", "x", "ops:cbrt", _cbrt,
@@ -178,7 +192,7 @@ ROWS: Final[tuple[Op, ...]] = (
     row("norm", "tf.norm", "tensor ord axis keepdims name", "tf,linalg:norm", bound=_norm,
         renamed="keep_dims=keepdims x=tensor", regions=_norm_regions, kind=_REDUCTION,
         modes_differ=True),
-    row("keras_norm", "tf.keras.ops.norm", "x ord axis keepdims", "ops:norm", _length,
+    row("keras_norm", "tf.keras.ops.norm", "x ord axis keepdims", "ops:norm", bound=_norm,
         regions=((0.0, 0.0, CUSP, Cause.ZERO_VECTOR),), kind=_REDUCTION, modes_differ=True),
     row("reduce_euclidean_norm", "tf.math.reduce_euclidean_norm",
         "input_tensor axis keepdims name", "math:reduce_euclidean_norm", _length,
@@ -192,16 +206,16 @@ ROWS: Final[tuple[Op, ...]] = (
     row("keras_normalize", "tf.keras.ops.normalize", "x axis order epsilon",
         "ops,utils:normalize", _normalized, kind=Kind.OTHER),
     row("normalize", "tf.linalg.normalize", "tensor ord axis name", "linalg:normalize",
-        _unit_vector, regions=((0.0, 0.0, POLE, Cause.ZERO_VECTOR),), kind=Kind.OTHER,
+        bound=_unit_vector, regions=((0.0, 0.0, POLE, Cause.ZERO_VECTOR),), kind=Kind.OTHER,
         results="normalize_values normalize_norms", modes_differ=True),
-    row("normalize_values", "tf.linalg.normalize", "tensor ord axis name", "", _unit_vector,
-        regions=((0.0, 0.0, POLE, Cause.ZERO_VECTOR),), kind=Kind.OTHER, component=0,
-        modes_differ=True),
-    row("normalize_norms", "tf.linalg.normalize", "tensor ord axis name", "", _length,
-        regions=((0.0, 0.0, CUSP, Cause.ZERO_VECTOR),), kind=_REDUCTION, component=1,
+    row("normalize_values", "tf.linalg.normalize", "tensor ord axis name", "",
+        bound=_unit_vector, regions=((0.0, 0.0, POLE, Cause.ZERO_VECTOR),), kind=Kind.OTHER,
+        component=0, modes_differ=True),
+    row("normalize_norms", "tf.linalg.normalize", "tensor ord axis name", "",
+        bound=_norm, regions=((0.0, 0.0, CUSP, Cause.ZERO_VECTOR),), kind=_REDUCTION, component=1,
         modes_differ=True),
     row("reduce_variance", "tf.math.reduce_variance", "input_tensor axis keepdims name",
-        "math:reduce_variance K,ops:var", _variance, renamed=_REDUCE, kind=_REDUCTION),
+        "math:reduce_variance K,ops:var", variance_of, renamed=_REDUCE, kind=_REDUCTION),
     row("reduce_std", "tf.math.reduce_std", "input_tensor axis keepdims name",
         "math:reduce_std K,ops:std", _deviation, renamed=_REDUCE,
         regions=((-MAX, MAX, CUSP, Cause.CONSTANT_VECTOR),), kind=_REDUCTION, modes_differ=True),

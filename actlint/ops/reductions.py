@@ -13,6 +13,7 @@ from actlint.interval import (
     MAX,
     MAX_ELEMENTS,
     PROBABILITY,
+    TINY,
     Interval,
     next_down,
     round_up,
@@ -60,8 +61,8 @@ def _prod(x: Interval) -> Interval:
     """Return the product of 1 to MAX_ELEMENTS members."""
     size = x.abs()
     hi = size.hi if size.hi <= 1.0 else INF
-    # Partial products that overflow can meet a 0.
-    nan = x.nan or (size.hi > 1.0 and x.contains(0.0))
+    # Partial products that overflow can meet a 0, or others that underflow.
+    nan = x.nan or size.lo < 1.0 < size.hi
     if x.lo >= 0.0:
         return Interval(x.lo if x.lo >= 1.0 else 0.0, hi, nan, x.integer)
     return Interval(-hi, hi, nan, x.integer)
@@ -77,11 +78,30 @@ def _logsumexp(x: Interval) -> Interval:
 
 def _unsorted_max(x: Interval) -> Interval:
     """An empty segment gives the least finite number."""
-    return Interval(-MAX if x.lo > -MAX else x.lo, x.hi, x.nan)
+    return x.join(Interval(-MAX, -MAX))
 
 
 def _unsorted_min(x: Interval) -> Interval:
-    return Interval(x.lo, MAX if x.hi < MAX else x.hi, x.nan)
+    return x.join(Interval(MAX, MAX))
+
+
+def _unsorted_root(x: Interval) -> Interval:
+    """Return the sum of a segment over the root of its size."""
+    total = _or_empty(x)
+    return Interval(total.lo, total.hi, total.nan)
+
+
+def _cumulated_logsumexp(bound: Bound) -> Interval:
+    """A nan is passed over, and an exclusive sum starts empty: both give -inf."""
+    x = operand(bound, "x")
+    result = _logsumexp(x)
+    empty = x.nan or bound.statics.get("exclusive", False) is not False
+    return Interval(-INF if empty else result.lo, result.hi, result.nan)
+
+
+def interpolated(x: Interval) -> Interval:
+    """Return the interval of numbers interpolated between two members, such as a median."""
+    return Interval(widen_down(x.lo, 8), widen_up(x.hi, 8), not x.is_finite)
 
 
 def _segment_prod(x: Interval) -> Interval:
@@ -106,14 +126,25 @@ def _weighted_mean(bound: Bound) -> Interval:
     x = operand(bound, "x")
     weights = operand(bound, "weights", 1.0)
     if weights.lo > 0.0 and tame(x, weights):
-        return Interval(widen_down(x.lo, 64), widen_up(x.hi, 64), x.nan)
+        slack = 2.0 * TINY / weights.lo  # products that are flushed to zero
+        return Interval(widen_down(x.lo - slack, 64), widen_up(x.hi + slack, 64), x.nan)
     return Interval(-INF, INF, nan=True)
 
 
-def _variance(x: Interval) -> Interval:
-    width = x.hi - x.lo
-    most = width * width / 4.0 if math.isfinite(width) else INF
-    return Interval(0.0, widen_up(most, 64), x.nan or not x.is_finite)
+def variance_of(x: Interval) -> Interval:
+    """Return the variance: a quarter of the squared width at most (Popoviciu's inequality).
+
+    The rounding error of the mean adds its square, so constants have a variance that is tiny
+    rather than 0, unless their mean is exact.
+    """
+    mean = mean_of(x)
+    if not x.is_finite or not mean.is_finite:
+        return Interval(0.0, INF, nan=x.nan or not x.is_finite or mean.nan)
+    half, error = (x.hi - x.lo) / 2.0, max(x.lo - mean.lo, mean.hi - x.hi)
+    most = half * half + error * error
+    # The squares are summed before the division.
+    hi = INF if most > MAX / MAX_ELEMENTS else widen_up(most, 64)
+    return Interval(0.0, hi)
 
 
 _IDS: Final = Items((0, 0, 1))
@@ -146,7 +177,7 @@ ROWS: Final[tuple[Op, ...]] = (
     row("average", "tf.keras.ops.average", "x axis weights", "ops:average", bound=_weighted_mean,
         operands="x weights", kind=_RED),
     row("median", "tf.keras.ops.median", "x axis keepdims", "ops:median",
-        lambda x: Interval(widen_down(x.lo, 8), widen_up(x.hi, 8), x.nan), kind=_RED),
+        interpolated, kind=_RED),
     row("trace", "tf.linalg.trace", "x name", "tf,linalg:trace", sum_of, kind=_RED),
     # ---- cumulative
     row("cumsum", "tf.cumsum", "x axis exclusive reverse name", "tf,math,K:cumsum", _or_empty,
@@ -158,7 +189,7 @@ ROWS: Final[tuple[Op, ...]] = (
     row("keras_cumprod", "tf.keras.ops.cumprod", "x axis dtype", "ops:cumprod", _prod,
         kind=_OTHER),
     row("cumulative_logsumexp", "tf.math.cumulative_logsumexp", "x axis exclusive reverse name",
-        "math:cumulative_logsumexp", _logsumexp, kind=_OTHER),
+        "math:cumulative_logsumexp", bound=_cumulated_logsumexp, kind=_OTHER),
     # ---- segments
     row("segment_sum", "tf.math.segment_sum", "data segment_ids name", "tf,math:segment_sum",
         _or_empty, kind=_RED, examples=_SORTED),
@@ -185,14 +216,14 @@ ROWS: Final[tuple[Op, ...]] = (
         "tf,math:unsorted_segment_prod ops:segment_prod", _segment_prod, kind=_RED,
         examples=_UNSORTED),
     row("unsorted_segment_sqrt_n", "tf.math.unsorted_segment_sqrt_n", _SEGMENTS,
-        "tf,math:unsorted_segment_sqrt_n", _or_empty, kind=_RED, examples=_UNSORTED),
+        "tf,math:unsorted_segment_sqrt_n", _unsorted_root, kind=_RED, examples=_UNSORTED),
     # ---- moments
     row("moments", "tf.nn.moments", "x axes shift keepdims name", "nn:moments", mean_of,
         renamed="keep_dims=keepdims axis=axes", kind=_RED, examples={"axes": 0},
         results="moments_mean moments_variance"),
     row("moments_mean", "tf.nn.moments", "x axes shift keepdims name", "", mean_of, kind=_RED,
         examples={"axes": 0}, component=0),
-    row("moments_variance", "tf.nn.moments", "x axes shift keepdims name", "", _variance,
+    row("moments_variance", "tf.nn.moments", "x axes shift keepdims name", "", variance_of,
         kind=_RED, examples={"axes": 0}, component=1),
     row("keras_moments", "tf.keras.ops.moments", "x axes keepdims synchronized", "ops:moments",
         mean_of, kind=_RED, examples={"axes": 0},
@@ -200,6 +231,6 @@ ROWS: Final[tuple[Op, ...]] = (
     row("keras_moments_mean", "tf.keras.ops.moments", "x axes keepdims synchronized", "",
         mean_of, kind=_RED, examples={"axes": 0}, component=0),
     row("keras_moments_variance", "tf.keras.ops.moments", "x axes keepdims synchronized", "",
-        _variance, kind=_RED, examples={"axes": 0}, component=1),
+        variance_of, kind=_RED, examples={"axes": 0}, component=1),
 )
 # fmt: on

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from actlint.graph import DType, Items
-from actlint.interval import BOOL, INF, MAX, ONE, ZERO, Interval, hull
+from actlint.interval import BOOL, INF, MAX, ONE, ZERO, Interval, hull, round_down, round_up
 from actlint.ops.arithmetic import BINARY
 from actlint.ops.build import constant, number, operand, row, same
 from actlint.ops.model import Bound, Gradient, Op, Transfer, Trend
@@ -143,14 +143,18 @@ def _heaviside(x: Interval, at_zero: Interval) -> Interval:
 def _fake_quantised(bound: Bound) -> Interval:
     x = operand(bound, "inputs")
     lo, hi = number(bound, "min", -6.0), number(bound, "max", 6.0)
-    if lo is None or hi is None:
-        return Interval(-INF, INF, x.nan)
-    width = hi - lo  # the range is nudged by at most one step to hold zero
-    return Interval(lo - width, hi + width)
+    if lo is None or hi is None or not 0.0 < hi - lo < INF:
+        return Interval(-INF, INF, nan=True)  # the kernel divides by the width
+    # The range is moved to hold zero, and then nudged by at most one step.
+    width = hi - lo
+    return Interval(
+        round_down(min(lo, 0.0) - width), round_up(max(hi, 0.0) + width), x.nan or width > MAX / 4.0
+    )
 
 
 def _quantised(bound: Bound) -> Interval:
-    return Interval(-INF, INF, not operand(bound, "input").is_finite)
+    del bound
+    return Interval(-INF, INF, nan=True)  # a tensor of zeros has no scale
 
 
 # fmt: off
@@ -169,7 +173,7 @@ ROWS: Final[tuple[Op, ...]] = (
     row("trunc", "tf.keras.ops.trunc", "x", "ops:trunc", _rounded(math.trunc), gradient=_NONE,
         trend=_UP, jumps=True),
     row("heaviside", "tf.keras.ops.heaviside", "x1 x2", "ops:heaviside", _heaviside,
-        operands="x1 x2", passive="x2", gradient=_NONE, trend=_UP, jumps=True),
+        operands="x1 x2", passive="x1", trend=_UP, jumps=True),
     # ---- comparison
     row("equal", "operator.eq", "x y name", "tf,math,K,ops:equal", _compare(_same_point, _disjoint),
         operands="x y", renamed=BINARY, symbol="==", gradient=_NONE, jumps=True),
@@ -230,6 +234,6 @@ ROWS: Final[tuple[Op, ...]] = (
         "input input_min input_max signed_input num_bits range_given round_mode name narrow_range",
         "quantization:quantize_and_dequantize,quantize_and_dequantize_v2", bound=_quantised,
         gradient=Gradient.STRAIGHT_THROUGH, jumps=True,
-        examples={"input_min": -6.0, "input_max": 6.0}),
+        examples={"input_min": -6.0, "input_max": 6.0, "range_given": True}),
 )
 # fmt: on

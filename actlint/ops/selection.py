@@ -9,6 +9,7 @@ from actlint.interval import BOOL, INDEX, INF, MAX, ZERO, Interval
 from actlint.ops.arithmetic import BINARY, sum_of
 from actlint.ops.build import constant, number, operand, row, same, united
 from actlint.ops.model import Bound, Gradient, Kind, Op, Trend
+from actlint.ops.reductions import interpolated
 
 _NONE: Final = Gradient.NONE
 _RED: Final = Kind.REDUCTION
@@ -64,6 +65,11 @@ def _nan_to_num(bound: Bound) -> Interval:
     return Interval(lo, hi, x.nan and fill is None)
 
 
+def _bins(x: Interval) -> Interval:
+    """A nan goes to the least integer."""
+    return INDEX.join(Interval(-(2.0**31), 0.0, integer=True)) if x.nan else INDEX
+
+
 _INDICES: Final = Items((0, 2, 1))
 
 # fmt: off
@@ -110,8 +116,8 @@ ROWS: Final[tuple[Op, ...]] = (
         gradient=_NONE, kind=_RED, jumps=True),
     row("ops_argmin", "tf.keras.ops.argmin", "x axis keepdims", "ops:argmin", constant(INDEX),
         gradient=_NONE, kind=_RED, jumps=True),
-    row("quantile", "tf.keras.ops.quantile", "x q axis method keepdims", "ops:quantile", same,
-        kind=_RED, examples={"q": 0.25}),
+    row("quantile", "tf.keras.ops.quantile", "x q axis method keepdims", "ops:quantile",
+        interpolated, kind=_RED, examples={"q": 0.25}),
     row("searchsorted", "tf.searchsorted", "sorted_sequence values side out_type name",
         "tf,ops:searchsorted", constant(INDEX), operands="sorted_sequence values",
         gradient=_NONE, jumps=True,
@@ -131,7 +137,7 @@ ROWS: Final[tuple[Op, ...]] = (
         gradient=_NONE, kind=_OTHER, jumps=True, examples={"value_range": Items((-1.0, 1.0))}),
     row("histogram_fixed_width_bins", "tf.histogram_fixed_width_bins",
         "values value_range nbins dtype name", "tf:histogram_fixed_width_bins",
-        constant(INDEX), gradient=_NONE, jumps=True,
+        _bins, gradient=_NONE, jumps=True,
         examples={"value_range": Items((-1.0, 1.0))}),
     # ---- gathering
     row("getitem", "operator.getitem", "x index", "ops:get_item", same, renamed="key=index",

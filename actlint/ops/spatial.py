@@ -5,10 +5,23 @@ from __future__ import annotations
 from typing import Final
 
 from actlint.graph import Arg, Items
-from actlint.interval import INDEX, INF, MAX, ZERO, Interval, hull, widen_down, widen_up
+from actlint.interval import (
+    EPS,
+    INDEX,
+    INF,
+    MAX,
+    TINY,
+    ZERO,
+    Interval,
+    hull,
+    round_up,
+    widen_down,
+    widen_up,
+)
 from actlint.ops.arithmetic import sum_of
 from actlint.ops.build import POLE, operand, ranged, row, same
 from actlint.ops.model import Bound, Cause, Gradient, Kind, Op, Region
+from actlint.ops.powers import rsqrt
 from actlint.ops.reductions import mean_of
 
 _MOVES: Final = Kind.STRUCTURAL
@@ -22,9 +35,11 @@ def _convolved(x: Interval, kernel: Interval) -> Interval:
 
 
 def _normalised(bound: Bound) -> Interval:
-    """(x - mean) / sqrt(variance + epsilon) * scale + offset; nan if variance + epsilon <= 0."""
+    """X * s + (offset - mean * s) with s = scale / sqrt(variance + epsilon), as it is computed."""
     variance, epsilon = operand(bound, "variance"), operand(bound, "variance_epsilon")
-    return Interval(-INF, INF, not variance.add(epsilon).lo > 0.0)
+    scale = operand(bound, "scale", 1.0).mul(rsqrt(variance.add(epsilon)))
+    shift = operand(bound, "offset", 0.0).sub(operand(bound, "mean").mul(scale))
+    return operand(bound, "x").mul(scale).add(shift)
 
 
 def _variance_regions(bound: Bound) -> tuple[Region, ...]:
@@ -36,7 +51,7 @@ def _variance_regions(bound: Bound) -> tuple[Region, ...]:
 
 def _weighted(x: Interval) -> Interval:
     """Weights 0.2989, 0.587 and 0.114, whose sum is 0.9999."""
-    size = max(abs(x.lo), abs(x.hi)) * 1.1e-4
+    size = min(max(abs(x.lo), abs(x.hi)), MAX) * 1.1e-4 + 4.0 * TINY
     return Interval(widen_down(x.lo - size, 8), widen_up(x.hi + size, 8), not x.is_finite)
 
 
@@ -53,9 +68,17 @@ def _differences(x: Interval) -> Interval:
 
 
 def _sobel(x: Interval) -> Interval:
-    """Kernel weights 1, 2, 1 against -1, -2, -1."""
-    four = Interval(4.0, 4.0)
-    return x.sub(x).mul(four)
+    """Kernel weights 1, 2, 1 against -1, -2, -1, summed in any order."""
+    size = max(abs(x.lo), abs(x.hi))
+    if x.nan or size > MAX / 8.0:
+        return Interval(-INF, INF, nan=True)
+    most = round_up(4.0 * (x.hi - x.lo) + 16.0 * EPS * size)
+    return Interval(-most, most)
+
+
+def _pooled(x: Interval) -> Interval:
+    """The greatest element starts from the least finite number, and nan is passed over."""
+    return x.join(Interval(-MAX, -MAX)) if x.nan or x.lo == -INF else x
 
 
 def _variation(images: Interval) -> Interval:
@@ -76,19 +99,22 @@ ROWS: Final[tuple[Op, ...]] = (
     # ---- neighbourhoods
     row("conv2d", "tf.nn.conv2d", "input filters strides padding data_format dilations name",
         "nn:conv2d", _convolved, operands="input filters", renamed="filter=filters",
-        kind=_OTHER, examples=_CONV, ignored="use_cudnn_on_gpu"),
+        kind=_OTHER, examples=_CONV, ignored="use_cudnn_on_gpu",
+        ranks={"input": 4, "filters": 4}),
     row("depthwise_conv2d", "tf.nn.depthwise_conv2d",
         "input filter strides padding data_format dilations name", "nn:depthwise_conv2d",
-        _convolved, operands="input filter", kind=_OTHER,
+        _convolved, operands="input filter", kind=_OTHER, ranks={"input": 4, "filter": 4},
         examples={"strides": Items((1, 1, 1, 1)), "padding": "SAME"}),
     row("max_pool", "tf.nn.max_pool", "input ksize strides padding data_format name",
-        "nn:max_pool", same, renamed="value=input", kind=_OTHER, examples=_PATCH),
+        "nn:max_pool", _pooled, renamed="value=input", kind=_OTHER, examples=_PATCH,
+        ranks={"input": 3}),
     row("max_pool2d", "tf.nn.max_pool2d", "input ksize strides padding data_format name",
-        "nn:max_pool2d", same, kind=_OTHER, examples=_PATCH),
+        "nn:max_pool2d", _pooled, kind=_OTHER, examples=_PATCH, ranks={"input": 4}),
     row("avg_pool", "tf.nn.avg_pool", "input ksize strides padding data_format name",
-        "nn:avg_pool", mean_of, renamed="value=input", kind=_OTHER, examples=_PATCH),
+        "nn:avg_pool", mean_of, renamed="value=input", kind=_OTHER, examples=_PATCH,
+        ranks={"input": 3}),
     row("avg_pool2d", "tf.nn.avg_pool2d", "input ksize strides padding data_format name",
-        "nn:avg_pool2d", mean_of, kind=_OTHER, examples=_PATCH),
+        "nn:avg_pool2d", mean_of, kind=_OTHER, examples=_PATCH, ranks={"input": 4}),
     row("depth_to_space", "tf.nn.depth_to_space", "input block_size data_format name",
         "nn,tf:depth_to_space", same, kind=_MOVES, examples={"block_size": 2}),
     row("space_to_depth", "tf.nn.space_to_depth", "input block_size data_format name",

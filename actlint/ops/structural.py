@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from actlint.graph import Arg, Items
-from actlint.interval import COUNT, INDEX, ONE, ZERO, Interval, hull
+from actlint.interval import COUNT, INDEX, ONE, ZERO, Interval, hull, widen_down, widen_up
 from actlint.ops.build import constant, number, operand, row, same
 from actlint.ops.model import Bound, Gradient, Kind, Op, Transfer
 
@@ -71,6 +71,11 @@ def _range(bound: Bound) -> Interval:
     if start.integer and delta is not None and delta.is_integer():
         return _whole(start, limit)
     return start.join(limit)
+
+
+def _linspace(start: Interval, stop: Interval) -> Interval:
+    both = start.join(stop)
+    return Interval(widen_down(both.lo, 4), widen_up(both.hi, 4), not both.is_finite)
 
 
 def _diff(x: Interval) -> Interval:
@@ -192,7 +197,7 @@ ROWS: Final[tuple[Op, ...]] = (
         bound=_range, operands="start limit", renamed="stop=limit step=delta", gradient=_NONE,
         kind=_OTHER, examples={"start": 0, "limit": 5}),
     row("linspace", "tf.linspace", "start stop num name axis", "tf,ops:linspace tf:lin_space",
-        lambda start, stop: start.join(stop), operands="start stop", kind=_OTHER,
+        _linspace, operands="start stop", kind=_OTHER,
         examples={"start": 0.0, "stop": 1.0, "num": 5}),
     # ---- describing
     row("shape", "tf.shape", "input out_type name", "tf,K,ops:shape", constant(COUNT),

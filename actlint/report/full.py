@@ -128,9 +128,7 @@ def _closing(result: Result) -> Iterator[Text]:
     if result.findings:
         yield Text()
     unreadable = f"; {plural(len(result.errors), 'file')} not linted" if result.errors else ""
-    yield Text(
-        f"Found {_findings(result.findings)} in {looked}; {proof}{unreadable}", style="bold"
-    )
+    yield Text(f"Found {_findings(result.findings)} in {looked}; {proof}{unreadable}", style="bold")
     if any(finding.repro for finding in result.findings):
         yield Text("`--output-format json` adds a program to each proof that shows it again")
 

@@ -136,6 +136,7 @@ class Program:
             NotAllowed: a dtype is unknown, or an operand is of a kind that no op takes.
             TooLarge: a value would exceed the size limits.
             OutOfMemory: there is no memory for a value.
+            ValueError: an operand has fewer axes than its op takes.
             KeyError: a free input is not fed.
         """
         if self._random:
@@ -169,6 +170,7 @@ def _apply(step: _Step, row: Op, function: Callable[..., Any], values: Mapping[i
         _guard_python(row, positional)
     if step.sized:
         _guard_size(row, given)
+    _guard_ranks(row, given)
     try:
         result = function(*positional, **keywords)
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
@@ -233,6 +235,31 @@ def _guard_python(row: Op, operands: list[Any]) -> None:
         repeated = isinstance(many, (list, tuple)) and isinstance(times, int)
         if repeated and len(many) * times > MAX_ELEMENTS >> 8:
             raise TooLarge(f"the result of {row.key} has {len(many) * times} items")
+
+
+def _guard_ranks(row: Op, given: Mapping[str, Any]) -> None:
+    """Refuse operands with fewer axes than the row says, on which the kernel may abort.
+
+    Raises:
+        ValueError: an operand has too few axes.
+    """
+    for name, least in row.ranks:
+        rank = _rank(given.get(name))
+        if rank is not None and rank < least:
+            raise ValueError(f"{row.key}: {name} has rank {rank}, not at least {least}")
+
+
+def _rank(value: Any) -> int | None:
+    """Return the number of axes of a value; None if it is not known or not given."""
+    if isinstance(value, (list, tuple)):
+        inner = _rank(value[0]) if value else 0
+        return None if inner is None else 1 + inner
+    if isinstance(value, (bool, int, float)):
+        return 0
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tf.TensorShape):
+        return shape.rank  # type: ignore[no-any-return]  # TensorFlow is untyped
+    return len(shape) if isinstance(shape, tuple) else None
 
 
 def _guard_size(row: Op, given: Mapping[str, Any]) -> None:

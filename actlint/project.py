@@ -1,0 +1,138 @@
+"""The files of a run as a project: which file and definition an imported name means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from actlint.index import FileIndex
+from actlint.names import meanings
+
+# Re-exports are followed through so many files, then given up.
+_MAX_HOPS = 12
+
+# What these names mean stands in the ops table, even where their own source is linted.
+_LIBRARIES = frozenset({"tensorflow", "keras", "numpy", "math"})
+
+# Between the path of a project file and a name in it, in the names that values carry.
+MARK = "::"
+
+
+class Disk(Protocol):
+    """Where files that are imported but not linted come from."""
+
+    def exists(self, stem: str) -> bool:
+        """Tell whether there is a folder `stem` or a file ``stem.py``."""
+
+    def load(self, path: str) -> FileIndex | None:
+        """Return the index of a file; None if there is none or it is no Python."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A definition of the project: its file and its qualified name there."""
+
+    index: FileIndex
+    qualname: str
+
+
+class Project:
+    """Files by path, and the imports between them."""
+
+    def __init__(self, indexes: Iterable[FileIndex], disk: Disk | None = None) -> None:
+        self._indexes = {index.path: index for index in indexes}
+        self._disk = disk
+        self._near: dict[str, bool] = {}
+        self._missing: set[str] = set()
+        # Files without ending and folders, so that most imports are told to be foreign at once.
+        self._stems = {str(PurePosixPath(path).with_suffix("")) for path in self._indexes}
+        self._stems |= {
+            str(above) for path in self._indexes for above in PurePosixPath(path).parents
+        }
+        self._found: dict[tuple[PurePosixPath, str], tuple[str, str] | None] = {}
+
+    def file(self, path: str) -> FileIndex | None:
+        """Return the index of a file, or None."""
+        found = self._indexes.get(path)
+        if found is None and self._disk is not None and path not in self._missing:
+            found = self._disk.load(path)
+            if found is None:
+                self._missing.add(path)
+            else:
+                self._indexes[path] = found
+        return found
+
+    def absolute(self, name: str, importer: FileIndex) -> str:
+        """Return ``path::rest`` for an imported name of the project, or the name itself.
+
+        Relative names go up from the importer's folder. Absolute ones are looked for where
+        Python would: in the folders above the importer that are no packages themselves.
+        """
+        if name.partition(".")[0] in _LIBRARIES:
+            return name
+        found = self._module(name, importer)
+        if found is None:
+            return name
+        path, rest = found
+        return f"{path}{MARK}{rest}"
+
+    def locate(self, name: str, importer: FileIndex, hops: int = 0) -> Place | None:
+        """Return where a dotted name, as the importer writes it, is defined in the project."""
+        root, _, rest = name.partition(".")
+        local = importer.definitions.get(root)
+        if local is not None:
+            whole = name if name in importer.definitions else root
+            return Place(importer, whole) if not rest or whole == name else None
+        places = {
+            (place.index.path, place.qualname): place
+            for meaning in meanings(importer, name)
+            if (place := self.follow(self.absolute(meaning, importer), hops)) is not None
+        }
+        return next(iter(places.values())) if len(places) == 1 else None
+
+    def follow(self, name: str, hops: int = 0) -> Place | None:
+        """Return where ``path::name`` is defined, through re-exports, or None."""
+        path, mark, rest = name.partition(MARK)
+        index = self.file(path) if mark and rest and hops < _MAX_HOPS else None
+        return None if index is None else self.locate(rest, index, hops + 1)
+
+    def _module(self, name: str, importer: FileIndex) -> tuple[str, str] | None:
+        folder = PurePosixPath(importer.path).parent
+        if (folder, name) not in self._found:
+            self._found[folder, name] = self._search(name, folder)
+        return self._found[folder, name]
+
+    def _search(self, name: str, folder: PurePosixPath) -> tuple[str, str] | None:
+        dots = len(name) - len(name.lstrip("."))
+        parts = tuple(part for part in name[dots:].split(".") if part)
+        if dots:
+            above = folder.parents
+            if dots - 1 > len(above):
+                return None
+            return self._below(folder if dots == 1 else above[dots - 2], parts)
+        for home in (folder, *folder.parents) if parts else ():
+            if self._knows(str(home / parts[0])) and self.file(str(home / "__init__.py")) is None:
+                found = self._below(home, parts)
+                if found is not None:
+                    return found
+        return None
+
+    def _knows(self, stem: str) -> bool:
+        if stem not in self._near:
+            on_disk = self._disk is not None and self._disk.exists(stem)
+            self._near[stem] = stem in self._stems or on_disk
+        return self._near[stem]
+
+    def _below(self, home: PurePosixPath, parts: tuple[str, ...]) -> tuple[str, str] | None:
+        """Return the file of the longest prefix of `parts` below a folder, and what is left."""
+        for count in range(len(parts), 0, -1):
+            stem = home.joinpath(*parts[:count])
+            for path in (f"{stem}.py", str(stem / "__init__.py")):
+                if self.file(path) is not None:
+                    return path, ".".join(parts[count:])
+        package = str(home / "__init__.py")
+        if parts and home != PurePosixPath() and self.file(package) is not None:
+            return package, ".".join(parts)
+        return None
