@@ -249,7 +249,7 @@ def _hinges_on_unknown(graph: Graph, suspect: Suspect) -> bool:
 
 
 _ORDER = {Verdict.CONFIRMED: 0, Verdict.UNCONFIRMED: 1, Verdict.REFUTED: 2}
-_NOT_RUN = Outcome(Verdict.UNCONFIRMED, "not run: confirmation is switched off")
+_NOT_RUN = Outcome(Verdict.UNCONFIRMED, "confirmation is switched off")
 
 
 def _best(candidates: Sequence[_Candidate]) -> tuple[_Candidate, Outcome]:

@@ -213,7 +213,13 @@ def _expected(evidence: Evidence) -> str:
 
 def _curve(function: Function, feeds: dict[str, Tensor], evidence: Evidence) -> list[str] | None:
     """Print points of a function of one number; None if the evidence is of another kind."""
-    moved = [name for name in _differentiated(function) if name in evidence.witness]
+    moved = [
+        name
+        for name, spec in function.inputs
+        if _differentiated_by(spec)
+        and spec.role is not InputRole.PARAMETER
+        and name in evidence.witness
+    ]
     if not moved:
         return None
     name = moved[0]

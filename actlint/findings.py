@@ -120,7 +120,9 @@ class Evidence:
 
     hazard: Hazard
     witness: dict[str, Tensor]
-    value: float | None  # output (or the node's own value) at the witness: the worst element
+    # Output at the witness: the worst element. With nan and infinity, detail["value_of"] says
+    # "output", or "expression" if the suspect's own value is not finite but the output is.
+    value: float | None
     gradient: float | None  # gradient at the witness: the worst element; None if there is none
     mode: str  # eager, graph or xla
     samples: int  # how many sample points or batches were looked at

@@ -39,7 +39,7 @@ class Definition:
     kind: str  # function, class, assign
     line: int
     end_line: int
-    indented: bool
+    column: int  # where the statement begins, in UTF-8 bytes from 0, as CPython counts
     params: tuple[str, ...] = ()
     required: int = 0  # parameters without a default, not counting self
     bases: tuple[str, ...] = ()  # of a class, dotted as written
@@ -47,7 +47,12 @@ class Definition:
     nested: tuple[str, ...] = ()  # qualified names of functions defined directly inside
     calls: frozenset[str] = frozenset()  # last part of every called name inside a function
     returns: tuple[str, ...] = ()  # plain names that a function returns
-    constants: frozenset[str] = frozenset()  # names assigned in a class body
+    constants: tuple[str, ...] = ()  # names assigned in a class body, in order
+
+    @property
+    def indented(self) -> bool:
+        """Whether anything, if only blanks, stands before it on its line."""
+        return self.column > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +94,10 @@ class FileIndex:
     stars: tuple[str, ...] = ()  # modules of star imports
     definitions: dict[str, Definition] = field(default_factory=dict)
     uses: tuple[Use, ...] = ()
-    # Where inline lambdas with a role stand: line, column, end line, end column; columns count
-    # UTF-8 bytes from 0, as CPython's parser does.
-    lambdas: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)
+    # Where expressions that make a function with a role stand, such as an inline lambda or
+    # `LOSSES["dice"]`: line, column, end line, end column; columns count UTF-8 bytes from 0, as
+    # CPython's parser does.
+    expressions: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)
     # Of calls that are handed on as a loss or activation, by the name that is called; the first.
     settings: dict[str, Settings] = field(default_factory=dict)
     script_sinks: int = 0  # minimising calls at module level
@@ -134,7 +140,7 @@ def build(path: str, text: str) -> FileIndex | FileError:
         stars=tuple(collector.stars),
         definitions=collector.definitions,
         uses=tuple(collector.uses),
-        lambdas=collector.lambdas,
+        expressions=collector.expressions,
         settings=collector.settings,
         script_sinks=collector.script_sinks,
     )
@@ -156,6 +162,14 @@ def _required(args: ast.arguments) -> int:
     names = [arg.arg for arg in (*args.posonlyargs, *args.args)]
     count = len(names) - len(args.defaults)
     return count - 1 if names and names[0] in {"self", "cls"} else count
+
+
+def _assigned_names(body: list[ast.stmt]) -> Iterator[str]:
+    for statement in body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if isinstance(statement, ast.AnnAssign):
+            targets = [statement.target]
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
 
 
 def _settings(call: ast.Call) -> Settings:
@@ -188,7 +202,7 @@ class _Collector:
         self.definitions: dict[str, Definition] = {}
         self.uses: list[Use] = []
         self.settings: dict[str, Settings] = {}
-        self.lambdas: dict[str, tuple[int, int, int, int]] = {}
+        self.expressions: dict[str, tuple[int, int, int, int]] = {}
         self.script_sinks = 0
 
     def module(self, tree: ast.Module) -> None:
@@ -257,7 +271,7 @@ class _Collector:
                     kind="lambda" if is_lambda else "assign",
                     line=statement.lineno,
                     end_line=statement.end_lineno or statement.lineno,
-                    indented=statement.col_offset > 0,
+                    column=statement.col_offset,
                     params=tuple(a.arg for a in value.args.args)
                     if isinstance(value, ast.Lambda)
                     else (),
@@ -283,7 +297,7 @@ class _Collector:
             kind="function",
             line=min([node.lineno, *(d.lineno for d in node.decorator_list)]),
             end_line=node.end_lineno or node.lineno,
-            indented=node.col_offset > 0,
+            column=node.col_offset,
             params=tuple(a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)),
             required=_required(args),
             decorators=tuple(
@@ -309,7 +323,7 @@ class _Collector:
             kind="function",
             line=last.lineno,
             end_line=last.end_lineno or last.lineno,
-            indented=True,
+            column=last.col_offset,
             params=tuple(a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)),
             required=_required(args),
         )
@@ -324,16 +338,10 @@ class _Collector:
             kind="class",
             line=min([node.lineno, *(d.lineno for d in node.decorator_list)]),
             end_line=node.end_lineno or node.lineno,
-            indented=node.col_offset > 0,
+            column=node.col_offset,
             bases=tuple(dotted(base) for base in node.bases),
             nested=tuple(nested),
-            constants=frozenset(
-                target.id
-                for statement in node.body
-                if isinstance(statement, ast.Assign)
-                for target in statement.targets
-                if isinstance(target, ast.Name)
-            ),
+            constants=tuple(_assigned_names(node.body)),
         )
 
     def _expressions(
@@ -393,12 +401,10 @@ class _Collector:
             for item in value.values:
                 self._use(item, role)
         elif isinstance(value, ast.Lambda):
-            name = f"<lambda:{value.lineno}:{value.col_offset}>"
-            ends = (value.end_lineno or value.lineno, value.end_col_offset or 0)
-            self.lambdas[name] = (value.lineno, value.col_offset, *ends)
-            self.uses.append(Use(name, role, called=False, line=value.lineno))
+            self._use_expression(value, role)
         elif isinstance(value, ast.Call):
             name = dotted(value.func)
+            self._use_expression(value, role)
             if name:
                 self.uses.append(Use(name, role, called=True, line=value.lineno))
                 self.settings.setdefault(name.rpartition(".")[2], _settings(value))
@@ -406,7 +412,16 @@ class _Collector:
                     # partial(loss, gamma=2.) and wrappers hand the role on to what they wrap
                     if isinstance(item, (ast.Name, ast.Attribute)) and dotted(item):
                         self.uses.append(Use(dotted(item), role, called=False, line=value.lineno))
+        elif isinstance(value, ast.Subscript):
+            self._use_expression(value, role)
         else:
             name = dotted(value)
             if name:
                 self.uses.append(Use(name, role, called=False, line=value.lineno))
+
+    def _use_expression(self, value: ast.expr, role: str) -> None:
+        """Note an expression that makes the function which is handed on."""
+        name = f"<expression:{value.lineno}:{value.col_offset}>"
+        ends = (value.end_lineno or value.lineno, value.end_col_offset or 0)
+        self.expressions[name] = (value.lineno, value.col_offset, *ends)
+        self.uses.append(Use(name, role, called=False, line=value.lineno))

@@ -80,7 +80,7 @@ _BASES: tuple[tuple[re.Pattern[str], Role], ...] = (
     (re.compile(r"Metric$|Mean\w*Wrapper$"), Role.METRIC),
     (re.compile(r"Loss$|Loss(Function)?Wrapper$|Crossentropy$"), Role.LOSS),
     (re.compile(r"Regulari[sz]er$"), Role.REGULARIZER),
-    (re.compile(r"Layer$|Activation$"), Role.LAYER),
+    (re.compile(r"Layer$|Activation$|^Model$"), Role.LAYER),
 )
 _ENTRY_METHODS = {
     Role.LOSS: ("call", "__call__"),
@@ -163,6 +163,7 @@ class _Scene:
         self.in_losses = any(_LOSS_MODULE.search(p) for p in parts)
         self.supports = bool(_SUPPORT_MODULE.search(stem))
         self.in_metrics = any(_METRIC_MODULE.search(p) for p in parts)
+        self._loss_callers: dict[str, set[str]] | None = None  # by the name that is called
         self.roles = self._roles_by_use()
         for name, role in roles.items():
             self.roles[name] = stronger(self.roles.get(name), role)
@@ -177,12 +178,7 @@ class _Scene:
             if unit is not None:
                 yield unit
         for use in self.index.uses:
-            if use.name.startswith("<lambda:") and use.role in {
-                "loss",
-                "activation",
-                "regularizer",
-                "layer",
-            }:
+            if use.name.startswith("<expression:") and use.role != Role.METRIC:
                 yield Unit(
                     self.index.path,
                     use.name,
@@ -215,13 +211,15 @@ class _Scene:
             return None
         if owner is not None:
             unit = self._method(definition, owner)
-            if unit is not None or self._class_role(owner) is not None:
+            if unit is not None:
                 return unit
         if definition.calls & SINKS and (
             "GradientTape" in definition.calls
             or definition.calls & (SINKS - {"gradient", "add_loss"})
         ):
             return self._unit(definition, Role.TRAINING_STEP, "takes a gradient step")
+        if owner is not None and self._class_role(owner) is not None:
+            return None
         found = self._role(definition, name)
         if found is None:
             return None
@@ -369,16 +367,15 @@ class _Scene:
 
     def _serves_a_loss(self, definition: Definition) -> bool:
         """Tell whether another function of the file that computes a loss calls this one."""
-        name = last(definition.qualname)
-        return any(
-            name in other.calls
-            and other.qualname != definition.qualname
-            and any(
-                _LOSS_NAME.search(part) or _CAMEL_LOSS.search(part)
-                for part in other.qualname.split(".")
-            )
-            for other in self.index.definitions.values()
-        )
+        if self._loss_callers is None:
+            self._loss_callers = {}
+            for other in self.index.definitions.values():
+                parts = other.qualname.split(".")
+                if any(_LOSS_NAME.search(part) or _CAMEL_LOSS.search(part) for part in parts):
+                    for name in other.calls:
+                        self._loss_callers.setdefault(name, set()).add(other.qualname)
+        callers = self._loss_callers.get(last(definition.qualname), set())
+        return not callers <= {definition.qualname}
 
     @staticmethod
     def _labelled(definition: Definition) -> bool:
@@ -421,6 +418,12 @@ def input_roles(definition: Definition, role: Role) -> Iterator[tuple[str, Input
             yield name, (InputRole.VARIABLE if role is Role.REGULARIZER else InputRole.ACTIVATION)
         else:
             yield name, InputRole.PARAMETER
+
+
+def roles_by_name(required: list[str], role: Role) -> dict[str, InputRole]:
+    """Return what the required parameters of a function with a role stand for."""
+    record = Definition("", "function", 1, 1, False, tuple(required), len(required))
+    return dict(input_roles(record, role))
 
 
 def _loss_inputs(required: list[str]) -> Iterator[tuple[str, InputRole]]:

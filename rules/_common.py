@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+import io
+import tokenize
+from collections.abc import Container, Iterator, Sequence
 
 from actlint.query import (
     Cause,
@@ -116,13 +118,68 @@ _VECTORS = {
 }
 _WIDTH = 60
 
+# For `joined`: tokens without a place on a single line, and brackets.
+_LAYOUT = frozenset(
+    {tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT,
+     tokenize.ENDMARKER}
+)  # fmt: skip
+_OPENING = frozenset("([{")
+_CLOSING = frozenset(")]}")
+
 
 def shown(node: Node) -> str:
     """Return the user's text of `node`, on one line of at most 60 characters, in backquotes."""
-    text = " ".join(node.site.text.split())
+    text = joined(node.site.text)
     if len(text) > _WIDTH:
         text = text[: _WIDTH - 1] + "…"
     return f"`{text}`"
+
+
+def joined(text: str) -> str:
+    """Return an expression of several lines on one, as it would be written there.
+
+    Comments go, and the blanks and the trailing comma of a call that only line breaks ask for.
+    Strings stay, but for line breaks in them.
+    """
+    if "\n" not in text:
+        return " ".join(text.split())
+    lines = f"({text}\n)".split("\n")
+    try:
+        tokens = [
+            token
+            for token in tokenize.generate_tokens(io.StringIO("\n".join(lines)).readline)
+            if token.type not in _LAYOUT
+        ][1:-1]
+    except (tokenize.TokenError, SyntaxError):  # a part of an expression
+        return " ".join(text.split())
+    parts: list[str] = []
+    calls: list[bool] = []  # of the open brackets, whether they hold arguments
+    for at, token in enumerate(tokens):
+        before = tokens[at - 1] if at else None
+        after = tokens[at + 1] if at + 1 < len(tokens) else None
+        if token.string in _OPENING:
+            called = before is not None and (before.type == tokenize.NAME or before.string in ")]")
+            calls.append(token.string == "(" and called)
+        elif token.string in _CLOSING and calls:
+            calls.pop()
+        ends = after is not None and after.string in _CLOSING and after.start[0] > token.end[0]
+        if token.string == "," and ends and calls and calls[-1]:
+            continue
+        if before is not None and before.end[0] == token.start[0]:
+            parts.append(lines[token.start[0] - 1][before.end[1] : token.start[1]])
+        elif before is not None and before.string not in _OPENING and token.string not in _CLOSING:
+            parts.append(" ")
+        parts.append(_between(lines, token.start, token.end))
+    return " ".join("".join(parts).split("\n"))
+
+
+def _between(lines: Sequence[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+    """Return the text from `start` to `end`, in lines from 1 and columns from 0."""
+    first, last = start[0] - 1, end[0] - 1
+    if first == last:
+        return lines[first][start[1] : end[1]]
+    middle = (line.strip() for line in lines[first + 1 : last])
+    return "\n".join((lines[first][start[1] :], *middle, lines[last][: end[1]].lstrip()))
 
 
 def number(value: float) -> str:

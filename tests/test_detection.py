@@ -6,33 +6,11 @@ cases are linted in one run with one worker.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
-from actlint.engine import Options, lint
-from actlint.findings import Finding, Verdict
-from actlint.source import SourceFile
+from actlint.findings import Finding
 
-HEADER = """\
-import numpy as np
-import tensorflow as tf
-from tensorflow import keras
-from tensorflow.keras import backend as K
-
-"""
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    source: str
-    expected: tuple[tuple[str, str], ...] = ()  # (code, culprit text), confirmed
-    known_miss: str = ""  # why actlint does not see it
-
-    @property
-    def path(self) -> str:
-        return f"cases/{self.name}.py"
+from .cases import HEADER, Case, check, run
 
 
 def body(name: str, expression: str, *expected: tuple[str, str]) -> Case:
@@ -292,21 +270,9 @@ CASES = (*SILENT, *FLAGGED, *STYLES)
 
 @pytest.fixture(scope="module")
 def findings() -> dict[str, list[Finding]]:
-    files = [SourceFile(case.path, case.source) for case in CASES]
-    result = lint(files, Options())
-    assert not result.errors
-    found: dict[str, list[Finding]] = {case.path: [] for case in CASES}
-    for finding in result.findings:
-        found[finding.site.path].append(finding)
-    return found
+    return run(CASES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_findings(case: Case, findings: dict[str, list[Finding]]) -> None:
-    found = findings[case.path]
-    assert sorted((f.code, f.site.text) for f in found) == sorted(case.expected)
-    assert all(f.verdict is Verdict.CONFIRMED for f in found)
-    for finding in found:
-        first = finding.site.span
-        line = case.source.splitlines()[first.line - 1]
-        assert line[first.column - 1 :].startswith(finding.site.text.splitlines()[0])
+    check(case, findings[case.path])

@@ -29,6 +29,7 @@ from actlint.interval import (
     point,
     round_down,
     round_up,
+    widen_up,
 )
 
 NORMAL = st.floats(width=32, allow_nan=False, allow_subnormal=False).map(lambda v: v + 0.0)
@@ -200,7 +201,8 @@ def test_float32_facts() -> None:
         (REAL.square(), Interval(0.0, INF)),
         (REAL.square().add(point(1.0)).sqrt(), Interval(1.0, INF)),
         (Interval(0.0, 9.0).pow(point(0.5)).lo, 0.0),
-        (Interval(-3.0, 2.0).pow(point(2.0)), Interval(0.0, 9.0)),
+        # TensorFlow's pow is off by an ulp for some bases, whole exponents included.
+        (Interval(-3.0, 2.0).pow(point(2.0)), Interval(0.0, widen_up(9.0, 4))),
         (Interval(-3.0, 2.0).pow(point(0.5)).nan, True),
         (Interval(-2.0, 2.0).pow(point(-1.0)), ANY),
         (Interval(0.0, MAX).mul(Interval(0.0, MAX)), Interval(0.0, INF)),

@@ -11,7 +11,7 @@ from actlint.index import Definition, Settings
 from actlint.lower import calls, expressions, statements
 from actlint.lower.attributes import bound_method, function_node, initialise, parameter
 from actlint.lower.domains import with_domains
-from actlint.lower.machine import MAX_PATHS, Hooks, Machine, TooLarge
+from actlint.lower.machine import MAX_PATHS, MAX_STEPS, Hooks, Machine, TooLarge
 from actlint.lower.module import Module
 from actlint.lower.special import FOREIGN
 from actlint.lower.values import (
@@ -20,15 +20,17 @@ from actlint.lower.values import (
     Instance,
     Mapping,
     Opaque,
+    Partial,
     Scope,
     Sequence,
     Static,
     TensorValue,
     Value,
     dependencies,
+    leaves,
 )
 from actlint.names import last
-from actlint.scene import Unit
+from actlint.scene import Unit, roles_by_name
 
 _MAX_OUTPUTS = 4
 _COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
@@ -68,8 +70,9 @@ def lower(module: Module, unit: Unit) -> Lowered:
     graphs: list[Graph] = []
     choices: tuple[bool, ...] | None = ()
     reason = ""
+    steps = MAX_STEPS
     for _ in range(MAX_PATHS):
-        machine = Machine(module, unit.role, _HOOKS, choices or ())
+        machine = Machine(module, unit.role, _HOOKS, choices or (), steps)
         try:
             graphs += _run(machine, unit)
         except statements.Raised:
@@ -80,10 +83,20 @@ def lower(module: Module, unit: Unit) -> Lowered:
             return Lowered(unit, (), f"LibCST cannot parse it: {error.message}")
         except RecursionError:
             return Lowered(unit, (), "it is nested too deeply to be analysed")
+        steps = machine.steps
         choices = _next_choices(machine.taken)
-        if choices is None:
+        if choices is None or steps <= 0:
             break
-    return Lowered(unit, tuple(graphs), reason)
+    return Lowered(unit, _distinct(graphs), reason)
+
+
+def _distinct(graphs: list[Graph]) -> tuple[Graph, ...]:
+    """Return the graphs without those that differ only in what comes after the output."""
+    found: dict[object, Graph] = {}
+    for graph in graphs:
+        head = graph.nodes[: graph.output + 1]
+        found.setdefault((head, graph.output, graph.assumptions, graph.partial), graph)
+    return tuple(found.values())
 
 
 def _next_choices(taken: list[bool]) -> tuple[bool, ...] | None:
@@ -114,9 +127,10 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
             nodes=nodes,
             output=output,
             role=unit.role,
-            name=unit.qualname,
+            name=machine.name or _shown(unit),
             site=site,
-            assumptions=tuple(machine.assumptions),
+            # A branch that is taken later does not decide how the output is computed.
+            assumptions=tuple(a for a in machine.assumptions if a[0] < output),
             evidence=unit.evidence,
             opaque=tuple(machine.cut_texts),
             # Of a loss that returns several values, the first is the one that is minimised.
@@ -161,6 +175,11 @@ def _feeding_cuts(machine: Machine, outputs: list[int]) -> dict[int, bool]:
     return dict(sorted(found.items()))
 
 
+def _shown(unit: Unit) -> str:
+    """Return the name that reports give a unit."""
+    return "<lambda>" if unit.qualname.startswith("<expression:") else unit.qualname
+
+
 def _is_decision(node: Node) -> bool:
     dtype = node.arg("dtype")
     name = dtype.name if isinstance(dtype, DType) else dtype
@@ -184,11 +203,10 @@ def _outputs(value: Value) -> tuple[list[int], bool]:
     if isinstance(value, TensorValue):
         return [value.node], True
     if isinstance(value, (Sequence, Mapping)):
-        items = value.items if isinstance(value, Sequence) else list(value.items.values())
         found: list[int] = []
         whole = True
-        for item in items:
-            nodes, complete = _outputs(item)
+        for leaf in leaves(value):
+            nodes, complete = _outputs(leaf)
             found += nodes
             whole = whole and complete
         return found, whole
@@ -204,13 +222,8 @@ def _unit_value(machine: Machine, unit: Unit) -> tuple[Site, Value]:
         tree = module.whole()
         statements.run_statements(machine, scope, tree.body)
         return Site(module.path, Span(1, 1, 1, 1), ""), Static(None)
-    if unit.qualname.startswith("<lambda:"):
-        found = module.inline_lambda(unit.qualname)
-        if found is None:
-            return Site(module.path, Span(unit.line, 1, unit.line, 1), ""), Static(None)
-        names = [p.name.value for p in found.params.params if p.default is None]
-        roles = _lambda_roles(unit.role, names)
-        return _apply(machine, Function(found, scope, unit.qualname), roles)
+    if unit.qualname.startswith("<expression:"):
+        return _made(machine, scope, unit)
     definition = module.index.definitions.get(unit.qualname)
     if definition is None:
         function = _inherited(machine, unit)
@@ -239,11 +252,32 @@ def _inherited(machine: Machine, unit: Unit) -> Function | None:
     return method
 
 
-def _lambda_roles(role: Role, names: list[str]) -> dict[str, InputRole]:
-    if role is Role.LOSS and len(names) > 1:
-        return dict(zip(names, (InputRole.LABEL, InputRole.PREDICTION), strict=False))
-    kind = InputRole.VARIABLE if role is Role.REGULARIZER else InputRole.ACTIVATION
-    return dict.fromkeys(names[:1], kind)
+def _made(machine: Machine, scope: Scope, unit: Unit) -> tuple[Site, Value]:
+    """Apply the function that an expression makes: a lambda, a closure, an entry of a table."""
+    node = machine.module.expression(unit.qualname)
+    value = None if node is None else expressions.evaluate(machine, scope, node)
+    settings = dict[str, Value]()
+    while isinstance(value, Partial):
+        settings = dict(value.keywords) | settings
+        value = None if value.args else value.function
+    if not isinstance(value, Function):
+        return Site(machine.module.path, Span(unit.line, 1, unit.line, 1), ""), Static(None)
+    params = value.node.params
+    names = [
+        p.name.value
+        for p in (*params.posonly_params, *params.params)
+        if p.default is None and p.name.value not in settings
+    ]
+    roles = roles_by_name(names[1:] if value.instance is not None else names, unit.role)
+    if unit.role is Role.LOSS and len(names) == 2 and InputRole.LABEL not in roles.values():
+        roles = dict(zip(names, (InputRole.LABEL, InputRole.PREDICTION), strict=True))
+    if not isinstance(value.node, cst.Lambda):
+        machine.name = value.qualname
+    machine.modules.append(value.scope.module)
+    try:
+        return _apply(machine, value, roles, settings)
+    finally:
+        machine.modules.pop()
 
 
 def _function(machine: Machine, scope: Scope, definition: Definition) -> Function | None:
@@ -312,12 +346,18 @@ def _closure(machine: Machine, outer_name: str, name: str) -> Function | None:
     return found if isinstance(found, Function) else None
 
 
-def _apply(machine: Machine, function: Function, roles: dict[str, InputRole]) -> tuple[Site, Value]:
+def _apply(
+    machine: Machine,
+    function: Function,
+    roles: dict[str, InputRole],
+    bound: dict[str, Value] | None = None,
+) -> tuple[Site, Value]:
     node = function.node
     at = node.name if isinstance(node, cst.FunctionDef) else node
     site = machine.site(at)
     scope = Scope(function.scope.module, function.scope, owner_class=function.owner_class)
     _bind(machine, scope, function, roles)
+    scope.variables.update(bound or {})
     return site, _run_function(machine, scope, node)
 
 

@@ -332,12 +332,15 @@ def class_constant(machine: Machine, cls: Class, name: str) -> Value | None:
             continue
         for inner in body.body.body:
             for small in _smalls(inner):
+                targets: list[cst.BaseExpression] = []
                 if isinstance(small, cst.Assign):
-                    names = [
-                        t.target.value for t in small.targets if isinstance(t.target, cst.Name)
-                    ]
-                    if name in names:
-                        return machine.evaluate(machine, Scope(cls.module), small.value)
+                    targets = [target.target for target in small.targets]
+                elif isinstance(small, cst.AnnAssign):
+                    targets = [small.target]
+                if not isinstance(small, (cst.Assign, cst.AnnAssign)) or small.value is None:
+                    continue
+                if any(isinstance(t, cst.Name) and t.value == name for t in targets):
+                    return machine.evaluate(machine, Scope(cls.module), small.value)
     return None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from actlint.graph import InputRole
+from actlint.lower import folding
 from actlint.lower.folding import MAX_ITEMS
 from actlint.lower.machine import Machine
 from actlint.lower.values import (
@@ -97,7 +98,7 @@ def _number(key: str, convert: Callable[[float], float]) -> Handler:
         value = call.args[0]
         if isinstance(value, Static) and isinstance(value.value, (int, float)):
             try:
-                return Static(convert(value.value))
+                return folding.number(convert(value.value))
             except (OverflowError, ValueError):
                 return None
         if isinstance(value, TensorValue):
@@ -122,7 +123,7 @@ def _fold(fold: Callable[[list[float]], float], key: str = "") -> Handler:
         ]
         if numbers and len(numbers) == len(items):
             try:
-                return Static(fold(numbers))
+                return folding.number(fold(numbers))
             except (ArithmeticError, TypeError, ValueError):
                 return None
         if key and 1 <= len(call.args) <= 2 and isinstance(call.args[0], TensorValue):
@@ -132,12 +133,27 @@ def _fold(fold: Callable[[list[float]], float], key: str = "") -> Handler:
     return handle
 
 
+def _pow(call: Call) -> Value | None:
+    match call.args:
+        case [Static(value=base), Static(value=exponent)]:
+            return folding.binary("pow", base, exponent)
+        case [TensorValue(), _]:
+            return call.machine.emit_key("pow", tuple(call.args), call.at)
+    return None
+
+
 def _sum(call: Call) -> Value | None:
     match call.args:
         case [Sequence(items=items)] if items:
             total = items[0]
             for item in items[1:]:
-                total = call.machine.emit_key("add", (total, item), call.at)
+                if isinstance(total, Static) and isinstance(item, Static):
+                    folded = folding.binary("add", total.value, item.value)
+                    if folded is None:
+                        return None
+                    total = folded
+                else:
+                    total = call.machine.emit_key("add", (total, item), call.at)
             return total
     return None
 
@@ -193,7 +209,7 @@ BUILTINS: dict[str, Handler] = {
     "max": _fold(max),
     "min": _fold(min),
     "sum": _sum,
-    "pow": _fold(lambda n: n[0] ** n[1], "pow"),
+    "pow": _pow,
     "round": _fold(lambda n: round(n[0]), "round"),
     "isinstance": _isinstance,
     "callable": _callable,

@@ -105,6 +105,11 @@ def _call(
             build = bound_method(instance, "build")
             if build is not None:
                 invoke(machine, build, [Opaque("input_shape")], {}, at)
+        else:
+            # A dataclass or named tuple: its constructor sets the fields of the class body.
+            record = callee.module.index.definitions[callee.qualname]
+            instance.attributes.update(zip(record.constants, args, strict=False))
+            instance.attributes.update(keywords)
         return instance
     if isinstance(callee, Instance):
         method = bound_method(callee, "call") or bound_method(callee, "__call__")

@@ -6,6 +6,7 @@ does: nobody takes the logarithm of a logit or the softmax of a probability.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -83,6 +84,9 @@ _TAKES_PROBABILITIES = frozenset(
     ]
 )
 _TAKES_CLASS_IDS = frozenset({"one_hot"})
+# Values that could not be followed, by the names that the code gives them.
+_MASK = re.compile(r"(^|_)masks?(_output)?(_\d+)?$")
+_LENGTH = re.compile(r"(^|_)(dists?|distances?|norms?)(_output)?(_\d+)?$")
 _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
 _CONSTANTS = frozenset({"constant", "convert_to_tensor", "cast", "identity", "ones_like"})
 # An additive constant no larger than this is a guard, not part of the formula.
@@ -107,6 +111,7 @@ def with_domains(
             continue
         if record.role in {InputRole.PREDICTION, InputRole.CUT}:
             lo, hi = _prediction_domain(nodes, users, node.id, record)
+            lo, hi = _named_domain(record) or (lo, hi)
             found[node.id] = replace(record, lo=lo, hi=hi)
         elif record.role is InputRole.PARAMETER:
             found[node.id] = _parameter(users, node.id, record)
@@ -127,6 +132,15 @@ def with_domains(
             if record is not None and record.shape is None and record.role in _SHAPED:
                 found[node.id] = replace(record, shape=(None,) * rank)
     return tuple(replace(n, input=found[n.id]) if n.id in found else n for n in nodes)
+
+
+def _named_domain(record: Input) -> tuple[float, float] | None:
+    """Return the domain that the name of a value tells which could not be followed, or None."""
+    if record.role is not InputRole.CUT:
+        return None
+    if _MASK.search(record.name):
+        return PROBABILITY
+    return (0.0, REAL[1]) if _LENGTH.search(record.name) else None
 
 
 def _label(record: Input, evidence: frozenset[str], regression: bool) -> Input:

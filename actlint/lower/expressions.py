@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import operator
 from collections.abc import Callable
+from dataclasses import replace
 
 import libcst as cst
 
@@ -26,6 +26,7 @@ from actlint.lower.values import (
     TensorValue,
     Value,
     dependencies,
+    leaves,
     truth,
 )
 from actlint.ops.table import row
@@ -63,7 +64,12 @@ _COMPARE_STATIC: dict[str, Callable[[object, object], bool]] = {
 
 
 def evaluate(machine: Machine, scope: Scope, node: cst.BaseExpression) -> Value:
-    """Return the value of an expression; what cannot be followed is Opaque."""
+    """Return the value of an expression; what cannot be followed is Opaque.
+
+    Raises:
+        TooLarge: evaluation has taken more steps than it may.
+    """
+    machine.step()
     # A default or constant of another file is looked up from here, but stands there.
     elsewhere = machine.modules[-1] is not scope.module
     if elsewhere:
@@ -84,10 +90,12 @@ def _text(machine: Machine, node: cst.CSTNode) -> str:
 def _evaluate(machine: Machine, scope: Scope, node: cst.BaseExpression) -> Value:
     if isinstance(node, cst.Name):
         return _name(machine, scope, node)
-    if isinstance(node, (cst.Integer, cst.Float)):
-        return folding.number(ast.literal_eval(node.value)) or Opaque(_text(machine, node))
+    if isinstance(node, cst.Integer):
+        return folding.number(int(node.value, 0)) or Opaque(_text(machine, node))
+    if isinstance(node, cst.Float):
+        return Static(float(node.value))
     if isinstance(node, cst.Imaginary):
-        return Static(ast.literal_eval(node.value))
+        return Static(complex(node.value))
     if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
         text = node.evaluated_value
         return Static(text) if isinstance(text, (str, bytes)) else Opaque("")
@@ -234,12 +242,11 @@ def _is_number(value: object) -> bool:
 
 
 def _numeric(value: Value) -> bool:
-    if isinstance(value, Sequence):
-        return any(_numeric(item) for item in value.items)
-    return (
-        isinstance(value, (TensorValue, StaticShape))
-        or bool(dependencies(value))
-        or (isinstance(value, Static) and _is_number(value.value))
+    return any(
+        isinstance(leaf, (TensorValue, StaticShape))
+        or (isinstance(leaf, Opaque) and bool(leaf.dependencies))
+        or (isinstance(leaf, Static) and _is_number(leaf.value))
+        for leaf in leaves(value)
     )
 
 
@@ -496,4 +503,6 @@ def _unpack(machine: Machine, scope: Scope, target: cst.Tuple | cst.List, value:
         else:
             text = name.value if isinstance(name, cst.Name) else ""
             item = Opaque(text, dependencies(value))
+            if isinstance(value, Opaque):
+                item = replace(value, part=text or f"item_{position}")
         assign(machine, scope, name, item)

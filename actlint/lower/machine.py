@@ -40,7 +40,9 @@ from actlint.ops.table import TABLE, row
 
 MAX_NODES = 6000
 MAX_DEPTH = 24  # of inlined calls
+MAX_STATEMENTS = 20_000  # run in one lowering, inlined calls and loops included
 MAX_PATHS = 8  # ways through Python branches that are looked at
+MAX_STEPS = 200_000  # expressions and statements that are gone through, on all paths together
 
 # A hyperparameter without a default is taken to be a positive number of ordinary size.
 PARAMETER_DOMAIN = (0.01, 100.0)
@@ -66,6 +68,9 @@ _LINEAR = frozenset(
 _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
 _IMAGE_RANK = 4  # batch, height, width, channels
 
+# What comes back from a session is data: no gradient leads through it.
+_FETCHES = (".run", ".eval", ".numpy")
+
 # What describes a tensor's shape is a plain number, whatever the tensor holds.
 _SIZES = frozenset({"static_shape", "static_rank"})
 
@@ -75,7 +80,7 @@ class Unlowerable(Exception):
 
 
 class TooLarge(Exception):
-    """The graph has outgrown its bounds."""
+    """The graph, or the way to it, has outgrown its bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +96,24 @@ class Machine:
     """Lowers one unit along one path; `choices` says which way undecided branches go."""
 
     def __init__(
-        self, module: Module, role: Role, hooks: Hooks, choices: tuple[bool, ...] = ()
+        self,
+        module: Module,
+        role: Role,
+        hooks: Hooks,
+        choices: tuple[bool, ...] = (),
+        steps: int = MAX_STEPS,
     ) -> None:
         self.evaluate = hooks.evaluate
         self.call = hooks.call
         self.run_function = hooks.run_function
         self.module = module
+        self.name = ""  # of the function, where the unit does not tell it
         self.role = role
         self.nodes: list[Node] = []
         self.names: dict[int, str] = {}
         self.assumptions: list[tuple[int, bool]] = []
         self.sinks: list[int] = []
+        self.sink_sites: set[Span] = set()  # where they are minimised; a loop counts once
         self.assumed_rank: int | None = None  # of inputs whose shape the source leaves open
         self.cut_texts: list[str] = []
         # What was cut off: the input that stands for it, and the nodes that feed it.
@@ -110,12 +122,34 @@ class Machine:
         self.path: list[Site] = []
         self.modules: list[Module] = [module]
         self._choices = choices
+        self.steps = steps  # that are left
         self.taken: list[bool] = []
+        self._statements = 0
         self._used_names: set[str] = set()
         self._differentiable: set[int] = set()
         self._trained: set[int] = set()  # nodes that a VARIABLE input feeds
         self._plain: set[int] = set()  # nodes that only hyperparameters and sizes feed
         self._cuts: dict[tuple[str, Span | None, frozenset[int]], TensorValue] = {}
+
+    def step(self) -> None:
+        """Count one expression, statement or item of an operand.
+
+        Raises:
+            TooLarge: there have been too many.
+        """
+        self.steps -= 1
+        if self.steps < 0:
+            raise TooLarge
+
+    def tick(self) -> None:
+        """Count a statement that is run.
+
+        Raises:
+            TooLarge: functions that call one another have run more than MAX_STATEMENTS.
+        """
+        self._statements += 1
+        if self._statements > MAX_STATEMENTS:
+            raise TooLarge
 
     # -- decisions ---------------------------------------------------------------------------
 
@@ -231,7 +265,7 @@ class Machine:
         return value
 
     def cut_input(
-        self, site: Site, depends: frozenset[int], *, called: bool, real: bool
+        self, site: Site, depends: frozenset[int], *, called: bool, real: bool, part: str = ""
     ) -> TensorValue:
         """Make a free input of something that cannot be run; the same thing is cut once.
 
@@ -240,16 +274,18 @@ class Machine:
             depends: the nodes it was computed from.
             called: a call computed it, rather than an attribute or subscript.
             real: a layer or linear op computed it, so that any real number can come out.
+            part: which of several results it is, by the name that it is bound to.
         """
-        key = (site.text, site.span if called else None, depends)
+        key = (site.text + part, site.span if called else None, depends)
         if key in self._cuts:
             return self._cuts[key]
         steps = self.role in {Role.TRAINING_STEP, Role.GRAPH}
-        differentiated = bool(depends & self._differentiable)
+        fetched = called and site.text.partition("(")[0].endswith(_FETCHES)
+        differentiated = bool(depends & self._differentiable) and not fetched
         domain = (-EXTENDED_LIMIT, EXTENDED_LIMIT)
         if depends and not depends <= self._plain:
             role = InputRole.CUT
-            differentiated = differentiated or (steps and called)
+            differentiated = differentiated or (steps and called and not fetched)
             self.cut_texts.append(site.text)
         elif real and called and not depends:
             role = InputRole.CUT
@@ -260,7 +296,7 @@ class Machine:
             role = InputRole.PARAMETER
             domain = PARAMETER_DOMAIN
         value = self.input(
-            _callee_name(site.text),
+            part or _callee_name(site.text),
             role,
             site,
             differentiated=differentiated,
@@ -279,7 +315,7 @@ class Machine:
         return TensorValue(node.id)
 
     def _identifier(self, name: str) -> str:
-        base = re.sub(r"\W+", "_", name).strip("_") or "value"
+        base = name if name.isidentifier() else re.sub(r"\W+", "_", name).strip("_") or "value"
         if base[0].isdigit() or keyword.iskeyword(base) or base in {"tf", "np"}:
             base = f"v_{base}"
         unique, number = base, 2
@@ -303,7 +339,9 @@ class Machine:
 
         Raises:
             Unlowerable: a function, class or bytes is no operand.
+            TooLarge: lists within lists have more items than there are steps.
         """
+        self.step()
         if isinstance(value, TensorValue):
             return Ref(value.node)
         if isinstance(value, Static):
@@ -320,11 +358,12 @@ class Machine:
 
     def cut(self, value: Value, at: cst.CSTNode) -> TensorValue:
         """Return a free input that stands for an opaque value."""
-        site = self.site(at)
+        site, real, part = self.site(at), False, ""
         if isinstance(value, Opaque):
             site = value.origin or Site(site.path, site.span, value.text or site.text)
-        real = isinstance(value, Opaque) and value.real
-        return self.cut_input(site, dependencies(value), called=site.text.endswith(")"), real=real)
+            real, part = value.real, value.part
+        called = site.text.endswith(")")
+        return self.cut_input(site, dependencies(value), called=called, real=real, part=part)
 
     def name_value(self, value: Value, name: str) -> None:
         """Remember the variable that a value is bound to, for messages and repros."""

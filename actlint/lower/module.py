@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping as ReadOnly
 from typing import cast
 
@@ -50,7 +51,7 @@ class Module:
         # str.splitlines would also split at form feeds, which Python's line numbers do not count.
         self._lines = index.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         self._trees: dict[str, cst.Module] = {}
-        self._ranges: list[tuple[ReadOnly[cst.CSTNode, CodeRange], int]] = []
+        self._places: dict[cst.CSTNode, tuple[CodeRange, int]] = {}  # with the line it counts from
         # Positions cost as much as parsing: they are found when a node is asked for.
         self._unresolved: list[tuple[cst.Module, int]] = []
         self.globals: dict[str, Value] = {}  # module-level values evaluated so far
@@ -65,7 +66,7 @@ class Module:
         key = definition.qualname
         if key not in self._trees:
             self._trees[key] = self._parse(
-                definition.line, definition.end_line, indented=definition.indented
+                definition.line, definition.end_line, definition.column
             )
         return self._trees[key]
 
@@ -76,12 +77,12 @@ class Module:
             libcst.ParserSyntaxError: LibCST does not know syntax that CPython accepts.
         """
         if "<module>" not in self._trees:
-            self._trees["<module>"] = self._parse(1, len(self._lines), indented=False)
+            self._trees["<module>"] = self._parse(1, len(self._lines), 0)
         return self._trees["<module>"]
 
-    def inline_lambda(self, name: str) -> cst.Lambda | None:
-        """Return the tree of a lambda that stands inside an expression, by its index name."""
-        line, column, end_line, end_column = self.index.lambdas[name]
+    def expression(self, name: str) -> cst.BaseExpression | None:
+        """Return the tree of an expression that makes a function, by its name in the index."""
+        line, column, end_line, end_column = self.index.expressions[name]
         rows = self._lines[line - 1 : end_line]
         rows[-1] = rows[-1].encode()[:end_column].decode()
         before = rows[0].encode()[:column].decode()
@@ -90,15 +91,19 @@ class Module:
         tree = cst.parse_module("(\n" + "\n".join(rows) + "\n)\n")
         self._unresolved.append((tree, line - 2))
         match tree.body:
-            case [cst.SimpleStatementLine(body=[cst.Expr(value=cst.Lambda() as found)])]:
+            case [cst.SimpleStatementLine(body=[cst.Expr(value=found)])]:
                 return found
         return None
 
-    def _parse(self, first: int, last: int, *, indented: bool) -> cst.Module:
-        text = "\n".join(self._lines[first - 1 : last]) + "\n"
+    def _parse(self, first: int, last: int, column: int) -> cst.Module:
+        rows = self._lines[first - 1 : last]
+        # Another statement, a form feed or `else:` may stand before it: columns stay the same.
+        before = rows[0].encode()[:column].decode()
+        rows[0] = re.sub(r"[^ \t]", " ", before) + rows[0][len(before) :]
+        text = "\n".join(rows) + "\n"
         # A header of one line gives an indented definition a block to stand in.
-        tree = cst.parse_module("if 1:\n" + text if indented else text)
-        self._unresolved.append((tree, first - (2 if indented else 1)))
+        tree = cst.parse_module("if 1:\n" + text if column else text)
+        self._unresolved.append((tree, first - (2 if column else 1)))
         return tree
 
     def _resolve(self) -> bool:
@@ -106,7 +111,8 @@ class Module:
         if not self._unresolved:
             return False
         tree, offset = self._unresolved.pop()
-        self._ranges.append((_Positions().of(tree), offset))
+        for node, place in _Positions().of(tree).items():
+            self._places[node] = (place, offset)
         return True
 
     def span(self, node: cst.CSTNode) -> Span:
@@ -115,14 +121,10 @@ class Module:
         Raises:
             KeyError: the node belongs to no tree of this module.
         """
-        for ranges, offset in reversed(self._ranges):
-            if node in ranges:
-                return _shifted(ranges[node], offset)
-        while self._resolve():
-            ranges, offset = self._ranges[-1]
-            if node in ranges:
-                return _shifted(ranges[node], offset)
-        raise KeyError(type(node).__name__)
+        while node not in self._places:
+            if not self._resolve():
+                raise KeyError(type(node).__name__)
+        return _shifted(*self._places[node])
 
     def site(self, node: cst.CSTNode) -> Site:
         """Return path, span and text of a node."""

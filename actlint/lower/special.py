@@ -24,6 +24,7 @@ from actlint.lower.values import (
     TensorValue,
     Value,
     dependencies,
+    leaves,
     truth,
 )
 from actlint.names import last
@@ -76,6 +77,7 @@ _IDENTITY = frozenset(
         "tf.keras.activations.get",
     }
 )
+_MAPS = frozenset({"tf.map_fn", "tf.vectorized_map", "K.map_fn", "ops.vectorized_map", "ops.map"})
 _GRADIENTS = frozenset({"tf.gradients", "tf.compat.v1.gradients", "K.gradients"})
 _IGNORED = frozenset(
     {
@@ -155,6 +157,12 @@ def _one_name(
         return Built((qualified,), (), ())
     if short in {"tf.cond", "tf.compat.v1.cond"} and len(args) + len(keywords) >= 3:
         return _cond(machine, args, keywords, at)
+    if short in _MAPS and args:
+        return _map(machine, args, keywords, at)
+    if short in {"tf.scan", "tf.foldl", "tf.foldr", "ops.scan"} and args:
+        return _scan(machine, args, keywords, at)
+    if short in {"tf.while_loop", "ops.while_loop"} and len(args) + len(keywords) >= 3:
+        return _while_loop(machine, args, keywords, at)
     if short in _PYTHON_FUNCTIONS:
         return _python_function(machine, _PYTHON_FUNCTIONS[short], args, keywords, at)
     if qualified.startswith(("math.", "numpy.")):
@@ -219,19 +227,18 @@ def _shape(value: Value | None) -> tuple[int | None, ...] | None:
 
 
 def _sink(machine: Machine, loss: Value, at: cst.CSTNode) -> Value:
+    site = machine.site(at)
+    if site.span in machine.sink_sites:
+        return Opaque(site.text)
+    machine.sink_sites.add(site.span)
     if isinstance(loss, Function):
         called = machine.call(machine, loss, [], {}, at)
         loss = called
-    pending = [loss]
-    while pending:
-        value = pending.pop(0)
-        if isinstance(value, Sequence):
-            pending += value.items
-        elif isinstance(value, Mapping):
-            pending += value.items.values()
-        elif isinstance(value, TensorValue) and value.node not in machine.sinks:
+    found = leaves(loss) if isinstance(loss, (Sequence, Mapping)) else [loss]
+    for value in found:
+        if isinstance(value, TensorValue) and value.node not in machine.sinks:
             machine.sinks.append(value.node)
-    return Opaque(machine.site(at).text)
+    return Opaque(site.text)
 
 
 def _cond(
@@ -250,6 +257,55 @@ def _cond(
     taken = machine.decide(values["pred"]) if known is None else known
     branch = values["true_fn" if taken else "false_fn"]
     return machine.call(machine, branch, [], {}, at)
+
+
+def _map(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    """Return what a mapped function makes of the first element: it stands for all of them."""
+    elements = args[1] if len(args) > 1 else keywords.get("elems")
+    if elements is None:
+        return None
+    return machine.call(machine, args[0], [_first(machine, elements, at)], {}, at)
+
+
+def _first(machine: Machine, elements: Value, at: cst.CSTNode) -> Value:
+    """Return the first element along the leading axis; of each tensor of a tuple."""
+    if isinstance(elements, Sequence):
+        items = [_first(machine, item, at) for item in elements.items]
+        return Sequence(items, elements.is_tuple)
+    if isinstance(elements, TensorValue):
+        index = [("x", machine.arg(elements, at)), ("index", 0)]
+        return machine.emit(TABLE["getitem"], index, at)
+    return elements
+
+
+def _scan(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    """Return the state of a scan after its first step."""
+    elements = args[1] if len(args) > 1 else keywords.get("elems")
+    if elements is None:
+        return None
+    first = _first(machine, elements, at)
+    state = args[2] if len(args) > 2 else keywords.get("initializer", first)
+    result = machine.call(machine, args[0], [state, first], {}, at)
+    if isinstance(result, TensorValue):
+        # A scan keeps the states along a new leading axis.
+        stacked = [("input", machine.arg(result, at)), ("axis", 0)]
+        return machine.emit(TABLE["expand_dims"], stacked, at)
+    return result
+
+
+def _while_loop(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    """Return the variables of a while_loop after one run of its body."""
+    given = dict(zip(("cond", "body", "loop_vars"), args, strict=False)) | keywords
+    state = given.get("loop_vars")
+    if not isinstance(state, Sequence) or "body" not in given:
+        return None
+    return machine.call(machine, given["body"], list(state.items), {}, at)
 
 
 def _python_function(

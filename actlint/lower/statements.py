@@ -70,6 +70,7 @@ def run_body(machine: Machine, scope: Scope, body: cst.BaseSuite) -> None:
 def run_statements(machine: Machine, scope: Scope, statements: Statements[cst.CSTNode]) -> None:
     """Run statements in order; see run_body."""
     for statement in statements:
+        machine.step()
         if isinstance(statement, cst.SimpleStatementLine):
             for small in statement.body:
                 _small(machine, scope, small)

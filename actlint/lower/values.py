@@ -147,6 +147,7 @@ class Opaque:
     # A layer or a linear op computed it: it can be any real number.
     real: bool = False
     origin: Site | None = None  # the call that computed it
+    part: str = ""  # which of several results of that call it is
 
 
 Value = (

@@ -44,7 +44,9 @@ def rsqrt(x: Interval) -> Interval:
         clamp=(0.0, INF),
         decreasing=True,
     )
-    return Interval(result.lo, result.hi, x.nan or x.lo < 0.0)
+    # A zero among numbers of both signs can be -0, which gives -inf.
+    lo = -INF if x.lo < 0.0 else result.lo
+    return Interval(lo, result.hi, x.nan or x.lo < 0.0)
 
 
 def _cbrt(x: Interval) -> Interval:

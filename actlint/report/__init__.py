@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, cast
 
-from actlint.findings import Result, Verdict
+from actlint.findings import Finding, Result, Verdict
 
 # Spelled out where the stream's encoding lacks the sign.
 _PLAIN = str.maketrans({"→": "->", "…": "...", "·": "-", "—": "--", "≥": ">=", "≤": "<="})
@@ -62,7 +62,12 @@ def render(result: Result, form: OutputFormat, style: Style, statistics: bool = 
 
 def counted(result: Result) -> int:
     """Return how many findings count for the exit status: all but refuted ones."""
-    return sum(finding.verdict is not Verdict.REFUTED for finding in result.findings)
+    return len(standing(result))
+
+
+def standing(result: Result) -> tuple[Finding, ...]:
+    """Return the findings that count: confirmed and unconfirmed ones."""
+    return tuple(each for each in result.findings if each.verdict is not Verdict.REFUTED)
 
 
 def encodable(text: str, encoding: str) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from actlint.findings import Finding, Result
-from actlint.report import Style, full
-from actlint.report.words import one_line, plural
+from actlint.report import Style, full, standing
+from actlint.report.words import one_line
 
 
 def render(result: Result, style: Style) -> str:
     """Return the report."""
     lines = [line(finding) for finding in result.findings]
     if not style.quiet:
-        found = plural(len(result.findings), "finding")
-        lines.append(f"Found {found}." if result.findings or result.errors else "All clear.")
+        some = standing(result) or result.errors
+        lines.append(f"Found {full.tally(result)}." if some else "All clear.")
     return "".join(f"{text}\n" for text in lines)
 
 

@@ -10,12 +10,17 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from actlint.findings import Finding, Result, Severity, Verdict
-from actlint.report import Style
+from actlint.report import Style, standing
 from actlint.report.snippet import snippet
 from actlint.report.words import one_line, plural, reach, repair, trail, verdict
 
 # Columns of a source line where no terminal says how wide it is.
 _WIDTH = 120
+
+# Said after the counts where something was proved.
+_PROGRAMS = (
+    "The JSON report (`--output-format json`) holds, for each proof, a program that shows it again"
+)
 
 _SEVERITY = {
     Severity.ERROR: "bold red",
@@ -121,27 +126,32 @@ def _closing(result: Result) -> Iterator[Text]:
     proof = "static analysis only"
     if result.run.confirm:
         proof = f"{plural(summary.refuted, 'suspect')} refuted"
-    if not result.findings and not result.errors:
+    if not standing(result) and not result.errors:
         yield Text(f"All clear: {looked}, {proof}", style="green")
         return
     yield from _counts(result)
     if result.findings:
         yield Text()
-    unreadable = f"; {plural(len(result.errors), 'file')} not linted" if result.errors else ""
-    yield Text(f"Found {_findings(result.findings)} in {looked}; {proof}{unreadable}", style="bold")
+    errors = f"; {plural(len(result.errors), 'error')} (see standard error)"
+    yield Text(
+        f"Found {tally(result)} in {looked}; {proof}{errors if result.errors else ''}", style="bold"
+    )
     if any(finding.repro for finding in result.findings):
-        yield Text("`--output-format json` adds a program to each proof that shows it again")
+        yield Text(_PROGRAMS)
 
 
-def _findings(findings: tuple[Finding, ...]) -> str:
+def tally(result: Result) -> str:
+    """Return how many findings count: ``3 findings (2 confirmed, 1 unconfirmed)``."""
+    findings = standing(result)
     verdicts = Counter(finding.verdict for finding in findings)
     split = ", ".join(f"{verdicts[each]} {each}" for each in Verdict if verdicts[each])
     return plural(len(findings), "finding") + (f" ({split})" if split else "")
 
 
 def _counts(result: Result) -> Iterator[Text]:
-    """Yield one line for each rule: count, code, name and the verdicts."""
-    rules = Counter((finding.code, finding.name) for finding in result.findings)
+    """Yield one line for each rule: count, code, name and the verdicts; refuted ones count 0."""
+    rules = Counter(dict.fromkeys(((each.code, each.name) for each in result.findings), 0))
+    rules.update((each.code, each.name) for each in standing(result))
     verdicts = Counter((finding.code, finding.verdict) for finding in result.findings)
     wide = max((len(name) for _, name in rules), default=0)
     digits = max((len(str(count)) for count in rules.values()), default=0)

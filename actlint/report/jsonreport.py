@@ -10,7 +10,7 @@ from typing import Any
 
 from actlint.findings import Evidence, Finding, Result
 from actlint.graph import Site
-from actlint.report import Style
+from actlint.report import Style, standing
 from actlint.version import VERSION
 
 SCHEMA = 1
@@ -32,7 +32,7 @@ def render(result: Result, style: Style) -> str:  # noqa: ARG001 - signature of 
 
 def statistics(result: Result, style: Style) -> str:  # noqa: ARG001 - signature of every format
     """Return the number of findings of each rule, most frequent first."""
-    counts = Counter((finding.code, finding.name) for finding in result.findings)
+    counts = Counter((finding.code, finding.name) for finding in standing(result))
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return dump(
         {

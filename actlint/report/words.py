@@ -106,7 +106,7 @@ def measured(evidence: Evidence) -> str:
     at = witness(evidence)
     seen = f"{_observation(evidence)} ({_modes(evidence)})"
     parts = [f"at {at} {seen}" if at else seen]
-    if evidence.samples > 0:
+    if evidence.samples > 0 and not _weighed(evidence):
         parts.append(f"{evidence.hits} of {plural(evidence.samples, 'sample')}")
     flowing = evidence.detail.get("flowing")
     if isinstance(flowing, float):
@@ -169,6 +169,11 @@ def _modes(evidence: Evidence) -> str:
     return ", ".join(spelled[:-1]) + " and " + spelled[-1]
 
 
+def _weighed(evidence: Evidence) -> bool:
+    """Return whether a share of the typical range says more than a count of its grid points."""
+    return evidence.hazard is Hazard.VANISHING and "share" in evidence.detail
+
+
 def _steepest(evidence: Evidence) -> str:
     slope, where = (evidence.detail.get(f"largest_slope{end}") for end in ("", "_at"))
     if not isinstance(slope, float) or not isinstance(where, float) or abs(slope) <= 1:
@@ -180,9 +185,13 @@ def _observation(evidence: Evidence) -> str:
     gradient, value = number(evidence.gradient), number(evidence.value)
     match evidence.hazard:
         case Hazard.NAN | Hazard.INF:
+            owner = evidence.detail.get("value_of")
             bad = [
                 f"the {what} is {number(found)}"
-                for what, found in (("value", evidence.value), ("gradient", evidence.gradient))
+                for what, found in (
+                    (owner or "value", evidence.value),
+                    ("gradient", evidence.gradient),
+                )
                 if found is not None and not math.isfinite(found)
             ]
             return " and ".join(bad) or f"a part of the gradient is {evidence.hazard}"

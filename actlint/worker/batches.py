@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from actlint.findings import Hazard, Suspect
+from actlint.findings import Hazard, Reach, Suspect
 from actlint.worker import aim, witness
 from actlint.worker.bench import Bench
 from actlint.worker.blame import Case, Tally, preference, shows
@@ -227,4 +228,10 @@ def _shrunk(bench: Bench, node: int, case: Case) -> Case:
 
     if still(case.trace.sample):
         witness.shrink(case.template, case.trace.sample, still)
+    if kept.sample.reach is Reach.STRUCTURAL and witness.empty_rows(case.template, kept.sample):
+        # A softmax may saturate, but no row of it is all zeros.
+        filled = witness.saturated(case.template, kept.sample)
+        if not any(still(sample) for sample in filled):
+            far = replace(kept.sample, reach=Reach.EXTENDED)
+            kept = replace(kept, sample=far)
     return Case(case.template, kept)

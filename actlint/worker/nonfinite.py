@@ -51,7 +51,8 @@ def _confirmed(bench: Bench, node: int, case: Case, tally: Tally, rate: float | 
     trace = case.trace
     output = witness.worst([trace.values[trace.output]])
     own = witness.worst([trace.values.get(node)])
-    broken_own = own is not None and not np.isfinite(own)
+    # Training sees the output; the expression's own value is told where it does not get that far.
+    local = own is not None and not np.isfinite(own) and output is not None and np.isfinite(output)
     modes = ["eager"]
     for mode in _COMPILED:
         run = bench.lab.compiled(mode, trace.sample)
@@ -60,14 +61,18 @@ def _confirmed(bench: Bench, node: int, case: Case, tally: Tally, rate: float | 
     evidence = Evidence(
         hazard=witness.hazard_of(witness.ends(trace)) or Hazard.NAN,
         witness=witness.numbers(case.template, trace.sample),
-        value=own if broken_own and output is not None and np.isfinite(output) else output,
+        value=own if local else output,
         gradient=witness.worst(trace.gradients.values()),
         mode="eager",
         samples=tally.samples,
         hits=tally.hits,
         rate=rate,
         reach=trace.sample.reach,
-        detail={"modes": ", ".join(modes), **_flowing(rate, tally)},
+        detail={
+            "modes": ", ".join(modes),
+            "value_of": "expression" if local else "output",
+            **_flowing(rate, tally),
+        },
     )
     return Outcome(Verdict.CONFIRMED, None, evidence)
 
@@ -103,7 +108,7 @@ def _compiled_only(
                 hits=1,
                 rate=None,
                 reach=trace.sample.reach,
-                detail={"modes": mode},
+                detail={"modes": mode, "value_of": "output"},
             )
             return Outcome(Verdict.CONFIRMED, None, evidence)
     return None

@@ -316,10 +316,12 @@ def _found(
     detail: dict[str, float | str | list[float]],
 ) -> Outcome:
     single = np.array([point], np.float32)
+    line, moved = curve.line, curve.slot
+    given = witness.numbers(line.template, line.sample({moved.id: single}))
     value, slope = curve.at(single)
     evidence = Evidence(
         hazard=hazard,
-        witness={curve.slot.spec.name: witness.plain(single[0])},
+        witness={**given, moved.spec.name: witness.plain(single[0])},
         value=witness.plain(np.float32(value[0])),
         gradient=None if slope is None else witness.plain(np.float32(slope[0])),
         mode="eager",

@@ -90,6 +90,39 @@ def shrink(template: Template, sample: Sample, shows: Shows) -> Sample:
     return sample
 
 
+def empty_rows(template: Template, sample: Sample) -> dict[int, Array]:
+    """Return where rows of class probabilities are all zeros, by input; none if no row is.
+
+    They are class probabilities where a one-hot label of the same shape goes with them; a label
+    whose row is empty, too, says that they are independent ones.
+    """
+    labels = [slot for slot in template.labels if slot.encoding is Encoding.ONE_HOT]
+    found: dict[int, Array] = {}
+    for slot in template.differentiated:
+        value = sample.feeds[slot.id]
+        if slot.encoding is not Encoding.UNIT or value.ndim < 2:
+            continue
+        for label in labels:
+            empty = ~value.any(-1)
+            if label.shape == slot.shape and empty.any():
+                one_hot = sample.feeds[label.id].sum(-1) == 1
+                if one_hot.shape == empty.shape and one_hot.all():
+                    found[slot.id] = empty
+    return found
+
+
+def saturated(template: Template, sample: Sample) -> Iterator[Sample]:
+    """Yield the batch with one-hot rows in place of probabilities that are all zeros."""
+    empty = empty_rows(template, sample)
+    width = max((sample.feeds[key].shape[-1] for key in empty), default=0)
+    for column in range(width):
+        feeds = dict(sample.feeds)
+        for key, rows in empty.items():
+            feeds[key] = feeds[key].copy()
+            feeds[key][rows, min(column, feeds[key].shape[-1] - 1)] = 1.0
+        yield Sample(feeds, sample.reach, sample.label)
+
+
 def _rows(template: Template, sample: Sample) -> Iterator[Sample]:
     free = [slot for slot in template.slots if slot.shape[:1] == (None,)]
     if not free:
