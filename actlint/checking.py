@@ -66,6 +66,8 @@ def run(request: Request) -> int:
     rules = catalogue.load()
     options = _options(request, config, rules)
     sources = _sources(named, request.stdin_filename or STDIN, config, rules, cwd)
+    if request.output_file is not None:
+        _keep_sources(request.output_file, sources)
     if not sources:
         terminal.say("no Python files found under the given paths")
     with progress(request.quiet) as on_progress:
@@ -109,6 +111,13 @@ def _options(request: Request, config: Config, rules: Sequence[type[Rule]]) -> O
         samples=_first(request.samples, settings.samples, SAMPLES),
         timeout=_first(request.timeout, settings.timeout, TIMEOUT),
     )
+
+
+def _keep_sources(output_file: str, sources: Sequence[SourceFile]) -> None:
+    """Raise RunError if the report would replace a file that is linted."""
+    target = os.path.realpath(output_file)
+    if any(os.path.realpath(file.path) == target for file in sources):
+        raise RunError(f"--output-file {output_file}: is one of the files to lint")
 
 
 def _working_folder() -> str:

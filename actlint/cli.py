@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from actlint import terminal
-from actlint.defaults import SAMPLES, SEED, TIMEOUT
+from actlint.defaults import MAX_SAMPLES, MAX_SEED, MAX_TIMEOUT, SAMPLES, SEED, TIMEOUT
 from actlint.errors import RunError
 from actlint.report import OutputFormat
 from actlint.version import VERSION
@@ -42,9 +44,28 @@ class _DefaultCheck(TyperGroup):
         return super().parse_args(ctx, args)
 
 
+class _Command(TyperCommand):
+    """A command whose help names arguments as its usage does, without their Python types."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the sections of arguments and of options."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None and param.param_type_name == "argument":
+                sections["Arguments"].append((" ".join(param.get_usage_pieces(ctx)), record[1]))
+            elif record is not None:
+                sections["Options"].append(record)
+        for title, rows in sections.items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
 app = typer.Typer(
     cls=_DefaultCheck,
     add_completion=False,
+    subcommand_metavar="<COMMAND>",
     rich_markup_mode=None,  # plain help: rich's takes longer to import than all the rest
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -53,6 +74,11 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; never ends in a traceback."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # What nohup ignores stays ignored.
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)
     try:
         app(prog_name="actlint")
     except KeyboardInterrupt:
@@ -62,6 +88,11 @@ def main() -> None:
         place = f"{Path(frame.filename).name}:{frame.lineno}"
         terminal.say(f"internal error at {place}: {type(error).__name__}: {error}")
         sys.exit(FAILED)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """End as if by the signal, but let the worker and its folder be cleared away."""
+    sys.exit(128 + number)
 
 
 def _version(wanted: bool) -> None:
@@ -86,11 +117,14 @@ def _program(
         raise typer.Exit(FAILED)
 
 
-@app.command()
+@app.command(cls=_Command)
 def check(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATH", help="Files and folders; - reads standard input."),
+        typer.Argument(
+            metavar="PATH",
+            help="Files and folders to lint, or `-` for standard input.  [default: .]",
+        ),
     ] = None,
     *,
     no_confirm: Annotated[
@@ -100,7 +134,7 @@ def check(
         OutputFormat, typer.Option(help="How findings are shown.")
     ] = OutputFormat.FULL,
     output_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write the report there.")
+        str | None, typer.Option(metavar="FILE", help="Write the report to this file.")
     ] = None,
     select: Annotated[
         list[str] | None,
@@ -114,20 +148,32 @@ def check(
     ] = None,
     require_confirmed: Annotated[
         bool | None,
-        typer.Option("--require-confirmed/--no-require-confirmed", help="Confirmed findings only."),
+        typer.Option(
+            "--require-confirmed/--no-require-confirmed",
+            help="Show and count confirmed findings only.",
+        ),
     ] = None,
     show_refuted: Annotated[
-        bool, typer.Option("--show-refuted", help="Refuted suspects too; they never count.")
+        bool, typer.Option("--show-refuted", help="Show refuted suspects too; they never count.")
     ] = False,
     seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help=f"Seed of the samples ({SEED}).")
+        int | None,
+        typer.Option(
+            metavar="N", min=0, max=MAX_SEED, help=f"Seed of the samples, {SEED} unless given."
+        ),
     ] = None,
     samples: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help=f"Samples for each excerpt ({SAMPLES}).")
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=MAX_SAMPLES,
+            help=f"Samples for each excerpt, {SAMPLES} unless given.",
+        ),
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help=f"Limit for each excerpt ({TIMEOUT:g})."),
+        typer.Option(metavar="SECONDS", help=f"Limit for each excerpt, {TIMEOUT:g} unless given."),
     ] = None,
     stdin_filename: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the standard input.")
@@ -143,8 +189,9 @@ def check(
     ] = False,
 ) -> None:
     """Lint files and folders, and confirm every suspect with TensorFlow."""
-    if timeout is not None and not 0 < timeout < float("inf"):
-        raise typer.BadParameter(f"{timeout} is not a positive number.", param_hint="--timeout")
+    if timeout is not None and not 0 < timeout <= MAX_TIMEOUT:
+        message = f"{timeout} is not a positive number of at most {MAX_TIMEOUT:g}."
+        raise typer.BadParameter(message, param_hint="--timeout")
     with _failures():
         from actlint import checking  # noqa: PLC0415 - help and version need none of it
 
@@ -169,10 +216,10 @@ def check(
         raise typer.Exit(checking.run(request))
 
 
-@app.command()
+@app.command(cls=_Command)
 def rule(
     word: Annotated[
-        str | None, typer.Argument(metavar="[CODE or NAME]", help="The rule to explain.")
+        str | None, typer.Argument(metavar="RULE", help="Code or name of the rule to explain.")
     ] = None,
     output_format: Annotated[
         RuleFormat, typer.Option(help="How rules are shown.")

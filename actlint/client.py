@@ -56,8 +56,10 @@ class _Process:
         self._scratch = Path(tempfile.mkdtemp(prefix="actlint-"))
         try:
             self._start(python, timeout, memory)
-        except OSError as error:
+        except BaseException as error:  # an interrupt too must leave nothing behind
             shutil.rmtree(self._scratch, ignore_errors=True)
+            if not isinstance(error, OSError):
+                raise
             raise WorkerError(
                 f"the worker cannot be started with {python}: {error.strerror or error}"
             ) from error

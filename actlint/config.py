@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
+from actlint.defaults import MAX_SAMPLES, MAX_SEED, MAX_TIMEOUT
 from actlint.errors import RunError
 
 TABLE = "tool.actlint"
@@ -44,11 +45,11 @@ class Settings:
     # From such patterns to rules that are not looked for in the files that match.
     per_file_ignores: dict[str, tuple[str, ...]] = field(default_factory=dict)
     # Seed of the samples.
-    seed: Annotated[int, Ge(0)] | None = None
+    seed: Annotated[int, Ge(0), Le(MAX_SEED)] | None = None
     # Samples for each excerpt.
-    samples: Annotated[int, Ge(1)] | None = None
+    samples: Annotated[int, Ge(1), Le(MAX_SAMPLES)] | None = None
     # Seconds for each excerpt.
-    timeout: Annotated[float, Gt(0)] | None = None
+    timeout: Annotated[float, Gt(0), Le(MAX_TIMEOUT)] | None = None
     # Report confirmed findings only.
     require_confirmed: bool = False
 

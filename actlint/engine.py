@@ -229,23 +229,27 @@ def _confirm(
 
 
 def _hinges_on_unknown(graph: Graph, suspect: Suspect) -> bool:
-    """Tell whether unknown calls alone decide if the suspect's targets are reached.
+    """Tell whether unknown calls or settings alone decide if the suspect's targets are reached.
 
     Nothing says then that the dangerous value can occur, so there is nothing to suspect.
     """
     hinges = False
+    settings = False
     for target in suspect.targets:
         pending, seen = [target.node], {target.node}
         while pending:
             node = graph.nodes[pending.pop()]
-            if node.input is not None and node.input.role is not InputRole.PARAMETER:
-                if not node.input.unknown:
+            if node.input is not None:
+                if node.input.role is InputRole.PARAMETER:
+                    settings = True
+                elif not node.input.unknown:
                     return False
-                hinges = True
+                else:
+                    hinges = True
             fresh = [operand for operand in node.operands if operand not in seen]
             seen.update(fresh)
             pending += fresh
-    return hinges
+    return hinges or settings
 
 
 _ORDER = {Verdict.CONFIRMED: 0, Verdict.UNCONFIRMED: 1, Verdict.REFUTED: 2}
@@ -333,7 +337,7 @@ def _finding(rule: Rule, candidate: _Candidate, outcome: Outcome) -> Finding:
         name=rule.name,
         severity=severity,
         site=node.site,
-        trail=node.path,
+        trail=(*graph.used, *node.path),
         function=graph.name,
         role=graph.role,
         message=suspect.message,

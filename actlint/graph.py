@@ -157,6 +157,7 @@ class Graph:
     assumptions: tuple[tuple[int, bool], ...] = ()  # tensor conditions that hold on this path
     evidence: str = ""  # why the role is believed, in words
     opaque: tuple[str, ...] = field(default=())  # texts of calls that were cut off
+    used: tuple[Site, ...] = ()  # where another file hands the function to what trains it
     # The output is what an opaque call is fed with: the real output lies beyond a forward cut.
     partial: bool = False
     # Of a partial graph: the opaque call is fed with other values, too, so that another path for

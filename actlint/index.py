@@ -408,6 +408,8 @@ class _Collector:
             if name:
                 self.uses.append(Use(name, role, called=True, line=value.lineno))
                 self.settings.setdefault(name.rpartition(".")[2], _settings(value))
+                if name.rpartition(".")[2] == "partial":
+                    return
                 for item in (*value.args, *(k.value for k in value.keywords)):
                     # partial(loss, gamma=2.) and wrappers hand the role on to what they wrap
                     if isinstance(item, (ast.Name, ast.Attribute)) and dotted(item):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from actlint.graph import InputRole, Role
+from actlint.graph import InputRole, Role, Site, Span
 from actlint.index import SINKS, Definition, FileIndex
 from actlint.names import last, meanings
 from actlint.project import Place, Project
@@ -100,10 +100,19 @@ class Unit:
     # Roles of parameters by name; a parameter that is not named here keeps its default.
     inputs: tuple[tuple[str, InputRole], ...] = ()
     line: int = 1
+    used: tuple[Site, ...] = ()  # where another file hands it to what trains it
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A role that another file gives to a definition, and where."""
+
+    role: Role
+    site: Site
 
 
 # Roles that other files give to the definitions of one, by qualified name.
-Incoming = Mapping[str, Role]
+Incoming = Mapping[str, Given]
 _ORDER = (Role.METRIC, Role.LAYER, Role.ACTIVATION, Role.REGULARIZER, Role.LOSS)
 
 
@@ -112,9 +121,9 @@ def stronger(known: Role | None, role: Role) -> Role:
     return role if known is None or _ORDER.index(role) > _ORDER.index(known) else known
 
 
-def incoming(indexes: Iterable[FileIndex], project: Project) -> dict[str, dict[str, Role]]:
+def incoming(indexes: Iterable[FileIndex], project: Project) -> dict[str, dict[str, Given]]:
     """Return the roles that uses in other files give, by the path of the definition's file."""
-    found: dict[str, dict[str, Role]] = {}
+    found: dict[str, dict[str, Given]] = {}
     for index in indexes:
         for use in index.uses:
             if use.name.partition(".")[0] not in index.imports and not index.stars:
@@ -122,7 +131,11 @@ def incoming(indexes: Iterable[FileIndex], project: Project) -> dict[str, dict[s
             place = project.locate(use.name, index)
             if place is not None and place.index.path != index.path:
                 roles = found.setdefault(place.index.path, {})
-                roles[place.qualname] = stronger(roles.get(place.qualname), Role(use.role))
+                known = roles.get(place.qualname)
+                role = stronger(None if known is None else known.role, Role(use.role))
+                if known is None or role is not known.role:
+                    span = Span(use.line, 1, use.line, 1)
+                    roles[place.qualname] = Given(role, Site(index.path, span, use.name))
     return found
 
 
@@ -165,8 +178,9 @@ class _Scene:
         self.in_metrics = any(_METRIC_MODULE.search(p) for p in parts)
         self._loss_callers: dict[str, set[str]] | None = None  # by the name that is called
         self.roles = self._roles_by_use()
-        for name, role in roles.items():
-            self.roles[name] = stronger(self.roles.get(name), role)
+        self.given = roles
+        for name, given in roles.items():
+            self.roles[name] = stronger(self.roles.get(name), given.role)
 
     def all(self) -> Iterator[Unit]:
         for definition in self.index.definitions.values():
@@ -392,6 +406,7 @@ class _Scene:
         return len([p for p in definition.params if p not in {"self", "cls"}]) >= min(needed, 1)
 
     def _unit(self, definition: Definition, role: Role, evidence: str) -> Unit:
+        given = self.given.get(definition.qualname)
         return Unit(
             path=self.index.path,
             qualname=definition.qualname,
@@ -399,6 +414,7 @@ class _Scene:
             evidence=evidence,
             inputs=tuple(input_roles(definition, role)),
             line=definition.line,
+            used=() if given is None else (given.site,),
         )
 
 

@@ -65,6 +65,8 @@ def check_target(path: str) -> None:
     Raises:
         RunError: it cannot.
     """
+    if not path:
+        raise RunError("--output-file: the name of the file is empty")
     parent = os.path.dirname(os.path.realpath(path))
     if os.path.isdir(path):
         raise RunError(f"--output-file {path}: is a folder")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import tokenize
 from collections.abc import Container, Iterator, Sequence
+from itertools import pairwise
+from keyword import iskeyword
 
 from actlint.query import (
     Cause,
@@ -138,39 +140,36 @@ def shown(node: Node) -> str:
 def joined(text: str) -> str:
     """Return an expression of several lines on one, as it would be written there.
 
-    Comments go, and the blanks and the trailing comma of a call that only line breaks ask for.
-    Strings stay, but for line breaks in them.
+    Comments go, and what only line breaks ask for: blanks inside brackets and the last comma of a
+    call. Strings stay as they are, but for line breaks in them.
     """
     if "\n" not in text:
         return " ".join(text.split())
-    lines = f"({text}\n)".split("\n")
+    bracketed = f"({text}\n)"
+    lines = bracketed.split("\n")
     try:
-        tokens = [
-            token
-            for token in tokenize.generate_tokens(io.StringIO("\n".join(lines)).readline)
-            if token.type not in _LAYOUT
-        ][1:-1]
+        found = list(tokenize.generate_tokens(io.StringIO(bracketed).readline))
     except (tokenize.TokenError, SyntaxError):  # a part of an expression
         return " ".join(text.split())
+    tokens = [token for token in found if token.type not in _LAYOUT]
     parts: list[str] = []
-    calls: list[bool] = []  # of the open brackets, whether they hold arguments
-    for at, token in enumerate(tokens):
-        before = tokens[at - 1] if at else None
-        after = tokens[at + 1] if at + 1 < len(tokens) else None
-        if token.string in _OPENING:
-            called = before is not None and (before.type == tokenize.NAME or before.string in ")]")
-            calls.append(token.string == "(" and called)
-        elif token.string in _CLOSING and calls:
-            calls.pop()
-        ends = after is not None and after.string in _CLOSING and after.start[0] > token.end[0]
-        if token.string == "," and ends and calls and calls[-1]:
-            continue
-        if before is not None and before.end[0] == token.start[0]:
+    calls = [False]  # of each open bracket, whether it holds arguments
+    for before, token in pairwise(tokens[:-1]):
+        bracket = token.string if token.type == tokenize.OP else ""
+        closing = bracket in _CLOSING
+        if before.end[0] == token.start[0]:
             parts.append(lines[token.start[0] - 1][before.end[1] : token.start[1]])
-        elif before is not None and before.string not in _OPENING and token.string not in _CLOSING:
+        elif closing and before.string == "," and calls[-1]:
+            parts.pop()
+        elif before.string not in _OPENING and not closing and bracket not in {",", "."}:
             parts.append(" ")
+        if bracket in _OPENING:
+            called = before.string in _CLOSING or before.string.isidentifier()
+            calls.append(bracket == "(" and called and not iskeyword(before.string))
+        elif closing and len(calls) > 1:
+            calls.pop()
         parts.append(_between(lines, token.start, token.end))
-    return " ".join("".join(parts).split("\n"))
+    return "".join(parts)
 
 
 def _between(lines: Sequence[str], start: tuple[int, int], end: tuple[int, int]) -> str:
@@ -178,8 +177,8 @@ def _between(lines: Sequence[str], start: tuple[int, int], end: tuple[int, int])
     first, last = start[0] - 1, end[0] - 1
     if first == last:
         return lines[first][start[1] : end[1]]
-    middle = (line.strip() for line in lines[first + 1 : last])
-    return "\n".join((lines[first][start[1] :], *middle, lines[last][: end[1]].lstrip()))
+    whole = (lines[first][start[1] :], *lines[first + 1 : last], lines[last][: end[1]])
+    return " ".join(line.strip() for line in whole)
 
 
 def number(value: float) -> str:

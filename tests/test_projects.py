@@ -45,7 +45,7 @@ def dice(a, b):
                 "losses.py",
                 "ACT101",
                 "2 * tf.reduce_sum(a * b) / (tf.reduce_sum(a) + tf.reduce_sum(b))",
-                "",
+                "train.py:5",
             ),
         ),
     ),
@@ -62,7 +62,7 @@ def dice(a, b):
 """,
             "utils.py": "def safe_div(top, bottom):\n    return top / bottom\n",
         },
-        (("utils.py", "ACT101", "top / bottom", "losses.py:5"),),
+        (("utils.py", "ACT101", "top / bottom", "train.py:5 losses.py:5"),),
     ),
     Case(
         "relative_imports_and_re_exports",
@@ -90,7 +90,7 @@ model = keras.Sequential([keras.layers.Dense(1)])
 model.compile(loss=pkg.entropy)
 """,
         },
-        (("pkg/helpers.py", "ACT103", "tf.log(x)", "pkg/losses.py:5"),),
+        (("pkg/helpers.py", "ACT103", "tf.log(x)", "run.py:5 pkg/losses.py:5"),),
     ),
     Case(
         "base_class_in_another_file",
@@ -200,7 +200,7 @@ model = keras.Sequential([keras.layers.Dense(1)])
 model.compile(loss=LOSSES["ratio"])
 """,
         },
-        (("registry.py", "ACT101", "a / b", ""),),
+        (("registry.py", "ACT101", "a / b", "fit.py:5"),),
     ),
 )
 

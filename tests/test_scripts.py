@@ -177,8 +177,8 @@ def staged_loss(y_true, y_pred, kind="log"):
     Case("comprehension_and_star", HEADER + """\
 def summed_loss(y_true, y_pred):
     parts = [tf.reduce_mean(f(y_true - y_pred)) for f in (tf.abs, tf.square)]
-    return tf.add_n([*parts, tf.norm(y_pred)])
-""", (("ACT105", "tf.norm(y_pred)"),)),
+    return tf.add_n([*parts, tf.norm(y_true - y_pred)])
+""", (("ACT105", "tf.norm(y_true - y_pred)"),)),
     Case("recursion_ends", HEADER + """\
 def power(x, n):
     return x if n == 0 else x * power(x, n - 1)
@@ -198,14 +198,14 @@ def make_loss(kind):
     return LOSSES[kind]
 
 def ratio(t, p, eps):
-    return tf.reduce_mean(tf.abs(t - p) / (p + eps))
+    return tf.reduce_mean(t * (1 - p) / (p + eps))
 
 model = keras.Model()
 model.compile(loss=make_loss("log"))
 model.compile(loss=functools.partial(ratio, eps=0.0))
 model.compile(loss={"a": functools.partial(ratio, eps=0.5), "b": "mse"})
 """, (
-        ("ACT101", "tf.abs(t - p) / (p + eps)"),
+        ("ACT101", "t * (1 - p) / (p + eps)"),
         ("ACT103", "tf.math.log(p)"),
     )),
     Case("dataclass_settings", HEADER + """\
@@ -219,23 +219,23 @@ CONFIG = Config()
 SAFE = Config(eps=0.5)
 
 def open_loss(t, p):
-    return tf.reduce_mean(tf.abs(t - p) / (p + CONFIG.eps))
+    return tf.reduce_mean(t * (1 - p) / (p + CONFIG.eps))
 
 def safe_loss(t, p):
-    return tf.reduce_mean(tf.abs(t - p) / (p + SAFE.eps))
+    return tf.reduce_mean(t * (1 - p) / (p + SAFE.eps))
 
 model = keras.Model()
 model.compile(loss=[open_loss, safe_loss])
-""", (("ACT101", "tf.abs(t - p) / (p + CONFIG.eps)"),)),
+""", (("ACT101", "t * (1 - p) / (p + CONFIG.eps)"),)),
     Case("closure_made_by_a_call_result", HEADER + """\
 def outer():
     def inner(gamma):
-        return lambda t, p: tf.reduce_mean(tf.abs(t - p) ** gamma / p)
+        return lambda t, p: tf.reduce_mean(t * (1 - p) ** gamma / p)
     return inner
 
 model = keras.Model()
 model.compile(loss=outer()(2.0))
-""", (("ACT101", "tf.abs(t - p) ** gamma / p"),)),
+""", (("ACT101", "t * (1 - p) ** gamma / p"),)),
     Case("generator_function_is_not_followed", HEADER + """\
 def pieces(y_true, y_pred):
     yield tf.math.log(y_pred)

@@ -132,6 +132,7 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
             # A branch that is taken later does not decide how the output is computed.
             assumptions=tuple(a for a in machine.assumptions if a[0] < output),
             evidence=unit.evidence,
+            used=unit.used or machine.used,
             opaque=tuple(machine.cut_texts),
             # Of a loss that returns several values, the first is the one that is minimised.
             partial=position >= len(outputs)
@@ -271,6 +272,8 @@ def _made(machine: Machine, scope: Scope, unit: Unit) -> tuple[Site, Value]:
     roles = roles_by_name(names[1:] if value.instance is not None else names, unit.role)
     if unit.role is Role.LOSS and len(names) == 2 and InputRole.LABEL not in roles.values():
         roles = dict(zip(names, (InputRole.LABEL, InputRole.PREDICTION), strict=True))
+    if value.scope.module is not machine.module and node is not None:
+        machine.used = (machine.site(node),)
     if not isinstance(value.node, cst.Lambda):
         machine.name = value.qualname
     machine.modules.append(value.scope.module)

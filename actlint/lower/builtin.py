@@ -16,6 +16,7 @@ from actlint.lower.values import (
     Built,
     Function,
     Mapping,
+    Opaque,
     Partial,
     Sequence,
     Static,
@@ -50,6 +51,9 @@ def _len(call: Call) -> Value | None:
 
 
 def _range(call: Call) -> Value | None:
+    if len(call.args) == 1 and isinstance(call.args[0], (TensorValue, Opaque)):
+        # Of an unknown number of rounds the first two are looked at.
+        return Sequence([Static(0), Static(1)])
     ends = [v.value for v in call.args if isinstance(v, Static) and isinstance(v.value, int)]
     if len(ends) != len(call.args) or not 1 <= len(ends) <= 3 or (len(ends) == 3 and ends[2] == 0):
         return None

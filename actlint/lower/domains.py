@@ -87,6 +87,7 @@ _TAKES_CLASS_IDS = frozenset({"one_hot"})
 # Values that could not be followed, by the names that the code gives them.
 _MASK = re.compile(r"(^|_)masks?(_output)?(_\d+)?$")
 _LENGTH = re.compile(r"(^|_)(dists?|distances?|norms?)(_output)?(_\d+)?$")
+_COUNT = re.compile(r"^(height|width|channels|size|ndim|(num|n)_\w+|\w+_(size|count|len))(_\d+)?$")
 _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
 _CONSTANTS = frozenset({"constant", "convert_to_tensor", "cast", "identity", "ones_like"})
 # An additive constant no larger than this is a guard, not part of the formula.
@@ -112,7 +113,10 @@ def with_domains(
         if record.role in {InputRole.PREDICTION, InputRole.CUT}:
             lo, hi = _prediction_domain(nodes, users, node.id, record)
             lo, hi = _named_domain(record) or (lo, hi)
-            found[node.id] = replace(record, lo=lo, hi=hi)
+            counted = record.role is InputRole.CUT and bool(_COUNT.search(record.name))
+            found[node.id] = replace(
+                record, lo=lo, hi=hi, differentiated=record.differentiated and not counted
+            )
         elif record.role is InputRole.PARAMETER:
             found[node.id] = _parameter(users, node.id, record)
         elif record.role is InputRole.ACTIVATION and role is Role.LAYER:
@@ -140,6 +144,8 @@ def _named_domain(record: Input) -> tuple[float, float] | None:
         return None
     if _MASK.search(record.name):
         return PROBABILITY
+    if _COUNT.search(record.name):
+        return (1.0, REAL[1])
     return (0.0, REAL[1]) if _LENGTH.search(record.name) else None
 
 

@@ -68,6 +68,9 @@ _LINEAR = frozenset(
 _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
 _IMAGE_RANK = 4  # batch, height, width, channels
 
+# Calls whose result is a plain number where nothing of the graph goes in: np.float32(d_model).
+_NUMBERS = frozenset({"float", "int", "float16", "float32", "float64", "int32", "int64", "len"})
+
 # What comes back from a session is data: no gradient leads through it.
 _FETCHES = (".run", ".eval", ".numpy")
 
@@ -108,6 +111,7 @@ class Machine:
         self.run_function = hooks.run_function
         self.module = module
         self.name = ""  # of the function, where the unit does not tell it
+        self.used: tuple[Site, ...] = ()  # where another file hands it on
         self.role = role
         self.nodes: list[Node] = []
         self.names: dict[int, str] = {}
@@ -158,7 +162,8 @@ class Machine:
         position = len(self.taken)
         choice = self._choices[position] if position < len(self._choices) else True
         self.taken.append(choice)
-        if isinstance(condition, TensorValue):
+        # A plain number is a setting of the user's: both ways occur, whatever its value here.
+        if isinstance(condition, TensorValue) and condition.node not in self._plain:
             self.assumptions.append((condition.node, choice))
         return choice
 
@@ -280,6 +285,7 @@ class Machine:
         if key in self._cuts:
             return self._cuts[key]
         steps = self.role in {Role.TRAINING_STEP, Role.GRAPH}
+        head = site.text.partition("(")[0].rpartition(".")[2].strip()
         fetched = called and site.text.partition("(")[0].endswith(_FETCHES)
         differentiated = bool(depends & self._differentiable) and not fetched
         domain = (-EXTENDED_LIMIT, EXTENDED_LIMIT)
@@ -290,7 +296,7 @@ class Machine:
         elif real and called and not depends:
             role = InputRole.CUT
             differentiated = True  # a layer has weights of its own
-        elif steps and not depends and called:
+        elif steps and not depends and called and head not in _NUMBERS:
             role = InputRole.DATA
         else:
             role = InputRole.PARAMETER
@@ -373,5 +379,8 @@ class Machine:
 
 def _callee_name(text: str) -> str:
     head = text.partition("(")[0].strip()
+    attribute = re.search(r"\.(\w+)$", text)
+    if attribute and attribute[1].isidentifier():
+        return attribute[1]
     base = head.rpartition(".")[2] if re.fullmatch(r"[\w.]+", head) else "value"
     return f"{base}_output" if "(" in text and base.isidentifier() else base or "value"

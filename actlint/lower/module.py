@@ -65,9 +65,7 @@ class Module:
         """
         key = definition.qualname
         if key not in self._trees:
-            self._trees[key] = self._parse(
-                definition.line, definition.end_line, definition.column
-            )
+            self._trees[key] = self._parse(definition.line, definition.end_line, definition.column)
         return self._trees[key]
 
     def whole(self) -> cst.Module:

@@ -23,7 +23,7 @@ INTEGER_PARAMETERS = (2.0, 1.0, 3.0, 4.0)
 
 _MAX_TRIES = 160
 _MAX_TEMPLATES = 3
-_MAX_HINT = 256
+_MAX_HINT = 1024
 # Sizes above this are first tried smaller.
 _LARGE = 8
 
