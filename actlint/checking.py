@@ -73,14 +73,13 @@ def run(request: Request) -> int:
     with progress(request.quiet) as on_progress:
         result = lint(sources, options, on_progress)
     for error in result.errors:
-        terminal.say(f"{error.path}:{error.line}: {error.message}")
+        terminal.say(f"{error.place}:{error.line}: {error.message}")
     if request.output_file is None:
         style = terminal.style_of(sys.stdout, os.environ)
     else:
         style = terminal.style_of(None, {})
-    style = dataclasses.replace(
-        style, sources={file.path: file.text for file in sources}, quiet=request.quiet
-    )
+    texts = {place: text for file in sources for place, text in file.shown().items()}
+    style = dataclasses.replace(style, sources=texts, quiet=request.quiet)
     report = render(result, request.output_format, style, request.statistics)
     if request.output_file is None:
         terminal.write(report)

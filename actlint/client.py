@@ -212,6 +212,7 @@ class Client:
         self._python = python or sys.executable
         self._memory = memory
         self._process: _Process | None = self._spawn()
+        self._ready: Ready | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -238,12 +239,18 @@ class Client:
     @property
     def tensorflow(self) -> str:
         """Version of TensorFlow; waits until the worker has loaded it, or raises WorkerError."""
-        return self._current().ready().tensorflow
+        return self._answering().tensorflow
 
     @property
     def sandbox(self) -> str:
         """The protections that are active; waits like `tensorflow`."""
-        return self._current().ready().sandbox
+        return self._answering().sandbox
+
+    def _answering(self) -> Ready:
+        """Return what a worker said of itself; a dead one is not replaced just to ask again."""
+        if self._ready is None:
+            self._ready = self._current().ready()
+        return self._ready
 
     def examine(self, jobs: Iterable[Job]) -> Iterator[Answer]:
         """Yield the answers to `jobs`, in order; the next job is drawn while one is worked on.
@@ -258,7 +265,7 @@ class Client:
         job = next(source, None)
         while job is not None:
             process = self._current()
-            process.ready()
+            self._ready = process.ready()
             deadline = time.monotonic() + self._timeout
             process.send(job)
             upcoming = next(source, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
@@ -22,14 +22,14 @@ from actlint.findings import (
     Suspect,
     Verdict,
 )
-from actlint.graph import Graph, InputRole, Span
+from actlint.graph import Graph, InputRole, Site, Span
 from actlint.index import FileIndex
 from actlint.lower import lower
 from actlint.lower.module import Library, Module
 from actlint.project import Project
 from actlint.query import Rule, View
 from actlint.scene import Unit, incoming, units
-from actlint.source import SourceFile, python2_hint, read
+from actlint.source import SourceFile, read
 from actlint.suppress import suppressed
 from actlint.worker.protocol import Job
 
@@ -120,7 +120,7 @@ def lint(
     return Result(
         run=Run(options.seed, options.samples, options.confirm, tensorflow, sandbox),
         findings=findings,
-        errors=tuple(sorted(static.errors, key=lambda e: (e.path, e.line, e.message))),
+        errors=tuple(sorted(static.errors, key=lambda e: (e.path, e.cell or 0, e.line, e.message))),
         summary=replace(summary, files=len(files), functions=static.functions),
     )
 
@@ -146,14 +146,32 @@ def _indexes(files: Sequence[SourceFile], static: _Static) -> dict[str, FileInde
         if file.error is not None:
             static.errors.append(file.error)
             continue
+        static.errors += file.broken
         built = index.build(file.path, file.text)
         if isinstance(built, FileIndex):
             found[file.path] = built
-            continue
-        hint = python2_hint(file.text, built.line)
-        message = built.message if hint is None else f"{built.message}; {hint}"
-        static.errors.append(replace(built, message=message))
+        else:
+            static.errors.append(_located(file, built))
     return found
+
+
+def _located(file: SourceFile, error: FileError) -> FileError:
+    """Return the error with the line of the cell, if the file is a notebook."""
+    cell = file.cell(error.line)
+    if cell is None:
+        return error
+    return replace(error, cell=cell.number, line=error.line - cell.first + 1)
+
+
+def _shown(site: Site, files: Mapping[str, SourceFile]) -> Site:
+    """Return the site as reports show it: in a notebook, lines count from the start of the cell."""
+    file = files.get(site.path)
+    cell = None if file is None else file.cell(site.span.line)
+    if cell is None:
+        return site
+    span, above = site.span, cell.first - 1
+    span = replace(span, line=span.line - above, end_line=span.end_line - above)
+    return replace(site, span=span, cell=cell.number)
 
 
 def _guarded(
@@ -166,7 +184,7 @@ def _guarded(
     except Exception as error:
         reason = f"internal error, please report it: {type(error).__name__}: {error}"
     if reason:
-        failed = FileError(file.path, unit.line, f"{unit.qualname}: {reason}")
+        failed = _located(file, FileError(file.path, unit.line, f"{unit.qualname}: {reason}"))
         static.errors += [failed] if failed not in static.errors else []
 
 
@@ -182,6 +200,8 @@ def _unit(
 
 
 def _suspects(file: SourceFile, graph: Graph, rules: Sequence[Rule], static: _Static) -> None:
+    if _impossible(graph):
+        return
     view = View(graph)
     for rule in rules:
         if rule.code in file.ignored:
@@ -228,6 +248,19 @@ def _confirm(
             candidate.outcome = outcome
 
 
+def _impossible(graph: Graph) -> bool:
+    """Tell whether a condition of the path, one of constants alone, does not hold."""
+    fixed = [node.input is None for node in graph.nodes]
+    for node in graph.nodes:
+        fixed[node.id] = fixed[node.id] and all(fixed[ref] for ref in node.operands)
+    decided = [(node, taken) for node, taken in graph.assumptions if fixed[node]]
+    if not decided:
+        return False
+    view = View(replace(graph, assumptions=()))
+    known = [(view.interval(node), taken) for node, taken in decided]
+    return any(v.lo == v.hi and bool(v.lo) != taken for v, taken in known)
+
+
 def _hinges_on_unknown(graph: Graph, suspect: Suspect) -> bool:
     """Tell whether unknown calls or settings alone decide if the suspect's targets are reached.
 
@@ -268,7 +301,7 @@ def _findings(
     options: Options,
     rules: dict[str, Rule],
 ) -> tuple[tuple[Finding, ...], Summary]:
-    texts = {file.path: file.text for file in files}
+    sources = {file.path: file for file in files}
     chosen: list[tuple[_Key, _Candidate, Outcome]] = []
     for key, candidates in static.candidates.items():
         candidate, outcome = _best(candidates)
@@ -279,7 +312,7 @@ def _findings(
     counts = dict.fromkeys(Verdict, 0)
     for key, candidate, outcome in _without_superseded(chosen, rules):
         rule = rules[key.code]
-        text = texts.get(key.path, "")
+        text = sources[key.path].text if key.path in sources else ""
         span = key.span
         if suppressed(text, rule.code, rule.name, span.line, span.end_line):
             continue
@@ -290,7 +323,7 @@ def _findings(
             or (outcome.verdict is Verdict.REFUTED and options.show_refuted)
         )
         if shown:
-            findings.append(_finding(rule, candidate, outcome))
+            findings.append(_finding(rule, candidate, outcome, sources))
     summary = Summary(
         suspects=sum(counts.values()),
         confirmed=counts[Verdict.CONFIRMED],
@@ -300,9 +333,9 @@ def _findings(
     return tuple(sorted(findings, key=_position)), summary
 
 
-def _position(finding: Finding) -> tuple[str, int, int, str]:
-    span = finding.site.span
-    return finding.site.path, span.line, span.column, finding.code
+def _position(finding: Finding) -> tuple[str, int, int, int, str]:
+    site = finding.site
+    return site.path, site.cell or 0, site.span.line, site.span.column, finding.code
 
 
 def _without_superseded(
@@ -322,7 +355,9 @@ def _without_superseded(
             yield key, candidate, outcome
 
 
-def _finding(rule: Rule, candidate: _Candidate, outcome: Outcome) -> Finding:
+def _finding(
+    rule: Rule, candidate: _Candidate, outcome: Outcome, files: Mapping[str, SourceFile]
+) -> Finding:
     graph, suspect = candidate.graph, candidate.suspect
     node = graph.nodes[suspect.node]
     severity = suspect.severity
@@ -336,8 +371,8 @@ def _finding(rule: Rule, candidate: _Candidate, outcome: Outcome) -> Finding:
         code=rule.code,
         name=rule.name,
         severity=severity,
-        site=node.site,
-        trail=(*graph.used, *node.path),
+        site=_shown(node.site, files),
+        trail=tuple(_shown(site, files) for site in (*graph.used, *node.path)),
         function=graph.name,
         role=graph.role,
         message=suspect.message,

@@ -11,6 +11,9 @@ from pathspec import GitIgnoreSpec
 
 from actlint.errors import RunError
 from actlint.findings import FileError
+from actlint.notebook import SUFFIX
+
+_SUFFIXES = (".py", SUFFIX)
 
 # Folders that hold other people's code, caches or build products. A folder that contains
 # `pyvenv.cfg` is a virtual environment whatever its name.
@@ -80,7 +83,7 @@ def patterns(base: str, texts: Iterable[str]) -> Patterns:
 
 
 def discover(paths: Sequence[str], exclude: Patterns | None, cwd: str) -> Listing:
-    """Return the files that `paths` mean: files as given, folders with all ``.py`` below them.
+    """Return the files that `paths` mean: files as given, of folders all ``.py`` and ``.ipynb``.
 
     A path that the user names is always taken, whatever ``.gitignore`` and `exclude` say of it;
     they decide about what lies below a folder. Symbolic links to folders are followed only if
@@ -162,7 +165,7 @@ class _Walk:
                     ):
                         pending.append((entry.path, rules))
                 elif (
-                    entry.name.endswith(".py")
+                    entry.name.endswith(_SUFFIXES)
                     and _is_file(entry)
                     and not _excluded(rules, entry.path, False)
                 ):

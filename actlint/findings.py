@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from actlint.graph import Role, Site
+from actlint.graph import Role, Site, place
 
 
 class Severity(StrEnum):
@@ -162,11 +162,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class FileError:
-    """A file that could not be linted, and why."""
+    """A file, or a part of one, that could not be linted, and why."""
 
     path: str
     line: int
     message: str
+    cell: int | None = None  # of a notebook: where `line` counts; None for the file as a whole
+
+    @property
+    def place(self) -> str:
+        """The file, with the cell if there is one."""
+        return place(self.path, self.cell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +200,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Everything a report shows; findings are sorted by path, line, column, code."""
+    """Everything a report shows; findings are sorted by path, cell, line, column, code."""
 
     run: Run
     findings: tuple[Finding, ...]

@@ -54,6 +54,18 @@ class Site:
     path: str
     span: Span
     text: str
+    # Of a notebook, in reports: the cell, counted from 1, in which the span counts its lines.
+    cell: int | None = None
+
+    @property
+    def place(self) -> str:
+        """The file, with the cell if it is a notebook."""
+        return place(self.path, self.cell)
+
+
+def place(path: str, cell: int | None) -> str:
+    """Return ``path``, or ``path:cell 3`` as ruff spells it."""
+    return path if cell is None else f"{path}:cell {cell}"
 
 
 @dataclass(frozen=True, slots=True)

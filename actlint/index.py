@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from actlint.findings import FileError
+from actlint.source import parse
 
 # A file without any of these bytes cannot contain a TensorFlow or Keras computation.
 _LIBRARY = re.compile(rb"tensorflow|keras|tflearn")
@@ -118,16 +118,9 @@ def build(path: str, text: str) -> FileIndex | FileError:
     Returns:
         The index, or a FileError with the line and a sentence if the text is not Python.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes in a user's file are not our business
-            tree = ast.parse(text)
-    except SyntaxError as error:
-        return FileError(path, error.lineno or 1, f"syntax error: {error.msg}")
-    except (RecursionError, MemoryError):
-        return FileError(path, 1, "an expression is nested too deeply to be parsed")
-    except ValueError as error:
-        return FileError(path, 1, f"not Python source: {error}")
+    tree = parse(path, text)
+    if isinstance(tree, FileError):
+        return tree
     collector = _Collector()
     try:
         collector.module(tree)

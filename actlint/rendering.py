@@ -110,6 +110,7 @@ class _Renderer:
         self._name = name
         self._names = {node.id: node.name for node in nodes}
         self._taken = {name}
+        self._numbers = Counter[str]()  # the last one given to each base name
         self._codes: dict[int, _Code] = {}
         self._constants: set[int] = set()
         self._uses = Counter(ref for node in nodes for _, value in node.args for ref in refs(value))
@@ -139,10 +140,10 @@ class _Renderer:
 
     def _fresh(self, wanted: str) -> str:
         base = _identifier(wanted, "t")
-        name, number = base, 1
+        name = base
         while name in self._taken:
-            number += 1
-            name = f"{base}_{number}"
+            self._numbers[base] += 1
+            name = f"{base}_{self._numbers[base] + 1}"
         self._taken.add(name)
         return name
 

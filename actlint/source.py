@@ -1,14 +1,19 @@
-"""Bytes of a file to text, decoded as Python itself decodes source."""
+"""Bytes of a file to text, decoded as Python itself decodes source; notebooks to one module."""
 
 from __future__ import annotations
 
+import ast
 import codecs
 import io
 import re
 import tokenize
-from dataclasses import dataclass
+import warnings
+from bisect import bisect_right
+from dataclasses import dataclass, replace
 
+from actlint import notebook
 from actlint.findings import FileError
+from actlint.graph import place
 
 # Longest file that is read, in bytes; beyond it lies generated data, not a model.
 LIMIT = 64 * 2**20
@@ -18,20 +23,45 @@ _CODEC_REASON = re.compile(r"\s*for '.*'$", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """A code cell of a notebook as a part of its module."""
+
+    number: int  # among all cells of the notebook, from 1
+    first: int  # line of the module that is the cell's line 1
+    text: str  # as the notebook holds it
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFile:
     """One file to lint.
 
     Attributes:
         path: relative to the working directory, forward slashes; may be a made-up name.
-        text: the decoded source with its line endings kept, "" if `error` is given.
+        text: the decoded source with its line endings kept, "" if `error` is given; of a notebook
+            its code cells in order, without magics and without the cells that are no Python.
         error: why there is no text, or None.
         ignored: codes that configuration does not look for in this file.
+        cells: of a notebook, its code cells in order.
+        broken: of a notebook, the cells that are no Python, which `text` lacks.
     """
 
     path: str
     text: str
     error: FileError | None = None
     ignored: frozenset[str] = frozenset()
+    cells: tuple[Cell, ...] = ()
+    broken: tuple[FileError, ...] = ()
+
+    def cell(self, line: int) -> Cell | None:
+        """Return the cell that holds `line` of `text`; None if this is no notebook."""
+        after = bisect_right(self.cells, line, key=lambda cell: cell.first)
+        return self.cells[max(0, after - 1)] if self.cells else None
+
+    def shown(self) -> dict[str, str]:
+        """Return the text that reports quote, by place: the file, or each cell of a notebook."""
+        if not self.cells:
+            return {self.path: self.text}
+        return {place(self.path, cell.number): cell.text for cell in self.cells}
 
 
 def lines(text: str) -> list[str]:
@@ -53,9 +83,14 @@ def read(filename: str, path: str, ignored: frozenset[str] = frozenset()) -> Sou
 
 
 def decode(data: bytes, path: str, ignored: frozenset[str] = frozenset()) -> SourceFile:
-    """Decode source as Python does: byte order mark, PEP 263 encoding line, else UTF-8."""
+    """Decode source as Python does: byte order mark, PEP 263 encoding line, else UTF-8.
+
+    What is called ``.ipynb`` is read as a notebook.
+    """
     if len(data) > LIMIT:
         return _failed(path, 1, f"larger than {LIMIT // 2**20} MB: not linted", ignored)
+    if path.endswith(notebook.SUFFIX):
+        return _notebook(data, path, ignored)
     null = data.find(b"\0")
     if null >= 0:
         message = "contains a null byte, so it is not Python source in an encoding Python reads"
@@ -84,6 +119,44 @@ def decode(data: bytes, path: str, ignored: frozenset[str] = frozenset()) -> Sou
         reason = _CODEC_REASON.sub("", str(error)).partition(";")[0]
         message = f"cannot be decoded as {_named(encoding)}: {reason}"
         return _failed(path, _encoding_line(data), message, ignored)
+
+
+def _notebook(data: bytes, path: str, ignored: frozenset[str]) -> SourceFile:
+    """Put the code cells of a notebook together to one module."""
+    found = notebook.code_cells(data)
+    if isinstance(found, notebook.Malformed):
+        return _failed(path, found.line, found.message, ignored)
+    cells: list[Cell] = []
+    rows: list[str] = []
+    broken: list[FileError] = []
+    for given in found:
+        cells.append(Cell(given.number, len(rows) + 1, given.text))
+        own = lines(given.text)
+        if isinstance(parse(path, "\n".join(own)), FileError):
+            own = notebook.without_magics(own)
+            flaw = parse(path, "\n".join(own))
+            if isinstance(flaw, FileError):
+                broken.append(replace(flaw, cell=given.number))
+                own = [""] * len(own)
+        rows += own
+    return SourceFile(path, "\n".join(rows), None, ignored, tuple(cells), tuple(broken))
+
+
+def parse(path: str, text: str) -> ast.Module | FileError:
+    """Parse Python source; what is none becomes an error with its line and a sentence."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes in a user's file are not our business
+            return ast.parse(text)
+    except SyntaxError as error:
+        line = error.lineno or 1
+        hint = python2_hint(text, line)
+        message = f"syntax error: {error.msg}"
+        return FileError(path, line, message if hint is None else f"{message}; {hint}")
+    except (RecursionError, MemoryError):
+        return FileError(path, 1, "an expression is nested too deeply to be parsed")
+    except ValueError as error:
+        return FileError(path, 1, f"not Python source: {error}")
 
 
 def _failed(path: str, line: int, message: str, ignored: frozenset[str]) -> SourceFile:

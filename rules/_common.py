@@ -314,6 +314,8 @@ def cut(view: View, code: str, node: Node, message: str) -> Suspect:
         message=message,
         check=Check.NO_GRADIENT if whole else Check.CUT,
         severity=Severity.ERROR if whole else Severity.WARNING,
+        # Layers assign, sample and count on purpose: only what was seen to fail is worth a word.
+        provisional=view.graph.role is Role.LAYER,
     )
 
 

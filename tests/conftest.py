@@ -28,6 +28,40 @@ class Outcome:
 
 Run = Callable[..., Outcome]
 
+# One finding of ACT104 or a rule that stands for it: the square root of a plain sum of squares.
+BAD = """\
+import tensorflow as tf
+
+
+def distance_loss(y_true, y_pred):
+    return tf.sqrt(tf.reduce_sum(tf.square(y_true - y_pred)))
+
+
+model.compile(loss=distance_loss)
+"""
+
+CLEAN = """\
+import tensorflow as tf
+
+
+def squared_loss(y_true, y_pred):
+    return tf.reduce_sum(tf.square(y_true - y_pred))
+
+
+model.compile(loss=squared_loss)
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder of its own with a faulty and a sound file."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "bad.py").write_text(BAD)
+    (tmp_path / "clean.py").write_text(CLEAN)
+    return tmp_path
+
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:

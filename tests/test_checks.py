@@ -1,81 +1,15 @@
-"""The worker's verdicts on small programs, by real TensorFlow."""
+"""The worker's verdicts on nan, infinity, cut gradients and what a loss means."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 
-from actlint.findings import Check, Hazard, Outcome, Reach, Suspect, Target, Verdict
-from actlint.graph import Arg, DType, Input, InputRole, Items, Ref, Role, Slice
-from actlint.ops.table import row
-from actlint.worker.protocol import Instruction, Job
+from actlint.findings import Check, Hazard, Reach, Target, Verdict
+from actlint.graph import Arg, DType, Ref, Role
 
-checks = pytest.importorskip("actlint.worker.checks")
-program = pytest.importorskip("actlint.worker.program")
-
-INF = math.inf
-WIDE = (-1000.0, 1000.0)
-UNIT = (0.0, 1.0)
-
-
-class Build:
-    """Collects instructions; every method returns the Ref of the value it adds."""
-
-    def __init__(self, role: Role = Role.ACTIVATION) -> None:
-        self.steps: list[Instruction] = []
-        self.role = role
-
-    def input(
-        self,
-        name: str = "x",
-        limits: tuple[float, float] = WIDE,
-        role: InputRole = InputRole.ACTIVATION,
-        **more: Any,
-    ) -> Ref:
-        moved = role in (InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.VARIABLE)
-        spec = Input(name, role, moved, *limits, **more)
-        self.steps.append(Instruction(len(self.steps), "", (), input=spec))
-        return Ref(len(self.steps) - 1)
-
-    def label(self, name: str = "y_true", limits: tuple[float, float] = UNIT, **more: Any) -> Ref:
-        return self.input(name, limits, InputRole.LABEL, **more)
-
-    def prediction(
-        self, name: str = "y_pred", limits: tuple[float, float] = UNIT, **more: Any
-    ) -> Ref:
-        return self.input(name, limits, InputRole.PREDICTION, **more)
-
-    def __call__(self, op: str, *args: Arg, **named: Arg) -> Ref:
-        bound = (*zip(row(op).params, args, strict=False), *named.items())
-        self.steps.append(Instruction(len(self.steps), op, tuple(bound)))
-        return Ref(len(self.steps) - 1)
-
-    def job(self, output: Ref, *suspects: Suspect, samples: int = 4096, **more: Any) -> Job:
-        steps = tuple(self.steps)
-        more.setdefault("assumptions", ())
-        return Job(1, "f", self.role, steps, output.node, suspects=suspects, seed=0,
-                   samples=samples, **more)  # fmt: skip
-
-
-def ask(
-    build: Build,
-    output: Ref,
-    node: Ref,
-    check: Check = Check.NONFINITE,
-    *targets: Target,
-    threshold: float = 0.0,
-    **more: Any,
-) -> Outcome:
-    suspect = Suspect("ACT000", node.node, "m", check, targets, threshold)
-    job = build.job(output, suspect, **more)
-    return checks.examine(job, program.Program(job)).outcomes[0]
-
-
-def at(node: Ref, lo: float, hi: float | None = None, vector: str = "") -> Target:
-    return Target(node.node, lo, lo if hi is None else hi, vector)
-
+from .verdicts import INF, UNIT, WIDE, Build, ask, at, one_op
 
 # ---- nan and infinity --------------------------------------------------------------------------
 
@@ -113,12 +47,6 @@ def test_same_answer_twice() -> None:
     assert repr(ask(g, out, ratio, Check.NONFINITE, target)) == repr(
         ask(g, out, ratio, Check.NONFINITE, target)
     )
-
-
-def one_op(op: str, *more: Arg, limits: tuple[float, float] = WIDE) -> tuple[Build, Ref, Ref]:
-    g = Build()
-    x = g.input(limits=limits)
-    return g, x, g(op, x, *more)
 
 
 @pytest.mark.parametrize(
@@ -279,6 +207,28 @@ def test_sqrt_in_the_unselected_branch_fails_under_xla_alone() -> None:
     assert outcome.evidence.mode in ("eager", "xla")
 
 
+def test_gradient_passes_through_unstacked_tensors() -> None:
+    g = Build()
+    parts = g("unstack", g.input(), axis=-1, num=2)
+    total = g("add", g("square", g("getitem", parts, 0)), g("square", g("getitem", parts, 1)))
+    out = g("sqrt", total)
+    found = ask(g, out, out, Check.NONFINITE, at(total, 0.0)).evidence
+    assert found is not None
+    assert found.witness == {"x": [[0.0, 0.0]]}
+
+
+def test_whose_value_is_told() -> None:
+    g = Build()
+    out, ratio, target = pole_in_where(g)
+    hidden = ask(g, out, ratio, Check.NONFINITE, target).evidence
+    assert hidden is not None
+    assert (hidden.value, hidden.detail["value_of"]) == (INF, "expression")
+    g, x, out = one_op("log", limits=UNIT)
+    seen = ask(g, out, out, Check.NONFINITE, at(x, 0.0)).evidence
+    assert seen is not None
+    assert (seen.value, seen.detail["value_of"]) == (-INF, "output")
+
+
 # ---- cuts --------------------------------------------------------------------------------------
 
 
@@ -372,59 +322,13 @@ def test_share_of_dead_elements() -> None:
     assert ask(g, out, out, Check.DEAD_SHARE, threshold=0.9).verdict is Verdict.REFUTED
 
 
-# ---- shapes of activations ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("op", ["silu", "gelu", "mish", "relu", "sigmoid", "tanh", "elu"])
-def test_accepted_activations(op: str) -> None:
-    g, _, out = one_op(op)
-    for check in (Check.MONOTONICITY, Check.CONTINUITY):
-        outcome = ask(g, out, out, check)
-        assert outcome.verdict is Verdict.REFUTED, outcome
-    assert ask(g, out, out, Check.SATURATION, threshold=0.6).verdict is Verdict.REFUTED
-
-
-def test_sine_turns() -> None:
-    g, _, out = one_op("sin")
-    found = ask(g, out, out, Check.MONOTONICITY).evidence
-    assert found is not None
-    assert found.hazard is Hazard.NON_MONOTONIC
-    assert found.detail["turning_points"] == pytest.approx(
-        [-4.71239, -1.5708, 1.5708, 4.71239], abs=1e-3
-    )
-
-
-def test_staircase_saturates() -> None:
-    g = Build()
-    x = g.input()
-    total: Arg = 0.0
-    for threshold in (0.25, 0.5, 0.75):
-        step = g("sigmoid", g("multiply", 100.0, g("subtract", x, threshold)))
-        total = g("add", total, step)
-    assert isinstance(total, Ref)
-    found = ask(g, total, total, Check.SATURATION, threshold=0.5).evidence
-    assert found is not None
-    assert found.hazard is Hazard.VANISHING
-    assert found.detail["share"] > 0.7
-    assert found.detail["largest_slope"] == pytest.approx(25.0, rel=0.1)
-    # Steep, but without a jump.
-    assert ask(g, total, total, Check.CONTINUITY).verdict is Verdict.REFUTED
-
-
-def test_pieces_that_do_not_meet() -> None:
-    g = Build()
-    x = g.input()
-    out = g("where", g("less", x, 0.25), g("multiply", 0.1, x), g("add", 0.5, x))
-    found = ask(g, out, out, Check.CONTINUITY).evidence
-    assert found is not None
-    assert found.hazard is Hazard.DISCONTINUOUS
-    assert found.detail["locations"] == [0.25]
-    assert found.detail["sizes"] == pytest.approx([0.725], rel=1e-3)
-
-
-def test_pole_is_no_jump() -> None:
-    g, _, out = one_op("reciprocal")
-    assert ask(g, out, out, Check.CONTINUITY).verdict is Verdict.REFUTED
+def test_switch_of_a_continuous_loss_is_no_cut() -> None:
+    g = Build(Role.LOSS)
+    gap = g("abs", g("subtract", g.label(limits=WIDE), g.prediction(limits=WIDE)))
+    near = g("less", gap, 1.0)
+    far = g("subtract", gap, 0.5)
+    out = g("reduce_mean", g("where", near, g("multiply", 0.5, g("square", gap)), far))
+    assert ask(g, out, near, Check.CUT).verdict is Verdict.REFUTED
 
 
 # ---- what a loss means -------------------------------------------------------------------------
@@ -442,104 +346,3 @@ def test_minimum() -> None:
     found = ask(g, bad, bad, Check.MINIMUM).evidence
     assert found is not None
     assert found.hazard is Hazard.WRONG_LOSS
-
-
-# ---- input shapes ------------------------------------------------------------------------------
-
-
-def test_sparse_labels() -> None:
-    g = Build(Role.LOSS)
-    y, p = g.label(limits=(0.0, 1000.0), integer=True), g.prediction()
-    hot = g("one_hot", y, 5)
-    log = g("log", p)
-    out = g("negative", g("reduce_sum", g("multiply", hot, log)))
-    outcome = ask(g, out, log, Check.NONFINITE, at(p, 0.0))
-    assert outcome.verdict is Verdict.CONFIRMED, outcome.reason
-
-
-def test_columns_that_a_subscript_asks_for() -> None:
-    g = Build(Role.LOSS)
-    p = g.prediction(limits=WIDE)
-    everything = Slice(None, None, None)
-    column = g("getitem", p, Items((everything, 6)))
-    out = g("reduce_mean", g("sqrt", g("abs", column)))
-    root = Ref(out.node - 1)
-    outcome = ask(g, out, root, Check.NONFINITE, at(Ref(root.node - 1), 0.0))
-    assert outcome.verdict is Verdict.CONFIRMED, outcome.reason
-
-
-def test_no_shape_runs() -> None:
-    g = Build()
-    x = g.input()
-    out = g("reshape", x, Items((17, 19, -1)))
-    outcome = ask(g, out, out)
-    assert outcome.verdict is Verdict.UNCONFIRMED
-    assert outcome.reason
-    assert outcome.reason.startswith("no input shape was found")
-
-
-def test_path_conditions_hold_at_the_witness() -> None:
-    g = Build()
-    x = g.input()
-    above = g("greater", x, 1.0)
-    out = g("log", g("subtract", x, 1.0))
-    inner = Ref(out.node - 1)
-    target = at(inner, -INF, 0.0)
-    free = ask(g, out, out, Check.NONFINITE, target)
-    assert free.verdict is Verdict.CONFIRMED
-    bound = ask(g, out, out, Check.NONFINITE, target, assumptions=((above.node, True),))
-    assert bound.verdict is Verdict.REFUTED, bound.evidence
-
-
-def test_large_shapes_of_the_source_are_tried_small() -> None:
-    g = Build(Role.GRAPH)
-    x = g.input("x", WIDE, InputRole.DATA, shape=(None, 784))
-    weights = g.input("W", WIDE, InputRole.VARIABLE, shape=(784, 10))
-    y = g.label("y_", shape=(None, 10))
-    soft = g("softmax", g("matmul", x, weights))
-    log = g("log", soft)
-    out = g("negative", g("reduce_sum", g("multiply", y, log)))
-    found = ask(g, out, log, Check.NONFINITE, at(soft, 0.0)).evidence
-    assert found is not None
-    assert found.reach is Reach.EXTENDED
-    assert len(found.witness["W"]) <= 8  # type: ignore[arg-type]
-
-
-def test_rows_that_touch_are_run_one_batch_at_a_time() -> None:
-    g = Build(Role.LOSS)
-    y, p = g.label(), g.prediction()
-    below = g("add", g("reduce_sum", y), g("reduce_sum", p))
-    ratio = g("divide", g("multiply", 2.0, g("reduce_sum", g("multiply", y, p))), below)
-    out = g("subtract", 1.0, ratio)
-    found = ask(g, out, ratio, Check.NONFINITE, at(below, 0.0)).evidence
-    assert found is not None
-    assert found.hazard is Hazard.NAN
-    assert found.reach is Reach.STRUCTURAL
-
-
-def test_gradient_passes_through_unstacked_tensors() -> None:
-    g = Build()
-    parts = g("unstack", g.input(), axis=-1, num=2)
-    total = g("add", g("square", g("getitem", parts, 0)), g("square", g("getitem", parts, 1)))
-    out = g("sqrt", total)
-    found = ask(g, out, out, Check.NONFINITE, at(total, 0.0)).evidence
-    assert found is not None
-    assert found.witness == {"x": [[0.0, 0.0]]}
-
-
-def test_switch_of_a_continuous_loss_is_no_cut() -> None:
-    g = Build(Role.LOSS)
-    gap = g("abs", g("subtract", g.label(limits=WIDE), g.prediction(limits=WIDE)))
-    near = g("less", gap, 1.0)
-    far = g("subtract", gap, 0.5)
-    out = g("reduce_mean", g("where", near, g("multiply", 0.5, g("square", gap)), far))
-    assert ask(g, out, near, Check.CUT).verdict is Verdict.REFUTED
-
-
-def test_ordered_floats() -> None:
-    samples = pytest.importorskip("actlint.worker.samples")
-    values = [-1.0, -1e-38, 0.0, 1e-38, 1.0]
-    ranks = samples.ordered(values)
-    assert list(ranks) == sorted(ranks)
-    assert list(samples.unordered(ranks)) == [samples.np.float32(value) for value in values]
-    assert samples.unordered(samples.ordered([1.0]) + 1)[0] == samples.np.float32(1.0 + samples.EPS)

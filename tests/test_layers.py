@@ -22,7 +22,7 @@ LAYERS = (
     "graph", "findings", "interval", "ops",
     "values", "attained", "narrow", "relations", "absint", "flow",
     "query",
-    "source", "files", "config", "index", "names", "project", "scene", "lower",
+    "notebook", "source", "files", "config", "index", "names", "project", "scene", "lower",
     "worker",
     "rendering", "excerpt", "client",
     "catalogue", "engine",

@@ -147,8 +147,30 @@ def test_a_finding_without_source_is_shown_all_the_same() -> None:
 
 def test_prose_is_wrapped_to_a_terminal_and_source_is_not() -> None:
     lines = full(FINDING, width=60).splitlines()
-    assert all(len(line) <= 60 for line in lines[1:])
-    assert lines[3].strip().endswith("^^^^")
+    assert all(len(line) <= 60 for line in lines)
+    assert lines[4].strip().endswith("^^^^")
+
+
+def test_the_heading_breaks_between_its_parts() -> None:
+    place = "m.py:3:27: ACT102 unsafe-where-branch:"
+    assert full(FINDING, width=60).splitlines()[:2] == [
+        f"{place} error, confirmed,",
+        "    in activation act",
+    ]
+    assert full(FINDING, width=40).splitlines()[:2] == [
+        place,
+        "    error, confirmed, in activation act",
+    ]
+
+
+def test_colour_is_for_labels_and_not_for_paragraphs() -> None:
+    lines = full(FINDING, colour=True, width=60).splitlines()
+    assert [line for line in lines if "\x1b[31m" in line and "confirmed:" in line]
+    coloured = [line for line in lines if line.startswith(("\x1b[31m  ", "\x1b[36m  "))]
+    assert [line.split("\x1b[0m")[0].split("m", 1)[1] for line in coloured] == [
+        "  confirmed:",
+        "  use:",
+    ]
 
 
 def test_colour_changes_nothing_but_colour() -> None:
@@ -186,8 +208,33 @@ def test_closing_counts() -> None:
         "1  ACT103  log-of-zero          1 unconfirmed",
         "",
         "Found 3 findings (2 confirmed, 1 unconfirmed) in 3 files, 9 functions; "
-        "4 suspects refuted; 1 file not linted",
-        "`--output-format json` adds a program to each proof that shows it again",
+        "4 suspects refuted; 1 error (see standard error)",
+        "The JSON report (`--output-format json`) holds, for each proof, a program that shows it "
+        "again",
+    ]
+
+
+def test_several_errors_of_one_file_are_not_called_files() -> None:
+    errors = tuple(FileError("b.py", line, "f: cannot be followed") for line in (1, 5))
+    report = render(result(errors=errors, files=1), OutputFormat.FULL, Style())
+    assert report == (
+        "Found 0 findings in 1 file, 0 functions; 0 suspects refuted; "
+        "2 errors (see standard error)\n"
+    )
+
+
+@pytest.mark.parametrize("form", [OutputFormat.FULL, OutputFormat.CONCISE])
+def test_refuted_findings_are_shown_and_not_counted(form: OutputFormat) -> None:
+    refuted = finding(verdict=Verdict.REFUTED, reason="it stayed finite", repro=None)
+    one = finding(code="ACT103", verdict=Verdict.UNCONFIRMED, evidence=None, repro=None)
+    lines = render(result(refuted, refuted, one), form, Style()).splitlines()
+    assert lines[-1].startswith("Found 1 finding (1 unconfirmed)")
+    assert sum(line.startswith("m.py:3:27: ACT102") for line in lines) == 2
+    assert render(result(refuted), form, Style()).splitlines()[-1].startswith("All clear")
+    counts = render(result(refuted, refuted, one), form, Style(), statistics=True)
+    assert counts.splitlines() == [
+        "1  ACT103  unsafe-where-branch  1 unconfirmed",
+        "0  ACT102  unsafe-where-branch  2 refuted",
     ]
 
 
@@ -275,7 +322,7 @@ def test_json_is_the_contract() -> None:
     assert first["evidence"]["gradient"] == "nan"
     assert first["evidence"]["repro"] == FINDING.repro
     assert second["evidence"] is None
-    assert document["errors"] == [{"path": "é.py", "line": 4, "message": "bad"}]
+    assert document["errors"] == [{"path": "é.py", "cell": None, "line": 4, "message": "bad"}]
     assert document["summary"] == {
         "files": 1, "functions": 0, "suspects": 0, "confirmed": 0, "refuted": 0, "unconfirmed": 0,
     }  # fmt: skip
@@ -350,7 +397,11 @@ def test_every_hazard_has_words(hazard: Hazard, known: bool) -> None:
     )
     sentence = measured(evidence)
     assert sentence.startswith("at x = -0.6 ")
-    assert sentence.endswith("(eager mode); 1 of 4096 samples")
+    counts = {
+        Hazard.NON_MONOTONIC: "1 of 4096 grid points",
+        Hazard.DISCONTINUOUS: "1 jump among 4096 grid points",
+    }
+    assert sentence.endswith(f"(eager mode); {counts.get(hazard, '1 of 4096 samples')}")
 
 
 @pytest.mark.parametrize(
@@ -366,6 +417,32 @@ def test_every_hazard_has_words(hazard: Hazard, known: bool) -> None:
 def test_details_of_the_worker_are_told(hazard: Hazard, detail: dict[str, Any], words: str) -> None:
     evidence = dataclasses.replace(EVIDENCE, hazard=hazard, value=3.0, gradient=0.5, detail=detail)
     assert words in measured(evidence)
+
+
+def test_a_share_stands_without_a_count_of_points() -> None:
+    """The share weighs the points by how often training meets them, so that the two differ."""
+    evidence = dataclasses.replace(
+        EVIDENCE, hazard=Hazard.VANISHING, gradient=0.0, rate=None, detail={"share": 0.78}
+    )
+    assert measured(evidence) == (
+        "at x = -0.6 the gradient is 0, and close to 0 on 78% of the typical range (eager mode)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("owner", "value", "gradient", "words"),
+    [
+        ("expression", math.inf, math.nan, "the expression is inf and the gradient is nan"),
+        ("output", math.nan, None, "the output is nan"),
+    ],
+)
+def test_whose_value_is_told(owner: str, value: float, gradient: float | None, words: str) -> None:
+    evidence = dataclasses.replace(
+        EVIDENCE, value=value, gradient=gradient, rate=None, detail={"value_of": owner}
+    )
+    assert measured(evidence) == f"at x = -0.6 {words} (eager mode); 1 of 4096 samples"
+    report = render(result(finding(evidence=evidence)), OutputFormat.JSON, Style())
+    assert json.loads(report)["findings"][0]["evidence"]["detail"] == {"value_of": owner}
 
 
 def test_signs_that_a_stream_lacks_are_spelled_out() -> None:

@@ -138,7 +138,9 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
             partial=position >= len(outputs)
             or not whole
             or (position > 0 and unit.role is Role.LOSS),
-            joined=position >= len(outputs) and not feeding[output],
+            joined=not feeding[output]
+            if position >= len(outputs)
+            else not whole and len(outputs) > 1,
         )
         for position, output in enumerate([*outputs[:_MAX_OUTPUTS], *partial[:_MAX_OUTPUTS]])
     ]

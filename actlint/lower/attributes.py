@@ -145,7 +145,10 @@ def api(machine: Machine, module: Module, names: tuple[str, ...], hops: int = 0)
     local = [name for name in names if MARK in name]
     if len(local) == 1:
         found = _from_project(machine, module.library, local[0], hops)
-        if found is not None:
+        if isinstance(found, Api):
+            # One of several imports, such as the branches of a compatibility module.
+            names = (*(name for name in names if name != local[0]), *found.names)
+        elif found is not None:
             return found
     for name in names:
         if name in _CONSTANTS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -130,6 +131,7 @@ class Machine:
         self.taken: list[bool] = []
         self._statements = 0
         self._used_names: set[str] = set()
+        self._numbers = Counter[str]()  # the last one given to each base name
         self._differentiable: set[int] = set()
         self._trained: set[int] = set()  # nodes that a VARIABLE input feeds
         self._plain: set[int] = set()  # nodes that only hyperparameters and sizes feed
@@ -324,9 +326,10 @@ class Machine:
         base = name if name.isidentifier() else re.sub(r"\W+", "_", name).strip("_") or "value"
         if base[0].isdigit() or keyword.iskeyword(base) or base in {"tf", "np"}:
             base = f"v_{base}"
-        unique, number = base, 2
+        unique = base
         while unique in self._used_names:
-            unique, number = f"{base}_{number}", number + 1
+            self._numbers[base] += 1
+            unique = f"{base}_{self._numbers[base] + 1}"
         self._used_names.add(unique)
         return unique
 

@@ -28,7 +28,7 @@ class Style:
     """How and with what a report is drawn.
 
     Attributes:
-        sources: text of the files by path, for the source lines.
+        sources: text of the files, of notebooks that of the cells, by place; for source lines.
         colour: write ANSI colours.
         width: columns of the terminal, or None if prose is not to be wrapped.
         quiet: findings only, no closing counts.

@@ -17,10 +17,10 @@ def render(result: Result, style: Style) -> str:
 
 
 def line(finding: Finding) -> str:
-    """Return ``path:line:column: CODE name: message [verdict]``."""
+    """Return ``place:line:column: CODE name: message [verdict]``."""
     span = finding.site.span
     return (
-        f"{one_line(finding.site.path)}:{span.line}:{span.column}: {finding.code} "
+        f"{one_line(finding.site.place)}:{span.line}:{span.column}: {finding.code} "
         f"{finding.name}: {one_line(finding.message)} [{finding.verdict}]"
     )
 

@@ -25,8 +25,10 @@ _PROGRAMS = (
 _SEVERITY = {
     Severity.ERROR: "bold red",
     Severity.WARNING: "bold yellow",
-    Severity.INFO: "bold blue",
+    Severity.INFO: "bold bright_blue",
 }
+# Plain blue cannot be read on a black ground.
+_GUTTER = "bright_blue"
 _VERDICT = {Verdict.CONFIRMED: "red", Verdict.UNCONFIRMED: "yellow", Verdict.REFUTED: "green"}
 
 
@@ -63,18 +65,7 @@ def _drawn(lines: list[Text], colour: bool) -> str:
 
 
 def _finding(finding: Finding, style: Style) -> Iterator[Text]:
-    span = finding.site.span
-    yield Text.assemble(
-        (f"{one_line(finding.site.path)}:{span.line}:{span.column}", "bold"),
-        ": ",
-        (finding.code, _SEVERITY[finding.severity]),
-        f" {finding.name}: ",
-        (finding.severity, _SEVERITY[finding.severity]),
-        ", ",
-        (finding.verdict, _VERDICT[finding.verdict]),
-        f", in {finding.role} ",
-        (one_line(finding.function), "bold"),
-    )
+    yield from _heading(finding, style.width)
     yield from _source(finding, style)
     yield from _prose("", finding.message, style)
     yield from _prose("", verdict(finding), style, _VERDICT[finding.verdict])
@@ -86,17 +77,34 @@ def _finding(finding: Finding, style: Style) -> Iterator[Text]:
         yield from _prose("", repair(finding.hint), style, "cyan")
 
 
+def _heading(finding: Finding, width: int | None) -> Iterator[Text]:
+    """Yield where and what, on one line if a terminal's width does not break it."""
+    span, colour = finding.site.span, _SEVERITY[finding.severity]
+    place = (f"{one_line(finding.site.place)}:{span.line}:{span.column}", "bold")
+    line = Text.assemble(place, ": ", (finding.code, colour), f" {finding.name}:")
+    for piece in (
+        Text.assemble((finding.severity, colour), ","),
+        Text.assemble((finding.verdict, _VERDICT[finding.verdict]), ","),
+        Text.assemble(f"in {finding.role} ", (one_line(finding.function), "bold")),
+    ):
+        if width is not None and line.cell_len + 1 + piece.cell_len > width:
+            yield line
+            line = Text("   ")
+        line = Text.assemble(line, " ", piece)
+    yield line
+
+
 def _source(finding: Finding, style: Style) -> Iterator[Text]:
     span = finding.site.span
     gutter = len(str(span.line))
-    text = style.sources.get(finding.site.path)
+    text = style.sources.get(finding.site.place)
     found = text and snippet(text, span, (style.width or _WIDTH) - gutter - 4)
     if not found:
         return
-    empty = (f" {'':{gutter}} |", "blue")
+    empty = (f" {'':{gutter}} |", _GUTTER)
     yield Text.assemble(empty)
     yield Text.assemble(
-        (f" {span.line} |", "blue"), f" {found.before}", (found.marked, "bold"), found.after
+        (f" {span.line} |", _GUTTER), f" {found.before}", (found.marked, "bold"), found.after
     )
     yield Text.assemble(empty, " ", (found.underline, _SEVERITY[finding.severity]))
     if found.more:
@@ -104,7 +112,10 @@ def _source(finding: Finding, style: Style) -> Iterator[Text]:
 
 
 def _prose(label: str, sentence: str, style: Style, colour: str = "") -> Iterator[Text]:
-    """Yield a labelled sentence, indented, wrapped only to the width of a terminal."""
+    """Yield a sentence, indented, wrapped only to the width of a terminal.
+
+    The colour is for what it begins with, up to a colon: whole paragraphs in colour read badly.
+    """
     words = f"{label}{one_line(sentence)}"
     wrapped = [f"  {words}"]
     if style.width is not None:
@@ -116,8 +127,9 @@ def _prose(label: str, sentence: str, style: Style, colour: str = "") -> Iterato
             break_long_words=False,
             break_on_hyphens=False,
         )
-    for line in wrapped:
-        yield Text(line, style=colour)
+    for at, line in enumerate(wrapped):
+        begins = 0 if at else len(line.partition(":")[0]) + 1
+        yield Text.assemble((line[:begins], colour), line[begins:])
 
 
 def _closing(result: Result) -> Iterator[Text]:

@@ -8,6 +8,9 @@ from actlint.report.words import one_line, repair, verdict
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
+# Lines of a cell are not those of the notebook's file: as with ruff, the message has the place.
+_NOTEBOOK = dict.fromkeys(("line", "col", "endLine", "endColumn"), "1")
+
 
 def render(result: Result, style: Style) -> str:  # noqa: ARG001 - signature of every format
     """Return one command for each finding, then one for each file that was not linted."""
@@ -32,7 +35,11 @@ def _finding(finding: Finding) -> str:
         "endColumn": str(span.end_column),
         "title": f"{finding.code} {finding.name}",
     }
-    parts = [one_line(finding.message), verdict(finding)]
+    message = one_line(finding.message)
+    if finding.site.cell is not None:
+        properties |= _NOTEBOOK
+        message = f"{one_line(finding.site.place)}:{span.line}:{span.column}: {message}"
+    parts = [message, verdict(finding)]
     if finding.hint:
         parts.append(repair(finding.hint))
     return _command(level, properties, "\n".join(parts))
@@ -40,7 +47,11 @@ def _finding(finding: Finding) -> str:
 
 def _error(error: FileError) -> str:
     properties = {"file": error.path, "line": str(error.line), "title": "actlint"}
-    return _command("error", properties, one_line(error.message))
+    message = one_line(error.message)
+    if error.cell is not None:
+        properties["line"] = "1"
+        message = f"{one_line(error.place)}:{error.line}: {message}"
+    return _command("error", properties, message)
 
 
 def _command(level: str, properties: dict[str, str], message: str) -> str:

@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from typing import Any
 
-from actlint.findings import Evidence, Finding, Result
+from actlint.findings import Evidence, FileError, Finding, Result
 from actlint.graph import Site
 from actlint.report import Style, standing
 from actlint.version import VERSION
@@ -24,7 +24,7 @@ def render(result: Result, style: Style) -> str:  # noqa: ARG001 - signature of 
             "tool": {"name": "actlint", "version": VERSION},
             "run": dataclasses.asdict(result.run),
             "findings": [_finding(finding) for finding in result.findings],
-            "errors": [dataclasses.asdict(error) for error in result.errors],
+            "errors": [_error(error) for error in result.errors],
             "summary": dataclasses.asdict(result.summary),
         }
     )
@@ -56,7 +56,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "name": finding.name,
         "severity": finding.severity,
         "path": finding.site.path,
-        "cell": None,
+        "cell": finding.site.cell,
         "line": span.line,
         "column": span.column,
         "end_line": span.end_line,
@@ -78,7 +78,21 @@ def _evidence(evidence: Evidence, finding: Finding) -> dict[str, Any]:
 
 
 def _site(site: Site) -> dict[str, Any]:
-    return {"path": site.path, **dataclasses.asdict(site.span), "text": site.text}
+    return {
+        "path": site.path,
+        "cell": site.cell,
+        **dataclasses.asdict(site.span),
+        "text": site.text,
+    }
+
+
+def _error(error: FileError) -> dict[str, Any]:
+    return {
+        "path": error.path,
+        "cell": error.cell,
+        "line": error.line,
+        "message": error.message,
+    }
 
 
 def _strict(value: Any) -> Any:

@@ -106,8 +106,8 @@ def measured(evidence: Evidence) -> str:
     at = witness(evidence)
     seen = f"{_observation(evidence)} ({_modes(evidence)})"
     parts = [f"at {at} {seen}" if at else seen]
-    if evidence.samples > 0 and not _weighed(evidence):
-        parts.append(f"{evidence.hits} of {plural(evidence.samples, 'sample')}")
+    if evidence.samples > 0:
+        parts += _counted(evidence)
     flowing = evidence.detail.get("flowing")
     if isinstance(flowing, float):
         parts.append(f"elsewhere gradients do flow (at {flowing:.0%} of the typical samples)")
@@ -133,7 +133,7 @@ def rate(chance: float) -> str:
 
 def trail(sites: tuple[Site, ...]) -> str:
     """Return the call sites through which an expression was reached, outermost first."""
-    return " → ".join(f"{one_line(site.path)}:{site.span.line}" for site in sites)
+    return " → ".join(f"{one_line(site.place)}:{site.span.line}" for site in sites)
 
 
 def repair(hint: str) -> str:
@@ -169,9 +169,18 @@ def _modes(evidence: Evidence) -> str:
     return ", ".join(spelled[:-1]) + " and " + spelled[-1]
 
 
-def _weighed(evidence: Evidence) -> bool:
-    """Return whether a share of the typical range says more than a count of its grid points."""
-    return evidence.hazard is Hazard.VANISHING and "share" in evidence.detail
+def _counted(evidence: Evidence) -> tuple[str, ...]:
+    """Return how often the hazard was seen; the shape of a curve is looked at on a grid."""
+    points = plural(evidence.samples, "grid point")
+    match evidence.hazard:
+        case Hazard.VANISHING if "share" in evidence.detail:
+            # The share weighs the points by how often training meets them; a count does not.
+            return ()
+        case Hazard.NON_MONOTONIC:
+            return (f"{evidence.hits} of {points}",)
+        case Hazard.DISCONTINUOUS:
+            return (f"{plural(evidence.hits, 'jump')} among {points}",)
+    return (f"{evidence.hits} of {plural(evidence.samples, 'sample')}",)
 
 
 def _steepest(evidence: Evidence) -> str:

@@ -24,8 +24,13 @@ _MAX_POINTS = 4
 
 
 def search(bench: Bench, suspect: Suspect, tally: Tally) -> Case | None:
-    """Return the smallest convincing case, or None."""
+    """Return the smallest convincing case, or None.
+
+    Only the most usual shapes count: on others that happen to run, broadcasting makes nonsense.
+    """
     for index in range(len(bench.templates)):
+        if tally.samples:
+            break
         rows = bench.rows(index)
         find = _by_row if rows is not None else _by_batch
         best = find(bench, suspect, index, tally)

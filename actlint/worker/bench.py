@@ -94,7 +94,10 @@ class Bench:
     def __init__(self, job: Job, program: Program) -> None:
         self.job = job
         self.lab = Lab(job, program)
-        self.templates, self.reason = inputs.templates(job, self._runs)
+        found, self.reason = inputs.templates(job, self._holds if job.assumptions else self._runs)
+        if not found and job.assumptions:
+            found, self.reason = inputs.templates(job, self._runs)
+        self.templates = found
         self._traces: dict[tuple[int, str], tuple[Trace, ...]] = {}
         self._drawn: dict[tuple[int, str], tuple[Sample, ...]] = {}
         self._rows: dict[int, Rows | None] = {}
@@ -114,6 +117,16 @@ class Bench:
                     if isinstance(item, (int, float)) and not isinstance(item, bool):
                         found[float(item)] = None
         return tuple(value for value in found if np.isfinite(value))[:64]
+
+    def _holds(self, template: Template) -> str | None:
+        """Return None if the program runs and the path's conditions hold, as those on ranks do."""
+        reason = self._runs(template)
+        if reason is not None:
+            return reason
+        rng = samples.generator(self.job, 1)
+        feeds = {slot.id: samples.typical(slot, rng, 0) for slot in template.slots}
+        held = self.lab.holds(self.lab.values(feeds))
+        return None if held.any() else "the path's conditions do not hold for it"
 
     def _runs(self, template: Template) -> str | None:
         """Return None if the program runs on the template, else why not."""

@@ -1,0 +1,78 @@
+"""The worker finds shapes and encodings with which a program runs."""
+
+from __future__ import annotations
+
+from actlint.findings import Check, Hazard, Reach, Verdict
+from actlint.graph import InputRole, Items, Ref, Role, Slice
+
+from .verdicts import INF, WIDE, Build, ask, at
+
+
+def test_sparse_labels() -> None:
+    g = Build(Role.LOSS)
+    y, p = g.label(limits=(0.0, 1000.0), integer=True), g.prediction()
+    hot = g("one_hot", y, 5)
+    log = g("log", p)
+    out = g("negative", g("reduce_sum", g("multiply", hot, log)))
+    outcome = ask(g, out, log, Check.NONFINITE, at(p, 0.0))
+    assert outcome.verdict is Verdict.CONFIRMED, outcome.reason
+
+
+def test_columns_that_a_subscript_asks_for() -> None:
+    g = Build(Role.LOSS)
+    p = g.prediction(limits=WIDE)
+    everything = Slice(None, None, None)
+    column = g("getitem", p, Items((everything, 6)))
+    out = g("reduce_mean", g("sqrt", g("abs", column)))
+    root = Ref(out.node - 1)
+    outcome = ask(g, out, root, Check.NONFINITE, at(Ref(root.node - 1), 0.0))
+    assert outcome.verdict is Verdict.CONFIRMED, outcome.reason
+
+
+def test_no_shape_runs() -> None:
+    g = Build()
+    x = g.input()
+    out = g("reshape", x, Items((17, 19, -1)))
+    outcome = ask(g, out, out)
+    assert outcome.verdict is Verdict.UNCONFIRMED
+    assert outcome.reason
+    assert outcome.reason.startswith("no input shape was found")
+
+
+def test_path_conditions_hold_at_the_witness() -> None:
+    g = Build()
+    x = g.input()
+    above = g("greater", x, 1.0)
+    out = g("log", g("subtract", x, 1.0))
+    inner = Ref(out.node - 1)
+    target = at(inner, -INF, 0.0)
+    free = ask(g, out, out, Check.NONFINITE, target)
+    assert free.verdict is Verdict.CONFIRMED
+    bound = ask(g, out, out, Check.NONFINITE, target, assumptions=((above.node, True),))
+    assert bound.verdict is Verdict.REFUTED, bound.evidence
+
+
+def test_large_shapes_of_the_source_are_tried_small() -> None:
+    g = Build(Role.GRAPH)
+    x = g.input("x", WIDE, InputRole.DATA, shape=(None, 784))
+    weights = g.input("W", WIDE, InputRole.VARIABLE, shape=(784, 10))
+    y = g.label("y_", shape=(None, 10))
+    soft = g("softmax", g("matmul", x, weights))
+    log = g("log", soft)
+    out = g("negative", g("reduce_sum", g("multiply", y, log)))
+    found = ask(g, out, log, Check.NONFINITE, at(soft, 0.0)).evidence
+    assert found is not None
+    assert found.reach is Reach.EXTENDED
+    assert len(found.witness["W"]) <= 8  # type: ignore[arg-type]
+
+
+def test_rows_that_touch_are_run_one_batch_at_a_time() -> None:
+    g = Build(Role.LOSS)
+    y, p = g.label(), g.prediction()
+    below = g("add", g("reduce_sum", y), g("reduce_sum", p))
+    ratio = g("divide", g("multiply", 2.0, g("reduce_sum", g("multiply", y, p))), below)
+    out = g("subtract", 1.0, ratio)
+    found = ask(g, out, ratio, Check.NONFINITE, at(below, 0.0)).evidence
+    assert found is not None
+    assert found.hazard is Hazard.NAN
+    assert found.reach is Reach.STRUCTURAL
