@@ -320,7 +320,7 @@ def _compare(
         if isinstance(other, Static) and not _is_number(other.value):
             return Static(key == "not_equal")
         parameter = left if isinstance(left, TensorValue) else right
-        if isinstance(parameter, TensorValue) and machine.is_plain(parameter.node):
+        if isinstance(parameter, TensorValue) and machine.is_setting(parameter.node):
             return Opaque(_text(machine, at))
         try:
             return machine.emit_key(key, (left, right), at)

@@ -164,8 +164,9 @@ class Machine:
         position = len(self.taken)
         choice = self._choices[position] if position < len(self._choices) else True
         self.taken.append(choice)
-        # A plain number is a setting of the user's: both ways occur, whatever its value here.
-        if isinstance(condition, TensorValue) and condition.node not in self._plain:
+        # A plain number is a setting of the user's: both ways occur, whatever its value here. A
+        # size is none: the shapes decide.
+        if isinstance(condition, TensorValue) and not self.is_setting(condition.node):
             self.assumptions.append((condition.node, choice))
         return choice
 
@@ -336,6 +337,15 @@ class Machine:
     def is_plain(self, node: int) -> bool:
         """Tell whether a node is a plain number: only hyperparameters and sizes feed it."""
         return node in self._plain
+
+    def is_setting(self, node: int) -> bool:
+        """Tell whether a node is a plain number that hyperparameters, not sizes alone, decide."""
+        if node not in self._plain:
+            return False
+        record = self.nodes[node].input
+        return record is not None or any(
+            self.is_setting(operand) for operand in self.nodes[node].operands
+        )
 
     def is_differentiable(self, depends: frozenset[int]) -> bool:
         """Tell whether any of the nodes depends on a differentiated input."""

@@ -107,7 +107,7 @@ def empty_rows(template: Template, sample: Sample) -> dict[int, Array]:
             if label.shape == slot.shape and empty.any():
                 one_hot = sample.feeds[label.id].sum(-1) == 1
                 if one_hot.shape == empty.shape and one_hot.all():
-                    found[slot.id] = empty
+                    found[slot.id] = np.asarray(empty)
     return found
 
 
