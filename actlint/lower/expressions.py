@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
 from dataclasses import replace
 
 import libcst as cst
@@ -12,6 +10,7 @@ from actlint.graph import Arg, Dots, Items, Ref, Slice
 from actlint.lower import folding
 from actlint.lower.attributes import attribute, global_value
 from actlint.lower.calls import call
+from actlint.lower.comparing import compare, is_number
 from actlint.lower.machine import Machine, Unlowerable
 from actlint.lower.values import (
     Function,
@@ -42,24 +41,6 @@ _BINARY: dict[type[cst.BaseBinaryOp], str] = {
     cst.MatrixMultiply: "matmul",
     cst.BitAnd: "logical_and",
     cst.BitOr: "logical_or",
-}
-
-_COMPARE: dict[type[cst.BaseCompOp], str] = {
-    cst.LessThan: "less",
-    cst.LessThanEqual: "less_equal",
-    cst.GreaterThan: "greater",
-    cst.GreaterThanEqual: "greater_equal",
-    cst.Equal: "equal",
-    cst.NotEqual: "not_equal",
-}
-
-_COMPARE_STATIC: dict[str, Callable[[object, object], bool]] = {
-    "less": lambda a, b: bool(a < b),  # type: ignore[operator]
-    "less_equal": lambda a, b: bool(a <= b),  # type: ignore[operator]
-    "greater": lambda a, b: bool(a > b),  # type: ignore[operator]
-    "greater_equal": lambda a, b: bool(a >= b),  # type: ignore[operator]
-    "equal": operator.eq,
-    "not_equal": operator.ne,
 }
 
 
@@ -226,7 +207,7 @@ def operate(machine: Machine, key: str, left: Value, right: Value, at: cst.CSTNo
         if isinstance(count, int) and count * len(left.items) <= folding.MAX_ITEMS:
             return Sequence(left.items * count, left.is_tuple)
         return Opaque(_text(machine, at), dependencies(left))
-    if any(isinstance(v, Static) and not _is_number(v.value) for v in (left, right)):
+    if any(isinstance(v, Static) and not is_number(v.value) for v in (left, right)):
         return Opaque(_text(machine, at), dependencies(left) | dependencies(right))
     if not (_numeric(left) or _numeric(right)):
         # Nothing says that these are tensors: file paths, configuration entries, strings.
@@ -237,15 +218,11 @@ def operate(machine: Machine, key: str, left: Value, right: Value, at: cst.CSTNo
         return Opaque(_text(machine, at), dependencies(left) | dependencies(right))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float))
-
-
 def _numeric(value: Value) -> bool:
     return any(
         isinstance(leaf, (TensorValue, StaticShape))
         or (isinstance(leaf, Opaque) and bool(leaf.dependencies))
-        or (isinstance(leaf, Static) and _is_number(leaf.value))
+        or (isinstance(leaf, Static) and is_number(leaf.value))
         for leaf in leaves(value)
     )
 
@@ -282,7 +259,7 @@ def _comparison(machine: Machine, scope: Scope, node: cst.Comparison) -> Value:
     values: list[Value] = []
     for target in node.comparisons:
         right = evaluate(machine, scope, target.comparator)
-        values.append(_compare(machine, left, target.operator, right, node))
+        values.append(compare(machine, left, target.operator, right, node))
         left = right
     result = values[0]
     for value in values[1:]:
@@ -291,65 +268,6 @@ def _comparison(machine: Machine, scope: Scope, node: cst.Comparison) -> Value:
         else:
             result = Opaque(_text(machine, node), dependencies(result) | dependencies(value))
     return result
-
-
-def _compare(
-    machine: Machine, left: Value, operation: cst.BaseCompOp, right: Value, at: cst.CSTNode
-) -> Value:
-    unknown = Opaque(_text(machine, at), dependencies(left) | dependencies(right))
-    if isinstance(operation, (cst.Is, cst.IsNot)):
-        same = _identical(left, right)
-        if same is None:
-            return unknown
-        return Static(same if isinstance(operation, cst.Is) else not same)
-    if isinstance(operation, (cst.In, cst.NotIn)):
-        found = _contains(right, left)
-        if found is None:
-            return unknown
-        return Static(found if isinstance(operation, cst.In) else not found)
-    key = _COMPARE.get(type(operation))
-    if key is None:
-        return unknown
-    if isinstance(left, Static) and isinstance(right, Static):
-        try:
-            return Static(_COMPARE_STATIC[key](left.value, right.value))
-        except TypeError:
-            return unknown
-    if isinstance(left, TensorValue) or isinstance(right, TensorValue):
-        other = right if isinstance(left, TensorValue) else left
-        if isinstance(other, Static) and not _is_number(other.value):
-            return Static(key == "not_equal")
-        parameter = left if isinstance(left, TensorValue) else right
-        if isinstance(parameter, TensorValue) and machine.is_setting(parameter.node):
-            return Opaque(_text(machine, at))
-        try:
-            return machine.emit_key(key, (left, right), at)
-        except Unlowerable:
-            return unknown
-    return unknown
-
-
-def _identical(left: Value, right: Value) -> bool | None:
-    if isinstance(left, Static) and isinstance(right, Static):
-        if left.value is None or right.value is None or isinstance(left.value, bool):
-            return left.value is right.value
-        return None
-    for one, other in ((left, right), (right, left)):
-        if isinstance(one, Static) and one.value is None and not isinstance(other, Opaque):
-            return False
-    return None
-
-
-def _contains(container: Value, item: Value) -> bool | None:
-    if not isinstance(item, Static):
-        return None
-    if isinstance(container, Mapping):
-        return item.value in container.items
-    if isinstance(container, Sequence) and all(isinstance(v, Static) for v in container.items):
-        return any(isinstance(v, Static) and v.value == item.value for v in container.items)
-    if isinstance(container, Static) and isinstance(container.value, str):
-        return isinstance(item.value, str) and item.value in container.value
-    return None
 
 
 def _boolean(machine: Machine, scope: Scope, node: cst.BooleanOperation) -> Value:
