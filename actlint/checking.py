@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ from actlint.source import SourceFile
 
 # The path that means standard input.
 STDIN = "-"
+
+# New objects after which the garbage collector runs; CPython's own 700 cost a fifth of the time.
+_GC_THRESHOLD = 100_000
 
 _T = TypeVar("_T")
 
@@ -55,6 +59,8 @@ def run(request: Request) -> int:
     Raises:
         RunError: the run itself failed.
     """
+    # Syntax trees and graphs live as long as the run: looking for garbage often is wasted.
+    gc.set_threshold(_GC_THRESHOLD, 50, 50)
     if request.output_file is not None:
         terminal.check_target(request.output_file)
     cwd = _working_folder()

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from actlint.findings import Check, Evidence, Hazard, Outcome, Suspect, Tensor
 from actlint.graph import EXTENDED_LIMIT, Graph, Input, InputRole, Node
 from actlint.interval import TINY
@@ -239,6 +237,8 @@ def _curve(function: Function, feeds: dict[str, Tensor], evidence: Evidence) -> 
 
 def _jump(function: Function, name: str, at: float) -> list[str]:
     """Print the values at a float and its two neighbours."""
+    import numpy as np  # noqa: PLC0415 - confirmed findings alone have values
+
     point = np.float32(at)
     # TensorFlow takes denormal numbers as 0, so that these are the neighbours of 0.
     sides = (

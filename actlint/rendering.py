@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from actlint.findings import Tensor
 from actlint.graph import Arg, Dots, DType, Input, Items, Node, Ref, Slice, refs
 from actlint.ops import table
@@ -77,6 +75,8 @@ def literal(value: Tensor) -> str:
         return f"[{', '.join(literal(item) for item in value)}]"
     if isinstance(value, (bool, int)):
         return repr(value)
+    import numpy as np  # noqa: PLC0415 - confirmed findings alone have values
+
     return _real(float(str(np.float32(value))))
 
 

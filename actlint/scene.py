@@ -221,7 +221,10 @@ class _Scene:
         name = last(definition.qualname)
         if any(last(d) in _GRADIENT_DECORATORS for d in definition.decorators):
             return None
-        if name.lower().startswith("test") or (owner and owner.qualname.startswith("Test")):
+        # What a test function defines inside is made up for the test.
+        if any(part.lower().startswith("test") for part in definition.qualname.split(".")) or (
+            owner and owner.qualname.startswith("Test")
+        ):
             return None
         if owner is not None:
             unit = self._method(definition, owner)

@@ -6,8 +6,6 @@ import math
 import operator
 from collections.abc import Callable
 
-import numpy as np
-
 from actlint.lower.values import Static
 
 # Items of a list, or characters of a string, that a constant may grow to.
@@ -61,6 +59,8 @@ def binary(key: str, left: object, right: object) -> Static | None:
 
 def function(name: str, numbers: list[float]) -> Static | None:
     """Return what a function of ``math`` or NumPy makes of constants, or None."""
+    import numpy as np  # noqa: PLC0415 - few files call it with constants
+
     found: Callable[..., object] | None = vars(math).get(name)
     if found is None and isinstance(vars(np).get(name), np.ufunc):
         found = getattr(np, name)

@@ -1,0 +1,141 @@
+"""Code that looks like a defect and is none: each case stood in real public code."""
+
+from __future__ import annotations
+
+import pytest
+
+from actlint.engine import Options, lint
+from actlint.source import SourceFile
+
+SILENT = {
+    "accuracy of a script": (
+        "train.py",
+        """\
+import tensorflow.compat.v1 as tf
+
+x = tf.placeholder(tf.float32, [None, 4])
+y = tf.placeholder(tf.float32, [None, 3])
+w = tf.Variable(tf.random_normal([4, 3]))
+logits = tf.matmul(x, w)
+loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits_v2(labels=y, logits=logits))
+train = tf.train.AdamOptimizer(0.01).minimize(loss)
+hit = tf.equal(tf.argmax(logits, 1), tf.argmax(y, 1))
+accuracy = tf.reduce_mean(tf.cast(hit, tf.float32))
+unit = w / tf.sqrt(tf.reduce_sum(tf.square(w), 1, keepdims=True))
+with tf.Session() as session:
+    print(session.run([loss, accuracy, unit], feed_dict={}))
+""",
+    ),
+    "scores in a module of losses": (
+        "losses.py",
+        """\
+from tensorflow.keras import backend as K
+
+
+def dice_coef(y_true, y_pred):
+    return (2.0 * K.sum(y_true * y_pred) + 1.0) / (K.sum(y_true) + K.sum(y_pred) + 1.0)
+
+
+def sensitivity(y_true, y_pred):
+    return K.sum(K.round(y_true * y_pred)) / (K.sum(y_true) + K.epsilon())
+
+
+def tversky(y_true, y_pred):
+    return (K.sum(y_true * y_pred) + 1.0) / (K.sum(y_true) + 0.3 * K.sum(y_pred) + 1.0)
+
+
+def tversky_loss(y_true, y_pred):
+    return 1.0 - tversky(y_true, y_pred)
+""",
+    ),
+    "helpers of a loss": (
+        "losses.py",
+        """\
+import tensorflow as tf
+
+
+def flatten_scores(scores, labels):
+    return tf.reshape(labels, (-1,)), tf.reshape(scores, (-1,))
+
+
+def rows_loss(y_true, y_pred):
+    error = tf.square(y_true - y_pred)
+    return tf.reduce_mean(error) if tf.size(error) > 0 else tf.constant(0.0)
+""",
+    ),
+    "a target that is detached beside a prediction that is not": (
+        "siamese.py",
+        """\
+import tensorflow as tf
+
+
+class Siamese(tf.keras.Model):
+    def train_step(self, data):
+        with tf.GradientTape() as tape:
+            z, p = self.encoder(data), self.predictor(data)
+            loss = self.distance(tf.stop_gradient(z), p)
+        return tape.gradient(loss, self.trainable_variables)
+""",
+    ),
+    "a condition of constants that does not hold": (
+        "pooling.py",
+        """\
+import tensorflow as tf
+
+
+class Pool(tf.keras.layers.Layer):
+    def __init__(self, p=3.0):
+        super().__init__()
+        self.p = p
+
+    def call(self, inputs):
+        if tf.abs(self.p) < 1e-5:
+            return tf.math.log(inputs)
+        return inputs * self.p
+""",
+    ),
+    "a count that only settings decide": (
+        "step.py",
+        """\
+import numpy as np
+import tensorflow as tf
+from settings import d_model
+
+
+def train_step(x):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(x)) * (1.0 / np.float32(d_model))
+    return tape.gradient(loss, x)
+""",
+    ),
+    "the registered gain of a ranking metric": (
+        "gains.py",
+        """\
+import tensorflow as tf
+
+
+@tf.keras.utils.register_keras_serializable()
+def discount(rank):
+    return 1.0 / tf.math.log1p(rank)
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_is_silent(name: str) -> None:
+    path, text = SILENT[name]
+    result = lint([SourceFile(path, text)], Options(confirm=False))
+    assert not result.errors
+    assert [f"{f.code} {f.site.text}" for f in result.findings] == []
+
+
+def test_functions_that_call_one_another_end() -> None:
+    body = "".join(f"    if x[{n}] > 0:\n        b(x)\n        a(x)\n" for n in range(6))
+    text = (
+        f"import tensorflow as tf\n\n\ndef a(x):\n{body}    return x\n\n\n"
+        f"def b(x):\n{body}    return x\n\n\n"
+        "def loop_loss(y_true, y_pred):\n    return a(y_pred)\n"
+    )
+    result = lint([SourceFile("loops.py", text)], Options(confirm=False))
+    assert result.summary.confirmed == 0
