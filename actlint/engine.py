@@ -73,6 +73,7 @@ class _Static:
     candidates: dict[_Key, list[_Candidate]] = field(default_factory=dict)
     errors: list[FileError] = field(default_factory=list)
     functions: int = 0
+    skipped: int = 0
 
 
 def lint(
@@ -121,7 +122,9 @@ def lint(
         run=Run(options.seed, options.samples, options.confirm, tensorflow, sandbox),
         findings=findings,
         errors=tuple(sorted(static.errors, key=lambda e: (e.path, e.cell or 0, e.line, e.message))),
-        summary=replace(summary, files=len(files), functions=static.functions),
+        summary=replace(
+            summary, files=len(files), functions=static.functions, skipped=static.skipped
+        ),
     )
 
 
@@ -194,6 +197,7 @@ def _unit(
     """Find the suspects of one unit; return why there is nothing to look at, or ""."""
     lowered = lower(module, unit)
     static.functions += bool(lowered.graphs)
+    static.skipped += lowered.too_large and not lowered.graphs
     for graph in lowered.graphs:
         _suspects(file, graph, rules, static)
     return "" if lowered.graphs else lowered.reason

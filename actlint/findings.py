@@ -181,6 +181,7 @@ class Summary:
 
     files: int = 0
     functions: int = 0
+    skipped: int = 0  # functions left out because they compute too much to be followed
     suspects: int = 0
     confirmed: int = 0
     refuted: int = 0

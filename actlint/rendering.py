@@ -113,6 +113,7 @@ class _Renderer:
         self._numbers = Counter[str]()  # the last one given to each base name
         self._codes: dict[int, _Code] = {}
         self._constants: set[int] = set()
+        self._named: set[int] = set()  # inputs, and values that were assigned
         self._uses = Counter(ref for node in nodes for _, value in node.args for ref in refs(value))
 
     def function(self) -> Function:
@@ -125,6 +126,7 @@ class _Renderer:
                 name = self._fresh(node.input.name)
                 inputs.append((name, node.input))
                 self._codes[node.id] = _Code(name)
+                self._named.add(node.id)
         for node in self._nodes:
             if node.input is None:
                 lines += self._node(node)
@@ -156,7 +158,11 @@ class _Renderer:
         lines: list[str] = []
         code = self._expression(node)
         while len(code.text) > _LINE:
-            nested = [ref for ref in node.operands if len(self._codes[ref].text) > _SHORT]
+            nested = [
+                ref
+                for ref in node.operands
+                if ref not in self._named and len(self._codes[ref].text) > _SHORT
+            ]
             if not nested:
                 break
             lines.append(self._assign(max(nested, key=lambda ref: len(self._codes[ref].text))))
@@ -173,6 +179,7 @@ class _Renderer:
         text = self._codes[ident].text
         name = self._fresh(self._names.get(ident) or "t")
         self._codes[ident] = _Code(name)
+        self._named.add(ident)
         return f"{name} = {text}"
 
     def _expression(self, node: Node) -> _Code:

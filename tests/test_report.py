@@ -199,7 +199,7 @@ def test_closing_counts() -> None:
         code="ACT103", name="log-of-zero", verdict=Verdict.UNCONFIRMED, evidence=None, repro=None
     )
     errors = (FileError("b.py", 1, "bad"),)
-    counts = {"files": 3, "functions": 9, "suspects": 7, "refuted": 4}
+    counts = {"files": 3, "functions": 9, "skipped": 0, "suspects": 7, "refuted": 4}
     report = render(
         result(FINDING, FINDING, other, errors=errors, **counts), OutputFormat.FULL, Style()
     )
@@ -324,7 +324,7 @@ def test_json_is_the_contract() -> None:
     assert second["evidence"] is None
     assert document["errors"] == [{"path": "é.py", "cell": None, "line": 4, "message": "bad"}]
     assert document["summary"] == {
-        "files": 1, "functions": 0, "suspects": 0, "confirmed": 0, "refuted": 0, "unconfirmed": 0,
+        "files": 1, "functions": 0, "skipped": 0, "suspects": 0, "confirmed": 0, "refuted": 0, "unconfirmed": 0,
     }  # fmt: skip
 
 

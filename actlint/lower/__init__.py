@@ -45,7 +45,8 @@ class Lowered:
 
     unit: Unit
     graphs: tuple[Graph, ...]
-    reason: str = ""
+    reason: str = ""  # why it cannot be lowered
+    too_large: bool = False  # some way through it computes more than is followed
 
 
 def _run_function(machine: Machine, scope: Scope, node: cst.FunctionDef | cst.Lambda) -> Value:
@@ -69,7 +70,7 @@ def lower(module: Module, unit: Unit) -> Lowered:
     """
     graphs: list[Graph] = []
     choices: tuple[bool, ...] | None = ()
-    reason = ""
+    too_large = False
     steps = MAX_STEPS
     for _ in range(MAX_PATHS):
         machine = Machine(module, unit.role, _HOOKS, choices or (), steps)
@@ -78,16 +79,17 @@ def lower(module: Module, unit: Unit) -> Lowered:
         except statements.Raised:
             pass
         except TooLarge:
-            reason = "the computation is larger than what is analysed"
+            too_large = True
         except cst.ParserSyntaxError as error:
             return Lowered(unit, (), f"LibCST cannot parse it: {error.message}")
         except RecursionError:
-            return Lowered(unit, (), "it is nested too deeply to be analysed")
+            too_large = True
+            break
         steps = machine.steps
         choices = _next_choices(machine.taken)
         if choices is None or steps <= 0:
             break
-    return Lowered(unit, _distinct(graphs), reason)
+    return Lowered(unit, _distinct(graphs), too_large=too_large)
 
 
 def _distinct(graphs: list[Graph]) -> tuple[Graph, ...]:

@@ -141,6 +141,10 @@ def api_op(
 def bind(op: Op, args: list[Value], keywords: dict[str, Value]) -> list[tuple[str, Value]] | None:
     """Bind arguments to the row's parameters, or return None if they do not fit."""
     params = list(op.params)
+    if op.variadic:
+        first = params.index(op.variadic)
+        if len(args) > first:
+            args = [*args[:first], Sequence(args[first:], is_tuple=True)]
     if len(args) > len(params):
         # Trailing `name` arguments of old APIs carry no meaning.
         surplus = args[len(params) :]

@@ -43,6 +43,7 @@ MAX_NODES = 6000
 MAX_DEPTH = 24  # of inlined calls
 MAX_STATEMENTS = 20_000  # run in one lowering, inlined calls and loops included
 MAX_PATHS = 8  # ways through Python branches that are looked at
+_MAX_NAME = 64  # characters of an expression that its name is made of
 MAX_STEPS = 200_000  # expressions and statements that are gone through, on all paths together
 
 # A hyperparameter without a default is taken to be a positive number of ordinary size.
@@ -324,7 +325,11 @@ class Machine:
         return TensorValue(node.id)
 
     def _identifier(self, name: str) -> str:
-        base = name if name.isidentifier() else re.sub(r"\W+", "_", name).strip("_") or "value"
+        base = (
+            name
+            if name.isidentifier()
+            else re.sub(r"\W+", "_", name[:_MAX_NAME]).strip("_") or "value"
+        )
         if base[0].isdigit() or keyword.iskeyword(base) or base in {"tf", "np"}:
             base = f"v_{base}"
         unique = base

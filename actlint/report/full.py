@@ -135,6 +135,8 @@ def _prose(label: str, sentence: str, style: Style, colour: str = "") -> Iterato
 def _closing(result: Result) -> Iterator[Text]:
     summary = result.summary
     looked = f"{plural(summary.files, 'file')}, {plural(summary.functions, 'function')}"
+    if summary.skipped:
+        looked += f" ({summary.skipped} more left out as too large)"
     proof = "static analysis only"
     if result.run.confirm:
         proof = f"{plural(summary.refuted, 'suspect')} refuted"
