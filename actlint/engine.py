@@ -370,7 +370,11 @@ def _finding(
         severity = Severity.WARNING
     repro = None
     if outcome.verdict is Verdict.CONFIRMED:
-        repro = excerpt.repro(graph, suspect, outcome, graph.name)
+        try:
+            repro = excerpt.repro(graph, suspect, outcome, graph.name)
+        # The finding stands without its program; a defect of actlint's must not end the run.
+        except Exception as error:
+            repro = f"# internal error, please report it: {type(error).__name__}: {error}\n"
     return Finding(
         code=rule.code,
         name=rule.name,

@@ -435,6 +435,8 @@ def input_roles(definition: Definition, role: Role) -> Iterator[tuple[str, Input
             yield name, InputRole.LABEL if label_like(name) else kind
         elif position == 0:
             yield name, (InputRole.VARIABLE if role is Role.REGULARIZER else InputRole.ACTIVATION)
+        elif role is Role.LAYER and not parameter_like(name):
+            yield name, InputRole.LABEL if label_like(name) else InputRole.ACTIVATION
         else:
             yield name, InputRole.PARAMETER
 

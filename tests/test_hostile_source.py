@@ -165,14 +165,14 @@ def test_time_grows_with_the_file_alone() -> None:
 def test_long_names_end_in_a_program() -> None:
     # An expression with names that are too long for a line can be split no further.
     name = "a_rather_long_name_of_a_prediction_that_fills_a_line"
-    operands = " + ".join(f"{name}_{n}" for n in range(3))
-    params = ", ".join(f"{name}_{n}=2.0" for n in range(1, 3))
-    text = f"def my_loss(y_true, {name}_0, {params}):\n    return tf.math.log({operands})\n"
+    lines = "".join(f"    {name}_{n} = tf.exp(y_pred * {n}.5) + y_true\n" for n in range(3))
+    result = " + ".join(f"{name}_{n} * {name}_{n}" for n in range(3))
+    text = f"def my_loss(y_true, y_pred):\n{lines}    return {result}\n"
     built = index.build("a.py", "import tensorflow as tf\n" + text)
     assert isinstance(built, index.FileIndex)
     (unit,) = units(built)
     (graph,) = lower(Module(built), unit).graphs
-    assert f"{name}_2" in render(graph.nodes, graph.output, "f").text
+    assert f"{name}_2 = tf.exp" in render(graph.nodes, graph.output, "f").text
 
 
 def test_the_report_does_not_replace_a_source(tmp_path: Path, run: Run) -> None:

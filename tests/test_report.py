@@ -324,7 +324,8 @@ def test_json_is_the_contract() -> None:
     assert second["evidence"] is None
     assert document["errors"] == [{"path": "é.py", "cell": None, "line": 4, "message": "bad"}]
     assert document["summary"] == {
-        "files": 1, "functions": 0, "skipped": 0, "suspects": 0, "confirmed": 0, "refuted": 0, "unconfirmed": 0,
+        "files": 1, "functions": 0, "skipped": 0, "suspects": 0,
+        "confirmed": 0, "refuted": 0, "unconfirmed": 0,
     }  # fmt: skip
 
 

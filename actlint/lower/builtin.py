@@ -47,6 +47,8 @@ def _len(call: Call) -> Value | None:
             return Static(len(pairs))
         case [StaticShape(node=node)]:
             return call.machine.rank(node, call.at)
+        case [TensorValue(node=node)] if call.machine.nodes[node].op == "shape":
+            return call.machine.rank(call.machine.nodes[node].operands[0], call.at)
     return None
 
 

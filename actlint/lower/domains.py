@@ -10,7 +10,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from actlint.graph import EXTENDED_LIMIT, DType, Input, InputRole, Items, Node, Ref, Role, refs
+from actlint.graph import (
+    EXTENDED_LIMIT,
+    Dots,
+    DType,
+    Input,
+    InputRole,
+    Items,
+    Node,
+    Ref,
+    Role,
+    refs,
+)
 from actlint.ops.table import TABLE
 
 REAL = (-EXTENDED_LIMIT, EXTENDED_LIMIT)
@@ -92,6 +103,8 @@ _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL
 _CONSTANTS = frozenset({"constant", "convert_to_tensor", "cast", "identity", "ones_like"})
 # An additive constant no larger than this is a guard, not part of the formula.
 _GUARD = 0.1
+# A subscript that names as many axes names all of them; `x[:, 0]` is also written of images.
+_TELLING_AXES = 3
 
 
 def with_domains(
@@ -130,6 +143,11 @@ def with_domains(
         record = node.input
         if record is not None and record.role is InputRole.LABEL:
             found[node.id] = _label(record, _evidence(nodes, users, node.id), regression)
+    for node in nodes:
+        record = found.get(node.id, node.input)
+        axes = _indexed_axes(users, node.id) if record is not None else 0
+        if record is not None and record.shape is None and axes >= _TELLING_AXES:
+            found[node.id] = replace(record, shape=(None,) * axes)
     if rank is not None:
         for node in nodes:
             record = found.get(node.id, node.input)
@@ -147,6 +165,16 @@ def _named_domain(record: Input) -> tuple[float, float] | None:
     if _COUNT.search(record.name):
         return (1.0, REAL[1])
     return (0.0, REAL[1]) if _LENGTH.search(record.name) else None
+
+
+def _indexed_axes(users: dict[int, list[Node]], start: int) -> int:
+    """Return how many axes of an input a subscript names; 0 if none names them all."""
+    axes = 0
+    for user in users.get(start, ()):
+        index = user.arg("index")
+        if user.op == "getitem" and isinstance(index, Items) and Dots() not in index.items:
+            axes = max(axes, sum(item is not None for item in index.items))
+    return axes
 
 
 def _label(record: Input, evidence: frozenset[str], regression: bool) -> Input:

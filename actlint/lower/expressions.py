@@ -331,7 +331,7 @@ def _subscript(machine: Machine, scope: Scope, node: cst.Subscript) -> Value:
         shape = machine.emit_key("static_shape", (TensorValue(base.node),), node)
         return index_value(machine, shape, one, node)
     if isinstance(base, (TensorValue, Opaque)) and dependencies(base):
-        if any(part is _UNKNOWN for part in parts):
+        if any(isinstance(part, str) for part in parts):  # an unknown index, or a key
             return Opaque(_text(machine, node), dependencies(base))
         index: Arg = parts[0] if len(parts) == 1 else Items(tuple(parts))
         return index_value(machine, base, index, node)

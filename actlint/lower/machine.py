@@ -41,7 +41,6 @@ from actlint.ops.table import TABLE, row
 
 MAX_NODES = 6000
 MAX_DEPTH = 24  # of inlined calls
-MAX_STATEMENTS = 20_000  # run in one lowering, inlined calls and loops included
 MAX_PATHS = 8  # ways through Python branches that are looked at
 _MAX_NAME = 64  # characters of an expression that its name is made of
 MAX_STEPS = 200_000  # expressions and statements that are gone through, on all paths together
@@ -130,7 +129,6 @@ class Machine:
         self._choices = choices
         self.steps = steps  # that are left
         self.taken: list[bool] = []
-        self._statements = 0
         self._used_names: set[str] = set()
         self._numbers = Counter[str]()  # the last one given to each base name
         self._differentiable: set[int] = set()
@@ -146,16 +144,6 @@ class Machine:
         """
         self.steps -= 1
         if self.steps < 0:
-            raise TooLarge
-
-    def tick(self) -> None:
-        """Count a statement that is run.
-
-        Raises:
-            TooLarge: functions that call one another have run more than MAX_STATEMENTS.
-        """
-        self._statements += 1
-        if self._statements > MAX_STATEMENTS:
             raise TooLarge
 
     # -- decisions ---------------------------------------------------------------------------
