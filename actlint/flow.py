@@ -17,6 +17,8 @@ from actlint.ops.model import Gradient, Kind, Op
 from actlint.values import SHAPE_ONLY, Values
 
 STOP: Final = "stop_gradient"
+# A constant factor no larger than this makes a guard of what it weighs.
+_NEGLIGIBLE = 1e-6
 # Ops in which every operand is a factor of the result: any of them can gate the others.
 _FACTORS: Final = frozenset(
     {
@@ -188,6 +190,8 @@ class Flow:
         op = self._values.rows[node.id]
         if op is None or self.differentiable[ref]:
             return False
+        if node.op == "multiply" and any(_is_tiny(value) for _, value in node.args):
+            return True  # a mask times 1e-16 guards a root, it is no term of the result
         if node.op not in _FACTORS and name not in op.passive:
             return False
         return self.differentiable[node.id]  # then some other operand is
@@ -195,6 +199,10 @@ class Flow:
     def _is_gate_at(self, node: Node) -> bool:
         """Say whether a passive operand of `node` itself weighs a live co-operand."""
         return self.passes[node.id] and self.differentiable[node.id]
+
+
+def _is_tiny(factor: object) -> bool:
+    return isinstance(factor, (int, float)) and abs(factor) <= _NEGLIGIBLE
 
 
 class _Unknown(defaultdict[int, Interval]):

@@ -377,6 +377,8 @@ class _Collector:
             self._use(call.args[1], "loss")
         for keyword in call.keywords:
             key = keyword.arg or ""
+            if name == "Lambda" and key == "function":
+                self._use(keyword.value, "layer")
             if key in _ACTIVATION_KEYWORDS:
                 self._use(keyword.value, "activation")
             elif key in _LOSS_KEYWORDS:

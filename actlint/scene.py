@@ -73,6 +73,9 @@ _REGISTRATIONS = frozenset({"register_keras_serializable", "register_keras_custo
 # Base classes of base classes beyond this are not followed.
 _MAX_BASES = 8
 
+# Calls that make a training step of a function.
+_STEPS = frozenset({"minimize", "apply_gradients", "compute_gradients"})
+
 # The body of such a function does not say what its gradient is.
 _GRADIENT_DECORATORS = frozenset({"custom_gradient", "RegisterGradient"})
 
@@ -189,6 +192,10 @@ class _Scene:
                 unit = self._function(definition)
             elif definition.kind == "class":
                 unit = self._inherited(definition)
+            elif definition.kind == "assign":
+                role = self.roles.get(definition.qualname)
+                if role is not None and role is not Role.METRIC:
+                    unit = self._unit(definition, role, f"passed on as {role}")
             if unit is not None:
                 yield unit
         for use in self.index.uses:
@@ -230,6 +237,10 @@ class _Scene:
             unit = self._method(definition, owner)
             if unit is not None:
                 return unit
+        found = self._role(definition, name)
+        if found is not None and found[0] is Role.LOSS and not definition.calls & _STEPS:
+            # A gradient penalty takes a gradient and is itself minimised elsewhere.
+            return self._unit(definition, *found) if not self._closes(definition) else None
         if definition.calls & SINKS and (
             "GradientTape" in definition.calls
             or definition.calls & (SINKS - {"gradient", "add_loss"})
@@ -237,17 +248,17 @@ class _Scene:
             return self._unit(definition, Role.TRAINING_STEP, "takes a gradient step")
         if owner is not None and self._class_role(owner) is not None:
             return None
-        found = self._role(definition, name)
         if found is None:
             return None
         role, evidence = found
-        if role is Role.METRIC:
-            return None
-        inner = [n for n in definition.nested if last(n) in definition.returns]
-        if inner:
-            # The closure that it returns is the function; it is found under its own name.
+        if role is Role.METRIC or self._closes(definition):
             return None
         return self._unit(definition, role, evidence)
+
+    @staticmethod
+    def _closes(definition: Definition) -> bool:
+        """Tell whether a function returns a closure, which is found under its own name."""
+        return any(last(nested) in definition.returns for nested in definition.nested)
 
     def _owner(self, definition: Definition) -> Definition | None:
         prefix, _, _ = definition.qualname.rpartition(".")

@@ -150,7 +150,8 @@ def parse(path: str, text: str) -> ast.Module | FileError:
             return ast.parse(text)
     except SyntaxError as error:
         line = error.lineno or 1
-        hint = python2_hint(text, line)
+        nested = "too many nested" in str(error)
+        hint = None if nested else python2_hint(text, line)
         message = f"syntax error: {error.msg}"
         return FileError(path, line, message if hint is None else f"{message}; {hint}")
     except (RecursionError, MemoryError):

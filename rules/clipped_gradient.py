@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from actlint.query import Bad, Check, Good, Hazard, Node, Rule, Severity, Suspect, View
 
-from ._common import number, shown
+from ._common import descendants, number, shown
 
 _CLIPS = ("clip", "clip_by_value")
 _ONE_SIDED = ("minimum", "maximum")
@@ -68,6 +68,8 @@ class ClippedGradient(Rule):
             if clipped is None:
                 continue
             operand, low, high = clipped
+            if _has_alternative(view, node, operand):
+                continue
             share = _typical_share(view, operand, low, high)
             if share is None or share < _THRESHOLD:
                 yield Suspect(
@@ -232,6 +234,20 @@ layer = Lambda(lambda x: clip(x, -0.05, 0.05))
             at="clip(x, -0.05, 0.05)",
             hazard=Hazard.ZERO_GRADIENT,
         ),
+    )
+
+
+def _has_alternative(view: View, clip: Node, operand: Node) -> bool:
+    """Return whether the unclipped value competes with the clipped one in a minimum or maximum.
+
+    The clipped objective of PPO (Schulman et al. 2017) takes the lesser of the two.
+    """
+    clipped = {node.id for node in descendants(view, clip.id)}
+    others = (user for user in view.users(operand) if user.id != clip.id)
+    return any(
+        node.id in clipped and node.op in ("minimum", "maximum")
+        for user in others
+        for node in descendants(view, user.id)
     )
 
 

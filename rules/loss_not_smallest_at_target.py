@@ -15,6 +15,7 @@ _SQUASHING = frozenset(
 )
 
 
+_TAKING_APART = frozenset({"split", "unstack", "getitem"})
 _BILINEAR = frozenset(
     {"multiply", "negative", "reduce_mean", "reduce_sum", "cast", "reshape", "identity"}
 )
@@ -80,6 +81,8 @@ class LossNotSmallestAtTarget(Rule):
         prediction = next(
             node for node in used if node.input and node.input.role is InputRole.PREDICTION
         )
+        if any(node.op in _TAKING_APART for node in view.users(prediction)):
+            return  # its parts are parameters of a distribution, say, and not of the label's kind
         if any(node.op in _SQUASHING for node in descendants(view, prediction.id)):
             return  # the prediction is of another kind than the label, such as logits
         if all(node.op in _BILINEAR for node in descendants(view, prediction.id) if node.op):

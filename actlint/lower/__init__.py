@@ -9,7 +9,13 @@ import libcst as cst
 from actlint.graph import DType, Graph, InputRole, Node, Role, Site, Span
 from actlint.index import Definition, Settings
 from actlint.lower import calls, expressions, statements
-from actlint.lower.attributes import bound_method, function_node, initialise, parameter
+from actlint.lower.attributes import (
+    bound_method,
+    function_node,
+    global_value,
+    initialise,
+    parameter,
+)
 from actlint.lower.domains import with_domains
 from actlint.lower.machine import MAX_PATHS, MAX_STEPS, Hooks, Machine, TooLarge
 from actlint.lower.module import Module
@@ -228,8 +234,14 @@ def _unit_value(machine: Machine, unit: Unit) -> tuple[Site, Value]:
         statements.run_statements(machine, scope, tree.body)
         return Site(module.path, Span(1, 1, 1, 1), ""), Static(None)
     if unit.qualname.startswith("<expression:"):
-        return _made(machine, scope, unit)
+        node = module.expression(unit.qualname)
+        value = None if node is None else expressions.evaluate(machine, scope, node)
+        if isinstance(value, Function) and value.scope.module is not module and node is not None:
+            machine.used = (machine.site(node),)
+        return _made(machine, unit, value)
     definition = module.index.definitions.get(unit.qualname)
+    if definition is not None and definition.kind == "assign":
+        return _made(machine, unit, global_value(machine, module, unit.qualname))
     if definition is None:
         function = _inherited(machine, unit)
     else:
@@ -257,10 +269,8 @@ def _inherited(machine: Machine, unit: Unit) -> Function | None:
     return method
 
 
-def _made(machine: Machine, scope: Scope, unit: Unit) -> tuple[Site, Value]:
-    """Apply the function that an expression makes: a lambda, a closure, an entry of a table."""
-    node = machine.module.expression(unit.qualname)
-    value = None if node is None else expressions.evaluate(machine, scope, node)
+def _made(machine: Machine, unit: Unit, value: Value | None) -> tuple[Site, Value]:
+    """Apply the function that an expression made: a lambda, a closure, an entry of a table."""
     settings = dict[str, Value]()
     while isinstance(value, Partial):
         settings = dict(value.keywords) | settings
@@ -276,8 +286,6 @@ def _made(machine: Machine, scope: Scope, unit: Unit) -> tuple[Site, Value]:
     roles = roles_by_name(names[1:] if value.instance is not None else names, unit.role)
     if unit.role is Role.LOSS and len(names) == 2 and InputRole.LABEL not in roles.values():
         roles = dict(zip(names, (InputRole.LABEL, InputRole.PREDICTION), strict=True))
-    if value.scope.module is not machine.module and node is not None:
-        machine.used = (machine.site(node),)
     if not isinstance(value.node, cst.Lambda):
         machine.name = value.qualname
     machine.modules.append(value.scope.module)

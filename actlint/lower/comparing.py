@@ -37,6 +37,16 @@ _COMPARE_STATIC: dict[str, Callable[[object, object], bool]] = {
 }
 
 
+_ORDERINGS = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqual)
+
+
+def _tensor(machine: Machine, value: Value, at: cst.CSTNode) -> Value:
+    """Return the free input that stands for the output of a layer; other values as they are."""
+    if isinstance(value, Opaque) and value.real and value.dependencies:
+        return machine.cut(value, at)
+    return value
+
+
 def is_number(value: object) -> bool:
     """Tell whether a constant can be an operand."""
     return isinstance(value, (int, float))
@@ -57,6 +67,8 @@ def compare(
         if found is None:
             return unknown
         return Static(found if isinstance(operation, cst.In) else not found)
+    if isinstance(operation, _ORDERINGS):
+        left, right = _tensor(machine, left, at), _tensor(machine, right, at)
     key = _COMPARE.get(type(operation))
     if key is None:
         return unknown

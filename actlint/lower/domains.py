@@ -214,7 +214,7 @@ def _prediction_domain(
         return REAL
     if evidence & {"probability", "complement"}:
         return PROBABILITY
-    if record.role is InputRole.CUT or "difference" in evidence:
+    if record.role is InputRole.CUT or "difference" in evidence or "logit" in record.name.lower():
         return REAL
     return PROBABILITY
 
@@ -271,15 +271,18 @@ def _guarded(nodes: Sequence[Node], user: Node, operand: int) -> bool:
         return _scales(nodes, user.arg("y"))
     if user.op == "multiply":
         return _scales(nodes, user.arg("x"))
-    return user.op in {"clip_by_value", "K_clip", "maximum", "minimum"}
+    return user.op in {"clip_by_value", "K_clip", "maximum", "minimum", "negative"}
 
 
 def _scales(nodes: Sequence[Node], factor: object) -> bool:
-    """Tell whether a factor is a plain number, such as a temperature."""
+    """Tell whether a factor is a plain number or a label: a temperature, the sign of a margin."""
     if isinstance(factor, Ref):
-        record = nodes[factor.node].input
+        node = nodes[factor.node]
+        if node.op == "negative" and len(node.operands) == 1:
+            node = nodes[node.operands[0]]
+        record = node.input
         if record is not None:
-            return record.role is InputRole.PARAMETER
+            return record.role in {InputRole.PARAMETER, InputRole.LABEL}
     return _number(nodes, factor) is not None
 
 

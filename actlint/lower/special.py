@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import libcst as cst
 
-from actlint.graph import EXTENDED_LIMIT, DType, InputRole
+from actlint.graph import EXTENDED_LIMIT, DType, InputRole, Role
 from actlint.lower import folding
 from actlint.lower.builtin import BUILTINS, Call
 from actlint.lower.layers import layer_function
@@ -150,7 +152,8 @@ def _one_name(
     if short in _PLACEHOLDERS:
         return _placeholder(machine, args, keywords, at)
     if short in _GRADIENTS and args:
-        return _sink(machine, args[0], at)
+        sources = args[1] if len(args) > 1 else keywords.get("xs")
+        return _gradient(machine, args[0], sources, at)
     if short in _IGNORED:
         return Static(None)
     if short == "tf.GradientTape":
@@ -226,7 +229,22 @@ def _shape(value: Value | None) -> tuple[int | None, ...] | None:
     return tuple(sizes)
 
 
+def _gradient(machine: Machine, loss: Value, sources: Value | None, at: cst.CSTNode) -> Value:
+    """Return a gradient, which can be any real number; a training step minimises its target."""
+    if machine.role in {Role.GRAPH, Role.TRAINING_STEP}:
+        return _sink(machine, loss, at)
+    depends = dependencies(loss)
+    if sources is not None:
+        depends |= dependencies(sources)
+    site = machine.site(at)
+    found = Opaque(site.text, depends, real=True, origin=site)
+    if isinstance(sources, Sequence):
+        return Sequence([replace(found, part=f"gradient_{n}") for n in range(len(sources.items))])
+    return found
+
+
 def _sink(machine: Machine, loss: Value, at: cst.CSTNode) -> Value:
+    """Note what is minimised."""
     site = machine.site(at)
     if site.span in machine.sink_sites:
         return Opaque(site.text)
@@ -352,7 +370,8 @@ def method_call(
     if name in {"minimize", "compute_gradients"} and (args or "loss" in keywords):
         return _sink(machine, args[0] if args else keywords["loss"], at)
     if name == "gradient" and isinstance(base, Built) and (args or "target" in keywords):
-        return _sink(machine, args[0] if args else keywords["target"], at)
+        sources = args[1] if len(args) > 1 else keywords.get("sources")
+        return _gradient(machine, args[0] if args else keywords["target"], sources, at)
     if isinstance(base, Sequence):
         return _list_method(base, name, args)
     if isinstance(base, Mapping):

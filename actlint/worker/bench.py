@@ -297,13 +297,17 @@ class Bench:
         mixed = {key: np.where(keep, first[key], other[key]) for key in first}
         program = None if end == self.job.output else self.lab.upto(end)
         try:
-            one = self.lab.values(line.sample(first).feeds, program).get(end)
+            values = self.lab.values(line.sample(first).feeds, program)
+            one = values.get(end)
             two = self.lab.values(line.sample(mixed).feeds, program).get(end)
         # As in `run`.
         except Exception:
             return None
         size = line.sample(first).feeds[slots[0].id].shape
         if one is None or two is None or one.shape != size or two.shape != size:
+            return None
+        # A condition on the whole batch does not hold or fail for single elements.
+        if any(values[node].shape != size for node, _ in self.job.assumptions if node in values):
             return None
         same = np.isclose(
             one.reshape(-1).astype(np.float64), two.reshape(-1).astype(np.float64),
