@@ -76,3 +76,13 @@ def test_rows_that_touch_are_run_one_batch_at_a_time() -> None:
     assert found is not None
     assert found.hazard is Hazard.NAN
     assert found.reach is Reach.STRUCTURAL
+
+
+def test_many_inputs_are_not_combined_in_every_way() -> None:
+    g = Build(Role.LOSS)
+    total = g.prediction()
+    for _ in range(16):  # each can take several forms: all combinations would fill the memory
+        total = g("add", total, g.label())
+    out = g("log", total)
+    outcome = ask(g, out, out, Check.NONFINITE, at(total, 0.0))
+    assert outcome.verdict is Verdict.CONFIRMED, outcome.reason

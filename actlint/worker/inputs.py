@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice, product
+from math import prod
 
 from actlint.graph import Arg, Dots, Input, InputRole, Items, Slice
 from actlint.worker.protocol import Job
@@ -23,6 +24,8 @@ INTEGER_PARAMETERS = (2.0, 1.0, 3.0, 4.0)
 
 _MAX_TRIES = 160
 _MAX_TEMPLATES = 3
+# Combinations of input forms that are all written down; there are 4**n of n free tensors.
+_MAX_CHOICES = 4096
 _MAX_HINT = 1024
 # Sizes above this are first tried smaller.
 _LARGE = 8
@@ -155,7 +158,7 @@ def _joint(
             for ident, spec in inputs
         ]
         # Fewest departures from the usual choice first.
-        order = sorted(product(*(range(len(option)) for option in options)), key=_departures)
+        order = _choices([len(option) for option in options])
         made = [
             Template(tuple(option[index] for option, index in zip(options, choice, strict=True)))
             for choice in islice(order, 40)
@@ -164,6 +167,23 @@ def _joint(
         yield from made[:near]
         later.extend(made[near:])
     yield from later
+
+
+def _choices(counts: list[int]) -> list[tuple[int, ...]]:
+    """Return which form each input takes, fewest departures from the usual one first.
+
+    Of very many combinations only those remain in which all inputs, or a single one, depart.
+    """
+    if prod(counts) <= _MAX_CHOICES:
+        return sorted(product(*(range(count) for count in counts)), key=_departures)
+    most = max(counts)
+    together = [tuple(min(k, count - 1) for count in counts) for k in range(most)]
+    single = [
+        tuple(k if at == here else 0 for here in range(len(counts)))
+        for at, count in enumerate(counts)
+        for k in range(1, count)
+    ]
+    return sorted({*together, *single}, key=_departures)
 
 
 def _departures(choice: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
