@@ -31,6 +31,14 @@ def gaussian_nll(y_true, y_pred):
     sigma = tf.nn.softplus(log_sigma) + 1e-3
     return tf.reduce_mean(tf.math.log(sigma) + 0.5 * tf.square((y_true - mu) / sigma))
 """),
+    Case("rebound_by_an_unknown_function", HEADER + """\
+from elsewhere import same_rank
+
+def hinge_loss(y_true, y_pred):
+    y_true, y_pred = same_rank(y_true, y_pred)
+    signs = 2.0 * K.cast(K.equal(y_true, 1), "float32") - 1.0
+    return tf.reduce_mean(tf.maximum(1.0 - signs * y_pred, 0.0))
+"""),
     Case("margin_of_logits", HEADER + """\
 def logistic_loss(y_true, logits):
     return tf.reduce_mean(tf.math.log(1.0 + tf.exp(-y_true * logits)))

@@ -387,6 +387,8 @@ def _pick(base: Sequence, index: Arg) -> Value | None:
 def assign(machine: Machine, scope: Scope, target: cst.BaseExpression, value: Value) -> None:
     """Bind a value to a name, attribute, subscript or pattern of names."""
     if isinstance(target, cst.Name):
+        if isinstance(value, Opaque) and not value.part and target.value in scope.variables:
+            value = replace(value, part=target.value)
         scope.variables[target.value] = value
         machine.name_value(value, target.value)
     elif isinstance(target, (cst.Tuple, cst.List)):

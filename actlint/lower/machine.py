@@ -293,6 +293,10 @@ class Machine:
         else:
             role = InputRole.PARAMETER
             domain = PARAMETER_DOMAIN
+        # `y_true, y_pred = squeeze(y_true, y_pred)`: a label that is bound again stays a label.
+        inputs = (self.nodes[n].input for n in depends)
+        if any(r is not None and r.name == part and r.role is InputRole.LABEL for r in inputs):
+            role, differentiated, real = InputRole.LABEL, False, True
         value = self.input(
             part or _callee_name(site.text),
             role,
