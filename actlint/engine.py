@@ -96,12 +96,12 @@ def lint(
     tensorflow: str | None = None
     sandbox = "not started"
     static = _Static()
+    indexes = _indexes(files, static)
+    project = Project(indexes.values(), _Disk())
+    library = Library(project)
+    roles = incoming(indexes.values(), project)
     with ExitStack() as stack:
         client: Client | None = None
-        indexes = _indexes(files, static)
-        project = Project(indexes.values(), _Disk())
-        library = Library(project)
-        roles = incoming(indexes.values(), project)
         for done, file in enumerate(files):
             if on_progress is not None:
                 on_progress("reading", done, len(files))
@@ -117,7 +117,8 @@ def lint(
         if client is not None:
             _confirm(client, static, options, on_progress)
             tensorflow, sandbox = client.tensorflow, client.sandbox
-    findings, summary = _findings(files, static, options, {rule.code: rule for rule in rules})
+    by_code = {rule.code: rule for rule in rules}
+    findings, summary = _findings(files, project, static, options, by_code)
     return Result(
         run=Run(options.seed, options.samples, options.confirm, tensorflow, sandbox),
         findings=findings,
@@ -271,22 +272,18 @@ def _hinges_on_unknown(graph: Graph, suspect: Suspect) -> bool:
     Nothing says then that the dangerous value can occur, so there is nothing to suspect.
     """
     hinges = False
-    settings = False
     for target in suspect.targets:
         pending, seen = [target.node], {target.node}
         while pending:
             node = graph.nodes[pending.pop()]
             if node.input is not None:
-                if node.input.role is InputRole.PARAMETER:
-                    settings = True
-                elif not node.input.unknown:
+                if node.input.role is not InputRole.PARAMETER and not node.input.unknown:
                     return False
-                else:
-                    hinges = True
+                hinges = True
             fresh = [operand for operand in node.operands if operand not in seen]
             seen.update(fresh)
             pending += fresh
-    return hinges or settings
+    return hinges
 
 
 _ORDER = {Verdict.CONFIRMED: 0, Verdict.UNCONFIRMED: 1, Verdict.REFUTED: 2}
@@ -301,6 +298,7 @@ def _best(candidates: Sequence[_Candidate]) -> tuple[_Candidate, Outcome]:
 
 def _findings(
     files: Sequence[SourceFile],
+    project: Project,
     static: _Static,
     options: Options,
     rules: dict[str, Rule],
@@ -316,7 +314,8 @@ def _findings(
     counts = dict.fromkeys(Verdict, 0)
     for key, candidate, outcome in _without_superseded(chosen, rules):
         rule = rules[key.code]
-        text = sources[key.path].text if key.path in sources else ""
+        home = project.file(key.path)  # a file that is only imported has comments, too
+        text = "" if home is None else home.text
         span = key.span
         if suppressed(text, rule.code, rule.name, span.line, span.end_line):
             continue

@@ -102,10 +102,6 @@ class FileIndex:
     settings: dict[str, Settings] = field(default_factory=dict)
     script_sinks: int = 0  # minimising calls at module level
 
-    def top_level(self) -> Iterator[Definition]:
-        """Definitions that are not inside another function or class."""
-        return (d for d in self.definitions.values() if "." not in d.qualname)
-
 
 def matters(text: str) -> bool:
     """Tell whether the file can contain anything to lint."""

@@ -366,11 +366,7 @@ TOP: Final = Interval(-INF, INF, nan=True)  # nothing is known
 NAN: Final = TOP  # nan alone has no smaller interval around it
 ANY: Final = Interval(-INF, INF)  # any number, infinities included
 REAL: Final = Interval(-MAX, MAX)  # any finite number
-POSITIVE: Final = Interval(TINY, MAX)
-NON_NEGATIVE: Final = Interval(0.0, MAX)
-NON_NEGATIVE_OR_INF: Final = Interval(0.0, INF)
 PROBABILITY: Final = Interval(0.0, 1.0)
-SIGNED_UNIT: Final = Interval(-1.0, 1.0)
 BOOL: Final = Interval(0.0, 1.0, integer=True)
 ZERO: Final = Interval(0.0, 0.0, integer=True)
 ONE: Final = Interval(1.0, 1.0, integer=True)

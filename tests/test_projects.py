@@ -251,3 +251,14 @@ def test_an_imported_file_that_is_not_linted_is_read(
     result = lint([read("train.py", "train.py"), read("losses.py", "losses.py")],
                   Options(confirm=False))  # fmt: skip
     assert [(f.site.path, f.code) for f in result.findings] == [("utils.py", "ACT101")]
+
+
+def test_a_comment_in_an_imported_file_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path, text in CASES[1].files.items():
+        commented = text.replace("top / bottom", "top / bottom  # noqa: ACT101")
+        (tmp_path / path).write_text(commented, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    files = [read("train.py", "train.py"), read("losses.py", "losses.py")]
+    assert not lint(files, Options(confirm=False)).findings

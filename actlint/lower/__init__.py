@@ -247,7 +247,7 @@ def _unit_value(machine: Machine, unit: Unit) -> tuple[Site, Value]:
     else:
         function = _function(machine, scope, definition)
     if function is None:
-        return Site(module.path, Span(unit.line, 1, unit.line, 1), ""), Static(None)
+        return _nothing(unit)
     machine.modules.append(function.scope.module)
     try:
         return _apply(machine, function, dict(unit.inputs))
@@ -269,6 +269,11 @@ def _inherited(machine: Machine, unit: Unit) -> Function | None:
     return method
 
 
+def _nothing(unit: Unit) -> tuple[Site, Value]:
+    """Return what a unit without a function that can be applied computes."""
+    return Site(unit.path, Span(unit.line, 1, unit.line, 1), ""), Static(None)
+
+
 def _made(machine: Machine, unit: Unit, value: Value | None) -> tuple[Site, Value]:
     """Apply the function that an expression made: a lambda, a closure, an entry of a table."""
     settings = dict[str, Value]()
@@ -276,7 +281,7 @@ def _made(machine: Machine, unit: Unit, value: Value | None) -> tuple[Site, Valu
         settings = dict(value.keywords) | settings
         value = None if value.args else value.function
     if not isinstance(value, Function):
-        return Site(machine.module.path, Span(unit.line, 1, unit.line, 1), ""), Static(None)
+        return _nothing(unit)
     params = value.node.params
     names = [
         p.name.value

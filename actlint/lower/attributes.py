@@ -357,6 +357,11 @@ def initialise(machine: Machine, base: Instance, at: cst.CSTNode) -> None:
         definition = method.owner_class.module.index.definitions[method.qualname]
         required = [p for p in definition.params if p != "self"][: max(definition.required, 0)]
         machine.call(machine, method, [parameter(machine, n, at) for n in required], {}, at)
+    run_build(machine, base, at)
+
+
+def run_build(machine: Machine, base: Instance, at: cst.CSTNode) -> None:
+    """Run the ``build`` of a layer, which makes its weights."""
     build = bound_method(base, "build")
     if build is not None:
         machine.call(machine, build, [Opaque("input_shape")], {}, at)

@@ -7,7 +7,7 @@ import re
 import libcst as cst
 
 from actlint.lower import special
-from actlint.lower.attributes import bound_method, initialise
+from actlint.lower.attributes import bound_method, initialise, run_build
 from actlint.lower.layers import built_call
 from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable
 from actlint.lower.values import (
@@ -102,9 +102,7 @@ def _call(
         if constructor is not None:
             instance.initialised = True
             invoke(machine, constructor, args, keywords, at)
-            build = bound_method(instance, "build")
-            if build is not None:
-                invoke(machine, build, [Opaque("input_shape")], {}, at)
+            run_build(machine, instance, at)
         else:
             # A dataclass or named tuple: its constructor sets the fields of the class body.
             record = callee.module.index.definitions[callee.qualname]
@@ -119,8 +117,6 @@ def _call(
         return invoke(machine, method, args, keywords, at)
     if isinstance(callee, Built):
         return built_call(machine, callee, args, keywords, at)
-    if isinstance(callee, TensorValue):
-        return None
     return None
 
 

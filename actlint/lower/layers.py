@@ -55,13 +55,9 @@ def built_call(
     rows = {id(found): found for name in callee.names if (found := object_row(name)) is not None}
     if len(rows) == 1:
         return _object(machine, next(iter(rows.values())), callee, args, keywords, at)
-    settings = dict(callee.keywords)
-    activation = next((settings[k] for k in _ACTIVATION_KEYWORDS if k in settings), None)
     if last(callee.names[0]) == "Lambda" and callee.args and args:
         return machine.call(machine, callee.args[0], args, {}, at)
-    if activation is not None:
-        return _activated(machine, activation, args, at)
-    return None
+    return layer_function(machine, args, dict(callee.keywords), at)
 
 
 def _object(  # noqa: PLR0917  # a call has as many parts

@@ -227,12 +227,6 @@ class Machine:
         self.assumed_rank = _IMAGE_RANK
         return Static(_IMAGE_RANK)
 
-    def constant(self, value: Arg, at: cst.CSTNode) -> TensorValue:
-        """Append a constant node."""
-        return self._append(
-            Node(len(self.nodes), "", (), self.site(at), tuple(self.path), value=value)
-        )
-
     def input(
         self,
         name: str,
@@ -343,10 +337,6 @@ class Machine:
         return record is not None or any(
             self.is_setting(operand) for operand in self.nodes[node].operands
         )
-
-    def is_differentiable(self, depends: frozenset[int]) -> bool:
-        """Tell whether any of the nodes depends on a differentiated input."""
-        return bool(depends & self._differentiable)
 
     # -- operands ----------------------------------------------------------------------------
 

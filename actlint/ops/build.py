@@ -95,12 +95,6 @@ def number(bound: Bound, name: str, default: float) -> float | None:
     return default if value is None else None
 
 
-def flag(bound: Bound, name: str, *, default: bool = False) -> bool:
-    """Return a static boolean parameter."""
-    value = bound.statics.get(name)
-    return value if isinstance(value, bool) else default
-
-
 def row(
     key: str,
     call: str,

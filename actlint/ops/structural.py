@@ -15,11 +15,6 @@ _MOVES: Final = Kind.STRUCTURAL
 _OTHER: Final = Kind.OTHER
 
 
-def _members(name: str) -> Transfer:
-    """Return the transfer of an op that moves the elements of operand `name`."""
-    return lambda bound: operand(bound, name)
-
-
 def _items(name: str) -> Transfer:
     """Return the transfer of an op that joins a list of operands."""
 
