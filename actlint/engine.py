@@ -11,6 +11,7 @@ from actlint import catalogue, excerpt, index
 from actlint.client import Client
 from actlint.defaults import SAMPLES, SEED, TIMEOUT
 from actlint.findings import (
+    Evidence,
     FileError,
     Finding,
     Outcome,
@@ -21,8 +22,9 @@ from actlint.findings import (
     Summary,
     Suspect,
     Verdict,
+    numbers,
 )
-from actlint.graph import Graph, InputRole, Site, Span
+from actlint.graph import TYPICAL_LIMIT, Graph, InputRole, Site, Span
 from actlint.index import FileIndex
 from actlint.lower import lower
 from actlint.lower.module import Library, Module
@@ -286,6 +288,11 @@ def _hinges_on_unknown(graph: Graph, suspect: Suspect) -> bool:
     return hinges
 
 
+# Longest expression in characters that is quoted whole beside the culprit.
+_SHORT = 60
+# What training moves: nothing bounds it but its domain.
+_UNBOUNDED = frozenset(InputRole) - {InputRole.LABEL, InputRole.DATA, InputRole.PARAMETER}
+
 _ORDER = {Verdict.CONFIRMED: 0, Verdict.UNCONFIRMED: 1, Verdict.REFUTED: 2}
 _NOT_RUN = Outcome(Verdict.UNCONFIRMED, "confirmation is switched off")
 
@@ -358,6 +365,25 @@ def _without_superseded(
             yield key, candidate, outcome
 
 
+def _assumption(graph: Graph, evidence: Evidence | None) -> str:
+    """Return how far a free value has to go for the hazard, if training seldom goes there."""
+    if evidence is None or evidence.reach is not Reach.EXTENDED:
+        return ""
+    found = [
+        (max(numbers(evidence.witness[node.input.name]), key=abs, default=0.0), node)
+        for node in graph.inputs
+        if node.input is not None
+        and node.input.role in _UNBOUNDED
+        and node.input.name in evidence.witness
+    ]
+    value, node = max(found, key=lambda pair: abs(pair[0]), default=(0.0, None))
+    if node is None or not abs(value) > TYPICAL_LIMIT:
+        return ""
+    text = " ".join(node.site.text.split())
+    text = text if len(text) <= _SHORT else node.name
+    return f", assuming `{text}` can reach {value:g}"
+
+
 def _finding(
     rule: Rule, candidate: _Candidate, outcome: Outcome, files: Mapping[str, SourceFile]
 ) -> Finding:
@@ -382,7 +408,7 @@ def _finding(
         trail=tuple(_shown(site, files) for site in (*graph.used, *node.path)),
         function=graph.name,
         role=graph.role,
-        message=suspect.message,
+        message=suspect.message + _assumption(graph, outcome.evidence),
         hint=suspect.hint or rule.hint,
         verdict=outcome.verdict,
         reason=outcome.reason,

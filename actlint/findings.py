@@ -5,6 +5,7 @@ Standard library only, because the worker shares this module.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -112,6 +113,15 @@ class Suspect:
 # Nested lists of floats, as the witness of one input.
 Number = float | int | bool
 Tensor = Number | list["Tensor"]
+
+
+def numbers(tensor: Tensor) -> Iterator[float]:
+    """Yield the elements of nested lists, in order."""
+    if isinstance(tensor, list):
+        for item in tensor:
+            yield from numbers(item)
+    else:
+        yield float(tensor)
 
 
 @dataclass(frozen=True, slots=True)

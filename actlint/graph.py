@@ -11,6 +11,8 @@ from enum import StrEnum
 
 # Magnitude up to which a free real value is taken to go before training has visibly diverged.
 EXTENDED_LIMIT = 1000.0
+# Beyond this magnitude a standard normal pre-activation is not typical any more.
+TYPICAL_LIMIT = 6.0
 
 
 class Role(StrEnum):

@@ -250,19 +250,24 @@ def nonfinite(
 ) -> Suspect:
     """Return the suspect that says `node` becomes nan or infinite where `hit` lies.
 
-    Aimed at first are `targets`, then `hit`, then the node's other singular regions.
+    Aimed at first are `targets`, then `hit`, then the node's other singular regions. It is a
+    warning only where nothing differentiable follows: no gradient passes the node, nor does its
+    value enter one.
     """
     others = (
         other.target
         for other in view.hits(node)
         if other.masked == hit.masked and harmful(view, node, other)
     )
+    # What is fed to something that cannot be followed may be differentiated there.
+    followed = view.graph.partial or view.on_gradient_path(node) or view.flow.weighs[node.id]
     return Suspect(
         code=code,
         node=node.id,
-        message=message,
+        message=message if followed else f"{message}; it spoils the value alone, no gradient",
         check=Check.NONFINITE,
         targets=tuple(dict.fromkeys((*targets, hit.target, *others))),
+        severity=Severity.ERROR if followed else Severity.WARNING,
         hint=hint,
     )
 

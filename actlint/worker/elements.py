@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from actlint.findings import Hazard, Reach, Suspect
+from actlint.graph import TYPICAL_LIMIT
 from actlint.worker import aim, samples, witness
 from actlint.worker.bench import Bench, Line, flat
 from actlint.worker.blame import Case, Tally, preference, shows
@@ -164,7 +165,7 @@ def _rate(bench: Bench, node: int, line: Line, single: Feeds, tally: Tally) -> f
     slot = line.slots[0]
     value = float(single[slot.id][0])
     ordinary = slot.encoding is Encoding.REAL and slot.spec.lo < -1.0 and slot.spec.hi > 1.0
-    if not ordinary or value == 0.0 or abs(value) > samples.TYPICAL_LIMIT:
+    if not ordinary or value == 0.0 or abs(value) > TYPICAL_LIMIT:
         return None
     rank = int(samples.ordered(np.float32(value)))
     around = samples.unordered(np.arange(rank - _MAX_RUN, rank + _MAX_RUN + 1))

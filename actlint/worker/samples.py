@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actlint.findings import Reach
-from actlint.graph import InputRole
+from actlint.graph import TYPICAL_LIMIT, InputRole
 from actlint.worker.inputs import BATCH, Encoding, Slot, Template
 from actlint.worker.protocol import Job
 
@@ -29,8 +29,6 @@ TINY = float(np.finfo(np.float32).tiny)
 
 # Magnitudes that training passes through before it diverges; log-spaced, easy to read.
 MAGNITUDES = (10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
-# Beyond this a standard normal pre-activation is not typical any more.
-TYPICAL_LIMIT = 6.0
 # Probabilities nearer than this to 0 or 1 come from saturated units.
 SATURATED = 1e-6
 
@@ -113,8 +111,6 @@ def structural(template: Template, rng: np.random.Generator) -> Iterator[Sample]
     inputs = template.differentiated
     # A placeholder may hold the labels of a graph script.
     labels = [slot for slot in template.elements if not slot.spec.differentiated][:_MAX_LABELS]
-    if not inputs:
-        return
     base = {slot.id: typical(slot, rng, 0) for slot in template.slots}
 
     def filled(value: float) -> Feeds:
@@ -125,8 +121,9 @@ def structural(template: Template, rng: np.random.Generator) -> Iterator[Sample]
         }
         return {**base, **made}
 
-    yield Sample(filled(0.0), Reach.STRUCTURAL, "all zeros")
-    yield Sample(filled(1.0), Reach.STRUCTURAL, "all ones")
+    if inputs:
+        yield Sample(filled(0.0), Reach.STRUCTURAL, "all zeros")
+        yield Sample(filled(1.0), Reach.STRUCTURAL, "all ones")
     if len(inputs) >= 2:
         first = base[inputs[0].id]
         equal = {slot.id: clip(first, slot) for slot in inputs if slot.size(BATCH) == first.shape}

@@ -1,0 +1,104 @@
+"""How bad a finding is, and how far a value has to go: source text in, severity and words out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from actlint.findings import Finding, Severity, Verdict
+
+from .cases import HEADER, Case, run
+
+GRAPH = """\
+import tensorflow.compat.v1 as tf
+
+x = tf.placeholder(tf.float32, [None, 4])
+y = tf.placeholder(tf.float32, [None, 3])
+w = tf.Variable(tf.random_normal([4, 3]))
+"""
+TRAIN = """\
+cost = tf.reduce_mean(tf.square(y - tf.matmul(x, w)))
+train = tf.train.GradientDescentOptimizer(0.1).minimize(cost)
+"""
+
+
+@dataclass(frozen=True)
+class Graded:
+    name: str
+    source: str
+    severity: Severity
+    ending: str  # how the message ends
+
+
+GRADED = (
+    Graded(
+        "input_normalised_by_its_sum",
+        GRAPH + "x = x / tf.reduce_sum(x, axis=1, keepdims=True)\n" + TRAIN,
+        Severity.ERROR,
+        "which can be 0",
+    ),
+    Graded(
+        "weight_normalised_by_its_sum",
+        GRAPH + "w = w / tf.reduce_sum(w)\n" + TRAIN,
+        Severity.ERROR,
+        "which can be 0",
+    ),
+    Graded(
+        "value_alone_in_a_graph",
+        GRAPH + TRAIN.replace("\n", " + tf.stop_gradient(tf.log(tf.reduce_sum(y ** 2)))\n", 1),
+        Severity.WARNING,
+        "it spoils the value alone, no gradient",
+    ),
+    Graded(
+        "value_alone_in_a_loss",
+        HEADER + """\
+def loss(y_true, y_pred):
+    entropy = K.sum(y_true * K.log(y_true), axis=-1)
+    return entropy + K.mean(K.square(y_pred - y_true), axis=-1)
+""",
+        Severity.WARNING,
+        "it spoils the value alone, no gradient",
+    ),
+    Graded(
+        "a_label_that_weighs",
+        HEADER + """\
+def loss(y_true, y_pred):
+    return K.square(y_pred - y_true) / K.sum(y_true, axis=-1, keepdims=True)
+""",
+        Severity.ERROR,
+        "which can be 0",
+    ),
+    Graded(
+        "logits_far_out",
+        HEADER + """\
+def loss(y_true, y_pred):
+    return K.mean(tf.exp(y_pred) - y_true * y_pred, axis=-1)
+""",
+        Severity.WARNING,
+        "assuming `y_pred` can reach 100",
+    ),
+    Graded(
+        "layer_output_far_out",
+        GRAPH + """\
+logits = tf.layers.dense(x, 3)
+cost = tf.reduce_mean(tf.exp(logits) - y * logits)
+train = tf.train.AdamOptimizer().minimize(cost)
+""",
+        Severity.WARNING,
+        "assuming `tf.layers.dense(x, 3)` can reach 100",
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def findings() -> dict[str, list[Finding]]:
+    return run(Case(graded.name, graded.source) for graded in GRADED)
+
+
+@pytest.mark.parametrize("graded", GRADED, ids=lambda graded: graded.name)
+def test_severity(graded: Graded, findings: dict[str, list[Finding]]) -> None:
+    (finding,) = findings[Case(graded.name, "").path]
+    assert finding.verdict is Verdict.CONFIRMED
+    assert finding.severity is graded.severity
+    assert finding.message.endswith(graded.ending)
