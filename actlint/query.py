@@ -349,9 +349,10 @@ class View:
 
         See Flow.cuts; of a chain such as ``tf.cast(x > 0.5, tf.float32)`` it is the innermost
         one, the comparison. There are none where the gradient may go round them, through a part
-        that cannot be followed.
+        that cannot be followed, nor in a layer that has a gradient beside them: layers sample,
+        count and index on purpose.
         """
-        if self._graph.joined:
+        if self._graph.joined or (self._graph.role is Role.LAYER and self.has_gradient()):
             return ()
         return tuple(self._graph.nodes[cut] for cut in self.flow.cuts())
 

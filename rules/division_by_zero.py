@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, Rule, Suspect, View
+from actlint.query import Bad, Good, Hazard, InputRole, Node, Rule, Suspect, View
 
 from ._common import DIVISION, condition, nonfinite, shown, singular
-from ._patterns import softmaxes
+from ._patterns import SUMS, softmaxes
 
 
 class DivisionByZero(Rule):
@@ -43,7 +43,8 @@ class DivisionByZero(Rule):
 
     ## What it misses
     Divisors that only a relation between two inputs keeps from 0 or brings to 0, and divisors
-    that are so small that the quotient overflows.
+    that are so small that the quotient overflows. Rows of predicted probabilities divided by their
+    sums are taken to come from a softmax; ReLU or saturated sigmoid units can make a row of zeros.
 
     ## References
     TensorFlow API: tf.math.divide, tf.math.divide_no_nan.
@@ -61,6 +62,8 @@ class DivisionByZero(Rule):
         for node, hit in singular(view, *DIVISION):
             if node.id in told:
                 continue  # the exponential above the line is what is reported
+            if _normalises_probabilities(view, node):
+                continue
             yield nonfinite(
                 view,
                 self.code,
@@ -261,4 +264,25 @@ dense = tf.keras.layers.Dense(
             hazard=Hazard.NAN,
             note="weights that start at zero",
         ),
+    )
+
+
+def _normalises_probabilities(view: View, node: Node) -> bool:
+    """Return whether rows of predicted probabilities are divided by their sums, as Keras does.
+
+    A softmax made them then, and none of its rows is all zeros.
+    """
+    above, below = view.operand(node, "x"), view.operand(node, "y")
+    if above is None or below is None or below.op not in SUMS:
+        return False
+    summed = view.operand(below, "input_tensor")
+    if summed is None or not view.same_value(above, summed):
+        return False
+    if below.arg("axis") in {None, 0} or view.static(below, "keepdims") is not True:
+        return False
+    source = view.definition(above).input
+    return (
+        source is not None
+        and source.role is InputRole.PREDICTION
+        and (source.lo, source.hi) == (0.0, 1.0)
     )

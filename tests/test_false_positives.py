@@ -119,6 +119,44 @@ def discount(rank):
     return 1.0 / tf.math.log1p(rank)
 """,
     ),
+    "rows of probabilities normalised as Keras does": (
+        "losses.py",
+        """\
+from tensorflow.keras import backend as K
+
+
+def weighted_crossentropy(y_true, y_pred):
+    y_pred /= K.sum(y_pred, axis=-1, keepdims=True)
+    y_pred = K.clip(y_pred, K.epsilon(), 1 - K.epsilon())
+    return -K.sum(y_true * K.log(y_pred), axis=-1)
+""",
+    ),
+    "a layer that counts beside what it passes on": (
+        "layers.py",
+        """\
+import tensorflow as tf
+
+
+class Voxels(tf.keras.layers.Layer):
+    def call(self, points):
+        index = tf.floor(points / 0.5)
+        return points - (index * 0.5 + 0.25)
+""",
+    ),
+    "a report of scores in a module of losses": (
+        "eval_loss.py",
+        """\
+import tensorflow as tf
+
+
+def compare_models(predictions, mask, steps):
+    scores = {}
+    for name, prediction in predictions:
+        hits = tf.cast(prediction > 0.5, tf.int32)
+        scores[name] = tf.reduce_mean(tf.cast(hits == mask, tf.float32))
+    return scores
+""",
+    ),
 }
 
 

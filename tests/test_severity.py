@@ -70,6 +70,17 @@ def loss(y_true, y_pred):
         "which can be 0",
     ),
     Graded(
+        "one_of_several_results",
+        HEADER + """\
+class Standardise(keras.layers.Layer):
+    def call(self, inputs):
+        mean, std = tf.nn.moments(inputs, axes=[0, 1], keepdims=True)
+        return (inputs - mean) / std
+""",
+        Severity.ERROR,
+        "divides by `std`, which can be 0",
+    ),
+    Graded(
         "logits_far_out",
         HEADER + """\
 def loss(y_true, y_pred):

@@ -416,10 +416,10 @@ def _unpack(machine: Machine, scope: Scope, target: cst.Tuple | cst.List, value:
         if isinstance(value, Sequence) and not starred and len(value.items) == len(names):
             item = value.items[position]
         elif isinstance(value, TensorValue) and not starred:
-            item = index_value(machine, value, position, target)
+            item = index_value(machine, value, position, name)
         elif isinstance(value, StaticShape) and not starred:
             shape = machine.emit_key("static_shape", (TensorValue(value.node),), target)
-            item = index_value(machine, shape, position, target)
+            item = index_value(machine, shape, position, name)
         else:
             text = name.value if isinstance(name, cst.Name) else ""
             item = Opaque(text, dependencies(value))
