@@ -193,6 +193,8 @@ class _Collector:
         self.settings: dict[str, Settings] = {}
         self.expressions: dict[str, tuple[int, int, int, int]] = {}
         self.script_sinks = 0
+        # Names bound to several expressions in turn: by a list, or by a loop over one.
+        self.choices: dict[str, list[ast.expr]] = {}
 
     def module(self, tree: ast.Module) -> None:
         self._block(tree.body, "", top=True)
@@ -272,11 +274,13 @@ class _Collector:
         nested = self._block(node.body, f"{qualname}.<locals>.", top=False)
         calls: set[str] = set()
         returns: list[str] = []
+        outer = dict(self.choices)
         for statement in node.body:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 continue
             found, _ = self._expressions(statement, returns)
             calls |= found
+        self.choices = outer
         nested += self._returned_lambdas(node, qualname, returns)
         for decorator in node.decorator_list:
             self._expressions(ast.Expr(decorator))
@@ -349,6 +353,10 @@ class _Collector:
                 calls.add(name)
                 sinks += name in SINKS
                 self._uses_of(node, name)
+            elif isinstance(node, (ast.For, ast.comprehension)):
+                self._loop(node.target, node.iter)
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                self._bind(node.targets[0], self._elements(node.value))
             elif (
                 returns is not None
                 and isinstance(node, ast.Return)
@@ -363,6 +371,37 @@ class _Collector:
                 )
             ]
         return calls, sinks
+
+    def _loop(self, target: ast.expr, iterated: ast.expr) -> None:
+        """Note what the variables of a loop stand for in turn: ``for f in (relu, swish)``."""
+        elements = self._elements(iterated)
+        if isinstance(target, (ast.Tuple, ast.List)):
+            rows = [e.elts for e in elements if isinstance(e, (ast.Tuple, ast.List))]
+            for column, name in enumerate(target.elts):
+                self._bind(name, [row[column] for row in rows if column < len(row)])
+        else:
+            self._bind(target, elements)
+
+    def _bind(self, target: ast.expr, elements: list[ast.expr]) -> None:
+        if isinstance(target, ast.Name):
+            self.choices[target.id] = elements
+
+    def _elements(self, value: ast.expr) -> list[ast.expr]:
+        """Return what an iteration over `value` yields, as far as the source tells."""
+        match value:
+            case ast.List() | ast.Tuple():
+                return value.elts
+            case ast.Dict():
+                return [ast.Tuple([k, v]) for k, v in zip(value.keys, value.values, strict=True)
+                        if k is not None]  # fmt: skip
+            case ast.Name():
+                return self.choices.get(value.id, [])
+            case ast.Call(func=ast.Attribute(value=inner, attr="items" | "values" as method)):
+                pairs = self._elements(inner)
+                if method == "items":
+                    return pairs
+                return [p.elts[1] for p in pairs if isinstance(p, ast.Tuple) and len(p.elts) == 2]
+        return []
 
     def _uses_of(self, call: ast.Call, name: str) -> None:
         if name in _ACTIVATION_CALLS and call.args:
@@ -407,6 +446,10 @@ class _Collector:
                         self.uses.append(Use(dotted(item), role, called=False, line=value.lineno))
         elif isinstance(value, ast.Subscript):
             self._use_expression(value, role)
+        elif isinstance(value, ast.Name) and self.choices.get(value.id):
+            # What is bound to itself in turn is left out, else there would be no end.
+            for item in self.choices.pop(value.id):
+                self._use(item, role)
         else:
             name = dotted(value)
             if name:

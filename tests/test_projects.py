@@ -9,6 +9,7 @@ import pytest
 
 from actlint.engine import Options, lint
 from actlint.findings import Finding
+from actlint.graph import Role
 from actlint.source import SourceFile, read
 
 
@@ -233,6 +234,28 @@ def test_findings(case: Case, findings: dict[str, list[Finding]]) -> None:
         for finding in findings[case.name]
     ]
     assert sorted(found) == sorted(case.expected)
+
+
+LOOPS = {
+    "tuple": "for act in (ratio, tf.nn.relu):\n    Dense(4, activation=act)\n",
+    "pairs": "acts = [('r', ratio)]\nfor n, a in acts:\n    Dense(4, activation=a)\n",
+    "items": "for n, a in {'r': ratio}.items():\n    Dense(4, activation=a, name=n)\n",
+    "values": "for a in {'r': ratio}.values():\n    Dense(4, activation=a)\n",
+    "comprehension": "layers = [Dense(4, activation=a) for a in [ratio]]\n",
+    "function": "def build():\n    for a in (ratio,):\n        Dense(4, activation=a)\n",
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_activations_tried_in_a_loop(name: str) -> None:
+    text = (
+        "import tensorflow as tf\nfrom tensorflow.keras.layers import Dense\n\n\n"
+        f"def ratio(x):\n    return x / tf.abs(x)\n\n\n{LOOPS[name]}"
+    )
+    result = lint(
+        [SourceFile("loop.py", text)], Options(confirm=False, select=frozenset({"ACT101"}))
+    )
+    assert [(f.role, f.site.text) for f in result.findings] == [(Role.ACTIVATION, "x / tf.abs(x)")]
 
 
 def test_order_of_files_does_not_matter() -> None:
