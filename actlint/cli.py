@@ -32,6 +32,7 @@ class RuleFormat(StrEnum):
 
     FULL = "full"
     JSON = "json"
+    MARKDOWN = "markdown"
 
 
 class _DefaultCheck(TyperGroup):
@@ -228,13 +229,15 @@ def rule(
     """List the rules, or explain one of them."""
     with _failures():
         from actlint import catalogue  # noqa: PLC0415 - rules are loaded for this command
-        from actlint.report import rulepage  # noqa: PLC0415 - rich draws it
+        from actlint.report import handbook, rulepage  # noqa: PLC0415 - rich draws them
 
         rules = catalogue.load()
         chosen = rules if word is None else (catalogue.find(rules, word),)
         style = terminal.style_of(sys.stdout, os.environ)
         if output_format is RuleFormat.JSON:
             terminal.write(rulepage.as_json(chosen))
+        elif output_format is RuleFormat.MARKDOWN:
+            terminal.write(handbook.render(chosen))
         elif word is None:
             terminal.write(rulepage.listing(chosen, style))
         else:

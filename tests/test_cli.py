@@ -11,6 +11,7 @@ import pytest
 
 from actlint.catalogue import Layer, load, select
 from actlint.errors import RunError
+from actlint.report.handbook import COMMAND
 from actlint.version import VERSION
 
 from .conftest import BAD, Run
@@ -326,6 +327,15 @@ def test_rules_are_listed_one_a_line(run: Run) -> None:
         code, name, summary = line.split(maxsplit=2)
         assert (code, name) == (rule.code, rule.name)
         assert summary
+
+
+def test_the_page_of_all_rules_is_fresh(run: Run) -> None:
+    outcome = run("rule", "--output-format", "markdown")
+    page = (Path(__file__).parent.parent / "rules" / "README.md").read_text(encoding="utf-8")
+    assert outcome.out == page, f"rules/README.md is out of date; run: {COMMAND}"
+    for rule in load():
+        assert outcome.out.count(f"[{rule.code}](#{rule.code.lower()}-{rule.name})") == 1
+        assert f"\n### {rule.code} {rule.name}\n" in outcome.out
 
 
 def test_a_rule_is_explained_by_code_or_name(run: Run) -> None:
