@@ -8,9 +8,13 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
+import platformdirs
+
 from actlint import catalogue, source, terminal
+from actlint.cache import Cache
 from actlint.catalogue import Layer
 from actlint.config import Config, common_folder, load
 from actlint.defaults import SAMPLES, SEED, TIMEOUT
@@ -47,6 +51,8 @@ class Request:
     seed: int | None
     samples: int | None
     timeout: float | None
+    cache_dir: str | None
+    no_cache: bool
     stdin_filename: str | None
     exit_zero: bool
     statistics: bool
@@ -115,7 +121,17 @@ def _options(request: Request, config: Config, rules: Sequence[type[Rule]]) -> O
         seed=_first(request.seed, settings.seed, SEED),
         samples=_first(request.samples, settings.samples, SAMPLES),
         timeout=_first(request.timeout, settings.timeout, TIMEOUT),
+        cache=None if request.no_cache else Cache(_cache_folder(request, config)),
     )
+
+
+def _cache_folder(request: Request, config: Config) -> Path:
+    """Return where answers are kept: as asked for, else in the user's own folder of caches."""
+    if request.cache_dir is not None:
+        return Path(request.cache_dir)
+    if config.settings.cache_dir is not None:
+        return Path(config.base, config.settings.cache_dir)
+    return platformdirs.user_cache_path("actlint", appauthor=False)
 
 
 def _keep_sources(output_file: str, sources: Sequence[SourceFile]) -> None:

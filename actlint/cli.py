@@ -176,6 +176,18 @@ def check(
         float | None,
         typer.Option(metavar="SECONDS", help=f"Limit for each excerpt, {TIMEOUT:g} unless given."),
     ] = None,
+    cache_dir: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            envvar="ACTLINT_CACHE_DIR",
+            show_envvar=False,
+            help="Where the answers of earlier runs are kept; $ACTLINT_CACHE_DIR says so, too.",
+        ),
+    ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", "-n", help="Run every excerpt anew; keep no answers.")
+    ] = False,
     stdin_filename: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the standard input.")
     ] = None,
@@ -209,6 +221,8 @@ def check(
             seed=seed,
             samples=samples,
             timeout=timeout,
+            cache_dir=cache_dir,
+            no_cache=no_cache,
             stdin_filename=stdin_filename,
             exit_zero=exit_zero,
             statistics=statistics,

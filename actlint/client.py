@@ -213,6 +213,7 @@ class Client:
         self._memory = memory
         self._process: _Process | None = self._spawn()
         self._ready: Ready | None = None
+        self.deaths = 0  # workers that hung or ended while they worked on a job
 
     def __enter__(self) -> Self:
         return self
@@ -279,6 +280,7 @@ class Client:
             return process.receive(job, deadline, self._timeout)
         except _Death as death:
             self.close()
+            self.deaths += 1
             reason = str(death)
             # What earlier jobs left behind may be to blame, but not for a job that never ends.
             final = fresh or isinstance(death, _Hang)
@@ -303,6 +305,7 @@ class Client:
                 outcomes += process.receive(single, deadline, self._timeout).outcomes
             except _Death as death:
                 self.close()
+                self.deaths += 1
                 deaths += 1
                 reason = str(death)
                 outcomes.append(Outcome(Verdict.UNCONFIRMED, reason))

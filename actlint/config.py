@@ -50,6 +50,8 @@ class Settings:
     samples: Annotated[int, Ge(1), Le(MAX_SAMPLES)] | None = None
     # Seconds for each excerpt.
     timeout: Annotated[float, Gt(0), Le(MAX_TIMEOUT)] | None = None
+    # Folder for the answers of earlier runs, relative to the file that names it.
+    cache_dir: str | None = None
     # Report confirmed findings only.
     require_confirmed: bool = False
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from actlint import catalogue, excerpt, index
-from actlint.client import Client
+from actlint.cache import Cache
 from actlint.defaults import SAMPLES, SEED, TIMEOUT
+from actlint.examiner import Examiner
 from actlint.findings import (
     Evidence,
     FileError,
@@ -52,6 +53,7 @@ class Options:
     seed: int = SEED
     samples: int = SAMPLES
     timeout: float = TIMEOUT
+    cache: Cache | None = None  # answers of earlier runs; None to run every job
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class _Static:
     """What the static pass over all files found."""
 
     candidates: dict[_Key, list[_Candidate]] = field(default_factory=dict)
+    groups: dict[int, list[_Candidate]] = field(default_factory=dict)  # those of one graph
     errors: list[FileError] = field(default_factory=list)
     functions: int = 0
     skipped: int = 0
@@ -102,8 +105,8 @@ def lint(
     project = Project(indexes.values(), _Disk())
     library = Library(project)
     roles = incoming(indexes.values(), project)
-    with ExitStack() as stack:
-        client: Client | None = None
+    jobs: list[Job | None] = []
+    with Examiner(options.timeout, options.cache) as examiner:
         for done, file in enumerate(files):
             if on_progress is not None:
                 on_progress("reading", done, len(files))
@@ -113,12 +116,15 @@ def lint(
                 continue
             for unit in units(built, project, given):
                 _guarded(file, library.module(built), unit, rules, static)
-            if client is None and options.confirm and static.candidates:
-                # TensorFlow loads while the rest of the files is read.
-                client = stack.enter_context(Client(options.timeout))
-        if client is not None:
-            _confirm(client, static, options, on_progress)
-            tensorflow, sandbox = client.tensorflow, client.sandbox
+            for group in islice(static.groups.values(), len(jobs), None):
+                jobs.append(_job(group, len(jobs), options))
+                if options.confirm:
+                    # TensorFlow loads while the rest of the files is read.
+                    examiner.expect(jobs[-1])
+        if options.confirm:
+            _confirm(examiner, jobs, static, on_progress)
+        if examiner.ready is not None:
+            tensorflow, sandbox = examiner.ready.tensorflow, examiner.ready.sandbox
     by_code = {rule.code: rule for rule in rules}
     findings, summary = _findings(files, project, static, options, by_code)
     return Result(
@@ -220,38 +226,39 @@ def _suspects(file: SourceFile, graph: Graph, rules: Sequence[Rule], static: _St
             key = _Key(site.path, site.span, suspect.code)
             known = static.candidates.setdefault(key, [])
             if len(known) < _MAX_CANDIDATES:
-                known.append(_Candidate(graph, suspect))
+                candidate = _Candidate(graph, suspect)
+                known.append(candidate)
+                static.groups.setdefault(id(graph), []).append(candidate)
+
+
+def _job(group: Sequence[_Candidate], number: int, options: Options) -> Job | None:
+    """Return the job that all suspects of a graph share, or None if nothing of it can be run."""
+    return excerpt.job(
+        group[0].graph,
+        [candidate.suspect for candidate in group],
+        id=number,
+        seed=options.seed,
+        samples=options.samples,
+    )
 
 
 def _confirm(
-    client: Client, static: _Static, options: Options, on_progress: Progress | None
+    examiner: Examiner,
+    jobs: Sequence[Job | None],
+    static: _Static,
+    on_progress: Progress | None,
 ) -> None:
-    """Have the worker try every candidate; all suspects of a graph share one job."""
-    groups: dict[int, list[_Candidate]] = {}
-    for candidates in static.candidates.values():
-        for candidate in candidates:
-            groups.setdefault(id(candidate.graph), []).append(candidate)
-    jobs: list[Job] = []
-    asked: list[list[_Candidate]] = []
-    for group in groups.values():
-        job = excerpt.job(
-            group[0].graph,
-            [candidate.suspect for candidate in group],
-            id=len(jobs),
-            seed=options.seed,
-            samples=options.samples,
-        )
-        if job is None:
-            reason = "no runnable excerpt leads from a free input to the expression"
-            for candidate in group:
-                candidate.outcome = Outcome(Verdict.UNCONFIRMED, reason)
-            continue
-        jobs.append(job)
-        asked.append(group)
-    for done, (group, answer) in enumerate(zip(asked, client.examine(jobs), strict=True)):
+    """Have every candidate tried."""
+    answers = examiner.examine([job for job in jobs if job is not None])
+    reason = "no runnable excerpt leads from a free input to the expression"
+    for done, (job, group) in enumerate(zip(jobs, static.groups.values(), strict=True)):
         if on_progress is not None:
             on_progress("confirming", done, len(jobs))
-        for candidate, outcome in zip(group, answer.outcomes, strict=True):
+        if job is None:
+            outcomes = (Outcome(Verdict.UNCONFIRMED, reason),) * len(group)
+        else:
+            outcomes = next(answers).outcomes
+        for candidate, outcome in zip(group, outcomes, strict=True):
             candidate.outcome = outcome
 
 

@@ -24,7 +24,7 @@ LAYERS = (
     "query",
     "notebook", "source", "files", "config", "index", "names", "project", "scene", "lower",
     "worker",
-    "rendering", "excerpt", "client",
+    "rendering", "excerpt", "client", "cache", "examiner",
     "catalogue", "engine",
     "report", "terminal", "checking", "cli", "__init__", "__main__",
 )  # fmt: skip
