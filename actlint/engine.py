@@ -217,7 +217,7 @@ def _suspects(file: SourceFile, graph: Graph, rules: Sequence[Rule], static: _St
         return
     view = View(graph)
     for rule in rules:
-        if rule.code in file.ignored:
+        if rule.code in file.ignored or graph.role not in rule.roles:
             continue
         for suspect in rule.suspects(view):
             if _hinges_on_unknown(graph, suspect):

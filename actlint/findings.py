@@ -78,6 +78,9 @@ class Check(StrEnum):
     # Moving the prediction along the negative gradient does not bring it nearer the label, or
     # the loss is not smallest at the target.
     MINIMUM = "minimum"
+    # The gradient that a tf.custom_gradient function gives differs, where its value is smooth and
+    # not flat, from finite differences of the value.
+    CUSTOM_GRADIENT = "custom-gradient"
 
 
 @dataclass(frozen=True, slots=True)

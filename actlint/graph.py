@@ -25,6 +25,7 @@ class Role(StrEnum):
     METRIC = "metric"
     TRAINING_STEP = "training-step"
     GRAPH = "graph"
+    CUSTOM_GRADIENT = "custom-gradient"  # a function that brings its own gradient
 
 
 class InputRole(StrEnum):

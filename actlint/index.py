@@ -408,6 +408,8 @@ class _Collector:
             self._use(call.args[0], "activation")
         elif name == "Lambda" and call.args:
             self._use(call.args[0], "layer")
+        elif name == "custom_gradient" and call.args:
+            self._use(call.args[0], "custom-gradient")
         elif name == "compile" and len(call.args) > 1:
             self._use(call.args[1], "loss")
         for keyword in call.keywords:

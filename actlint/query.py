@@ -94,6 +94,9 @@ class Rule:
     hint: ClassVar[str]  # one sentence that names the right TensorFlow call
     # Codes of more general rules that stay silent where this one speaks of the same span.
     supersedes: ClassVar[tuple[str, ...]] = ()
+    # Roles of the graphs that it is asked about. Of a function that brings its own gradient,
+    # nothing but that gradient can be judged without knowing how it is used.
+    roles: ClassVar[frozenset[Role]] = frozenset(Role) - {Role.CUSTOM_GRADIENT}
     VALID: ClassVar[tuple[Good, ...]] = ()
     INVALID: ClassVar[tuple[Bad, ...]] = ()
 

@@ -76,8 +76,10 @@ _MAX_BASES = 8
 # Calls that make a training step of a function.
 _STEPS = frozenset({"minimize", "apply_gradients", "compute_gradients"})
 
-# The body of such a function does not say what its gradient is.
-_GRADIENT_DECORATORS = frozenset({"custom_gradient", "RegisterGradient"})
+# The body of a function under the first is a value and its gradient; under the second it is a
+# gradient alone.
+_CUSTOM_GRADIENT = "custom_gradient"
+_REGISTERED_GRADIENT = "RegisterGradient"
 
 _BASES: tuple[tuple[re.Pattern[str], Role], ...] = (
     (re.compile(r"Metric$|Mean\w*Wrapper$"), Role.METRIC),
@@ -116,7 +118,14 @@ class Given:
 
 # Roles that other files give to the definitions of one, by qualified name.
 Incoming = Mapping[str, Given]
-_ORDER = (Role.METRIC, Role.LAYER, Role.ACTIVATION, Role.REGULARIZER, Role.LOSS)
+_ORDER = (
+    Role.CUSTOM_GRADIENT,
+    Role.METRIC,
+    Role.LAYER,
+    Role.ACTIVATION,
+    Role.REGULARIZER,
+    Role.LOSS,
+)
 
 
 def stronger(known: Role | None, role: Role) -> Role:
@@ -226,18 +235,22 @@ class _Scene:
     def _function(self, definition: Definition) -> Unit | None:
         owner = self._owner(definition)
         name = last(definition.qualname)
-        if any(last(d) in _GRADIENT_DECORATORS for d in definition.decorators):
+        if any(last(d) == _REGISTERED_GRADIENT for d in definition.decorators):
             return None
         # What a test function defines inside is made up for the test.
         if any(part.lower().startswith("test") for part in definition.qualname.split(".")) or (
             owner and owner.qualname.startswith("Test")
         ):
             return None
+        if any(last(d) == _CUSTOM_GRADIENT for d in definition.decorators):
+            return self._custom_gradient(definition)
         if owner is not None:
             unit = self._method(definition, owner)
             if unit is not None:
                 return unit
         found = self._role(definition, name)
+        if found is not None and found[0] is Role.CUSTOM_GRADIENT:
+            return self._custom_gradient(definition)
         if found is not None and found[0] is Role.LOSS and not definition.calls & _STEPS:
             # A gradient penalty takes a gradient and is itself minimised elsewhere.
             return self._unit(definition, *found) if not self._closes(definition) else None
@@ -254,6 +267,13 @@ class _Scene:
         if role is Role.METRIC or self._closes(definition):
             return None
         return self._unit(definition, role, evidence)
+
+    def _custom_gradient(self, definition: Definition) -> Unit | None:
+        """Return the unit of a function with a gradient of its own, unless it is a gradient."""
+        outer = self.index.definitions.get(definition.qualname.rpartition(".<locals>.")[0])
+        if outer is not None and any(last(d) == _CUSTOM_GRADIENT for d in outer.decorators):
+            return None  # the gradient of a gradient
+        return self._unit(definition, Role.CUSTOM_GRADIENT, "brings its own gradient")
 
     @staticmethod
     def _closes(definition: Definition) -> bool:
@@ -444,6 +464,8 @@ def input_roles(definition: Definition, role: Role) -> Iterator[tuple[str, Input
         if role is Role.TRAINING_STEP:
             kind = InputRole.PARAMETER if parameter_like(name) else InputRole.DATA
             yield name, InputRole.LABEL if label_like(name) else kind
+        elif role is Role.CUSTOM_GRADIENT:
+            yield name, InputRole.PARAMETER if parameter_like(name) else InputRole.ACTIVATION
         elif position == 0:
             yield name, (InputRole.VARIABLE if role is Role.REGULARIZER else InputRole.ACTIVATION)
         elif role is Role.LAYER and not parameter_like(name):

@@ -8,7 +8,7 @@ import libcst as cst
 
 from actlint.graph import DType, Graph, InputRole, Node, Role, Site, Span
 from actlint.index import Definition, Settings
-from actlint.lower import calls, expressions, statements
+from actlint.lower import calls, expressions, gradients, statements
 from actlint.lower.attributes import (
     bound_method,
     function_node,
@@ -380,6 +380,8 @@ def _apply(
     scope = Scope(function.scope.module, function.scope, owner_class=function.owner_class)
     _bind(machine, scope, function, roles)
     scope.variables.update(bound or {})
+    if machine.role is Role.CUSTOM_GRADIENT:
+        return site, gradients.claim(machine, scope, function)
     return site, _run_function(machine, scope, node)
 
 

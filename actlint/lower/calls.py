@@ -192,11 +192,23 @@ def invoke(
 ) -> Value | None:
     """Inline a call of a user's function and return what it returns."""
     node = function.node
-    if len(machine.path) >= MAX_DEPTH:
-        return None
     if isinstance(node, cst.FunctionDef) and any(
         _decorator(d.decorator) in _REPLACING for d in node.decorators
     ):
+        return None
+    return inline(machine, function, args, keywords, at)
+
+
+def inline(
+    machine: Machine,
+    function: Function,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    """Return what a user's function returns, whatever its decorators make of that."""
+    node = function.node
+    if len(machine.path) >= MAX_DEPTH:
         return None
     module = function.scope.module
     scope = Scope(

@@ -62,6 +62,9 @@ _RANDOM: Final = "shape mean stddev dtype seed name"
 ROWS: Final[tuple[Op, ...]] = (
     row("stop_gradient", "tf.stop_gradient", "input name", "tf,K,ops:stop_gradient", same,
         renamed="x=input variables=input variable=input", gradient=_NONE, kind=_MOVES),
+    # What a tf.custom_gradient function returns: its value, and what it says its gradient is.
+    row("custom_gradient", "tf.identity", "input x upstream gradients optional name", "", same,
+        kind=_MOVES, ignored="x upstream gradients optional"),
     # ---- out of TensorFlow
     row("numpy_value", "np.asarray", "x", "method:numpy ops:convert_to_numpy K:get_value,eval",
         same, gradient=_NONE, kind=_MOVES),

@@ -221,12 +221,26 @@ def _observation(evidence: Evidence) -> str:
             sizes = evidence.detail.get("sizes")
             largest = f" by {number(max(sizes))}" if isinstance(sizes, list) and sizes else ""
             return f"the value jumps{largest}"
+        case Hazard.WRONG_GRADIENT if isinstance(raised := evidence.detail.get("raises"), str):
+            return f"TensorFlow raises an error: {one_line(raised)}"
+        case Hazard.WRONG_GRADIENT if isinstance(slope := evidence.detail.get("measured"), float):
+            asked = _upstream(evidence)
+            return f"the gradient is {gradient}, the slope of the value {number(slope)}{asked}"
         case Hazard.WRONG_GRADIENT:
             return f"the gradient is {gradient} and does not lead towards the label"
         case Hazard.WRONG_LOSS:
             better = evidence.detail.get("better_loss")
             less = f", and {number(better)} elsewhere" if isinstance(better, float) else ""
             return f"prediction and label agree, yet the loss is not smallest: {value}{less}"
+
+
+def _upstream(evidence: Evidence) -> str:
+    """Say with which cotangent of the value a custom gradient was asked for, if not with 1."""
+    numbers = evidence.detail.get("upstream")
+    if not isinstance(numbers, list) or numbers == [1.0]:
+        return ""
+    listed = ", ".join(number(value) for value in numbers[:3])
+    return f", for an upstream gradient of {listed}{', …' if len(numbers) > 3 else ''}"
 
 
 def _through(evidence: Evidence, whole: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from actlint.findings import Check, Outcome, Suspect, Verdict
-from actlint.worker import cut, minimum, nonfinite, profile
+from actlint.worker import custom, cut, minimum, nonfinite, profile
 from actlint.worker.bench import Bench, first_line
 from actlint.worker.protocol import Answer, Job
 
@@ -25,6 +25,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.MONOTONICITY: profile.monotonicity,
     Check.CONTINUITY: profile.continuity,
     Check.MINIMUM: minimum.check,
+    Check.CUSTOM_GRADIENT: custom.check,
 }
 
 
