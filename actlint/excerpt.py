@@ -100,13 +100,19 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
     if suspect.check is Check.CUSTOM_GRADIENT:
         return _custom_gradient(graph, suspect.node, evidence, function_name)
     partial = evidence.detail.get("partial") is not None
-    local = suspect.check is Check.DEAD_SHARE or (suspect.check is Check.CUT and partial)
+    local = suspect.check in {Check.DEAD_SHARE, Check.STRAIGHT_THROUGH} or (
+        suspect.check is Check.CUT and partial
+    )
     end = suspect.node if local else graph.output
     # An input that nothing depends on is part of the proof that it gets no gradient.
     wanted = {node.id for node in graph.inputs if _differentiated_by(node.input)}
     nodes = _slice(graph, {end} if local else {end, *wanted})
     function = render(nodes, end, function_name)
     body = _body(function, evidence)
+    if suspect.check is Check.STRAIGHT_THROUGH:
+        step = render(_slice(graph, {suspect.targets[0].node}), suspect.targets[0].node, "step")
+        function = replace(function, text=f"{function.text}\n\n\n{step.text}")
+        body.append(f'print("value of the step:", {_call(step)}.numpy().tolist())')
     imports = "import tensorflow as tf\n"
     text = function.text + "\n\n\n" + "\n".join(body)
     if "np." in text:
@@ -151,9 +157,9 @@ def _custom_gradient(graph: Graph, node: int, evidence: Evidence, name: str) -> 
         f"upstream = {_upstream(_call(forward), evidence)}",
         f"difference = tf.reduce_sum(upstream * ({there} - {before}))",
         f"gradient = {claimed}",
-        "# the gradient of the function's author, and the slope of the value: expect two numbers",
-        f'print("gradient:", {shown})',
-        'print("slope:", round(float(difference / 0.02), 4))',
+        "# the gradient of the function's author, and that of the value: expect two numbers",
+        f'print("gradient given:", {shown})',
+        'print("gradient measured:", round(float(difference / 0.02), 4))',
     ]
     return "import tensorflow as tf\n\n\n" + "\n\n\n".join([*parts, "\n".join(lines)]) + "\n"
 
@@ -304,6 +310,7 @@ def _expected(evidence: Evidence) -> str:
         Hazard.NO_GRADIENT: "expect no gradient at all (None)",
         Hazard.VANISHING: "expect a gradient near zero",
         Hazard.EXPLODING: "expect a huge gradient",
+        Hazard.WRONG_GRADIENT: "expect another value than the step's, or a slope other than 1",
     }.get(evidence.hazard, f"expect: {evidence.hazard}")
 
 

@@ -81,6 +81,9 @@ class Check(StrEnum):
     # The gradient that a tf.custom_gradient function gives differs, where its value is smooth and
     # not flat, from finite differences of the value.
     CUSTOM_GRADIENT = "custom-gradient"
+    # A sum of a step, of what stands in for it and of stop_gradient has another value than the
+    # step (first target), or another slope than 1 with respect to the stand-in (second target).
+    STRAIGHT_THROUGH = "straight-through"
 
 
 @dataclass(frozen=True, slots=True)

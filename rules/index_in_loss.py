@@ -8,6 +8,7 @@ from typing import ClassVar
 from actlint.query import Bad, Good, Hazard, Rule, Suspect, View
 
 from ._common import INDEX, cut, shown
+from ._estimators import behind_estimators
 
 
 class IndexInLoss(Rule):
@@ -57,8 +58,9 @@ class IndexInLoss(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the indices at which the gradient dies."""
+        estimated = behind_estimators(view)
         for node in view.cuts():
-            if node.op in INDEX:
+            if node.op in INDEX and node.id not in estimated:
                 message = f"{shown(node)} gives an index, through which no gradient passes"
                 yield cut(view, self.code, node, message)
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 from actlint.query import Bad, Good, Gradient, Hazard, Rule, Suspect, View
 
 from ._common import COMPARISON, INDEX, STOP, cut, is_numpy, shown
+from ._estimators import behind_estimators
 
 _OTHERS = frozenset({*INDEX, *STOP})
 
@@ -60,8 +61,9 @@ class StepFunction(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the steps at which the gradient dies."""
+        estimated = behind_estimators(view)
         for node in view.cuts():
-            if node.op in _OTHERS or is_numpy(view, node):
+            if node.op in _OTHERS or is_numpy(view, node) or node.id in estimated:
                 continue
             if node.op in COMPARISON:
                 reason = "compares, and no gradient passes through a comparison"

@@ -8,6 +8,7 @@ from typing import ClassVar
 from actlint.query import Bad, Check, Good, Hazard, Role, Rule, Suspect, View
 
 from ._common import STOP, ancestors, shown
+from ._estimators import behind_estimators
 
 
 class StopGradientCutsAll(Rule):
@@ -55,8 +56,9 @@ class StopGradientCutsAll(Rule):
         """Yield the stop_gradient calls of a graph that passes no gradient at all."""
         if view.has_gradient() or _does_nothing_else(view):
             return
+        estimated = behind_estimators(view)
         for node in view.cuts():
-            if node.op in STOP:
+            if node.op in STOP and node.id not in estimated:
                 yield Suspect(
                     code=self.code,
                     node=node.id,

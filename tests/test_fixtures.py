@@ -189,6 +189,7 @@ SHOWS: dict[Hazard, Callable[[str], bool]] = {
     Hazard.VANISHING: lambda output: any(abs(value) < 1e-3 for value in numbers(output)),
     Hazard.NON_MONOTONIC: lambda output: {-1, 1} <= {(n > 0) - (n < 0) for n in numbers(output)},
     Hazard.DISCONTINUOUS: lambda output: len(set(numbers(output))) > 1,
+    Hazard.WRONG_GRADIENT: lambda output: "None" in output or len(set(numbers(output))) > 1,
     Hazard.WRONG_LOSS: lambda output: len(set(numbers(output))) > 1,
 }
 

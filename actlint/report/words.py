@@ -226,6 +226,8 @@ def _observation(evidence: Evidence) -> str:
         case Hazard.WRONG_GRADIENT if isinstance(slope := evidence.detail.get("measured"), float):
             asked = _upstream(evidence)
             return f"the gradient is {gradient}, the slope of the value {number(slope)}{asked}"
+        case Hazard.WRONG_GRADIENT if isinstance(step := evidence.detail.get("step"), float):
+            return f"the value is {value}, that of the step {number(step)}, the slope {gradient}"
         case Hazard.WRONG_GRADIENT:
             return f"the gradient is {gradient} and does not lead towards the label"
         case Hazard.WRONG_LOSS:

@@ -298,7 +298,7 @@ def _confirmed(
     *,
     partial: bool,
 ) -> Outcome:
-    template, trace = _smallest(bench, traces, shows)
+    template, trace = smallest(bench, traces, shows)
     gradient = None if hazard is Hazard.NO_GRADIENT else 0.0
     evidence = Evidence(
         hazard=hazard,
@@ -315,7 +315,7 @@ def _confirmed(
     return Outcome(Verdict.CONFIRMED, None, evidence)
 
 
-def _smallest(
+def smallest(
     bench: Bench, traces: list[Trace], shows: Callable[[Trace], bool]
 ) -> tuple[Template, Trace]:
     """Return the simplest typical run that shows the hazard."""

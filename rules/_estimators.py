@@ -1,0 +1,213 @@
+"""Straight-through estimators: sums of a step, what stands in for it, and stop_gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from actlint.query import Items, Node, Ref, View
+
+from ._common import STOP, ancestors
+
+_SUMS = ("add", "add_n", "subtract")
+_LINEAR = (*_SUMS, "identity", "negative", "multiply", "divide", *STOP)
+
+
+class Fault(StrEnum):
+    """What is wrong with an estimator."""
+
+    SWAPPED = "swapped"  # the step cancels, and what is left of the other term is detached
+    CHANGED = "changed"  # the other term stays in the value
+    VANISHED = "vanished"  # the other term cancels in the gradient, too
+    DOUBLED = "doubled"  # the other term is there twice
+
+
+@dataclass(frozen=True, slots=True)
+class Estimator:
+    """A sum in which a step meets a term that has a gradient, and stop_gradient is used."""
+
+    node: Node
+    step: Node
+    soft: Node
+    fault: Fault | None  # None: the value is the step's, the gradient the other term's
+
+
+@dataclass(slots=True)
+class _Term:
+    """One value in a sum, with its factors."""
+
+    node: Node
+    live: float = 0.0  # where a gradient passes
+    still: float = 0.0  # inside of stop_gradient
+    count: int = 0  # times that it occurs with a gradient
+    scaled: bool = False  # a factor other than 1 and -1 is written down
+
+    @property
+    def total(self) -> float:
+        """The factor in the value."""
+        return self.live + self.still
+
+
+@dataclass(slots=True)
+class _Sum:
+    """A node as a linear combination of values that depend on what is differentiated."""
+
+    node: Node
+    terms: list[_Term] = field(default_factory=list)
+    stopped: bool = False
+
+    def term(self, view: View, node: Node) -> _Term:
+        """Return the term of a value, a new one if there is none."""
+        for known in self.terms:
+            if view.same_value(known.node, node):
+                return known
+        self.terms.append(_Term(node))
+        return self.terms[-1]
+
+
+def estimators(view: View) -> tuple[Estimator, ...]:
+    """Return the straight-through estimators of a graph, right and wrong ones."""
+    if not any(view.nodes(*STOP)):
+        return ()
+    right: dict[int, Estimator] = {}
+    sums: list[_Sum] = []
+    for node in view.nodes(*_SUMS):
+        made = _sum(view, node, right)
+        if not made.stopped:
+            continue
+        found = next((e for e in _pairs(view, made) if e.fault is None), None)
+        if found is not None:
+            right[node.id] = found
+        sums.append(made)
+    wrong = {
+        (found.node.id, found.step.id): found
+        for made in sums
+        if made.node.id not in right and not _part_of_sum(view, made.node)
+        for found in _pairs(view, made)
+        if found.fault is not None
+    }
+    return (*right.values(), *(_smallest(view, found, sums) for found in wrong.values()))
+
+
+def behind_estimators(view: View) -> frozenset[int]:
+    """Return the nodes of which an estimator says more than that a gradient ends there.
+
+    These are the steps with what they are made of, and the stop_gradient of wrong estimators.
+    """
+    found: set[int] = set()
+    for estimator in estimators(view):
+        below = {node.id for node in ancestors(view, estimator.soft.id)}
+        parts = [node for node in ancestors(view, estimator.node.id) if node.id not in below]
+        step = [node for node in ancestors(view, estimator.step.id) if node.id not in below]
+        # The step may be written down twice.
+        found |= {node.id for node in parts if any(view.same_value(node, s) for s in step)}
+        if estimator.fault is not None:
+            found |= {node.id for node in parts if node.op in STOP}
+    return frozenset(found)
+
+
+def _sum(view: View, node: Node, right: dict[int, Estimator]) -> _Sum:
+    """Return a node as a sum; right estimators in it are terms of their own."""
+    made = _Sum(node)
+    waiting = [(node, 1.0, False, False)]
+    while waiting:
+        current, factor, still, scaled = waiting.pop()
+        if not view.depends(current):
+            continue
+        parts = () if current.id in right else _parts(view, current)
+        if not parts:
+            term = made.term(view, current)
+            term.scaled = term.scaled or scaled
+            if still:
+                term.still += factor
+            else:
+                term.live += factor
+                term.count += 1
+        stops = current.op in STOP
+        made.stopped = made.stopped or (stops and bool(parts))
+        for operand, by in parts:
+            waiting.append((operand, factor * by, still or stops, scaled or abs(by) != 1.0))
+    return made
+
+
+def _parts(view: View, node: Node) -> tuple[tuple[Node, float], ...]:
+    """Return the operands that a node adds up, with their factors; none if it adds up nothing."""
+    if node.op not in _LINEAR:
+        return ()
+    if node.op == "add_n":
+        listed = node.args[0][1]
+        refs = listed.items if isinstance(listed, Items) else ()
+        return tuple((view.node(ref.node), 1.0) for ref in refs if isinstance(ref, Ref))
+    operands = view.operands(node)
+    if node.op in ("multiply", "divide"):
+        other = "y" if isinstance(node.arg("x"), Ref) else "x"
+        factor = view.static(node, other)
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor:
+            return ()
+        if node.op == "divide":
+            return ((operands[0], 1.0 / factor),) if other == "y" else ()
+        return ((operands[0], float(factor)),)
+    signs = {"subtract": ("x", "y"), "negative": ("", "x")}.get(node.op)
+    if signs is None:
+        return tuple((operand, 1.0) for operand in operands)
+    found = []
+    for name, factor in zip(signs, (1.0, -1.0), strict=True):
+        operand = view.operand(node, name) if name else None
+        if operand is not None:
+            found.append((operand, factor))
+    return tuple(found)
+
+
+def _part_of_sum(view: View, node: Node) -> bool:
+    """Return whether a node is added to something else, perhaps scaled or detached."""
+    return any(
+        user.op in _SUMS or (bool(_parts(view, user)) and _part_of_sum(view, user))
+        for user in view.users(node)
+    )
+
+
+def _pairs(view: View, made: _Sum) -> Iterator[Estimator]:
+    """Yield the steps of a sum with the terms that stand in for them."""
+    for step in made.terms:
+        if view.depends_differentiably(step.node):
+            continue
+        below = {node.id for node in ancestors(view, step.node.id)}
+        for soft in made.terms:
+            if not view.depends_differentiably(soft.node):
+                continue
+            related = soft.node.id in below or soft.still != 0.0
+            right, fault = _judged(step, soft)
+            if related and (right or fault is not None):
+                yield Estimator(made.node, step.node, soft.node, fault)
+
+
+def _judged(step: _Term, soft: _Term) -> tuple[bool, Fault | None]:
+    """Return whether a step and a term are an estimator, and what is wrong with it."""
+    if not step.total:
+        swapped = step.live and soft.still and not soft.live
+        return False, Fault.SWAPPED if swapped else None
+    if not soft.total and soft.live:
+        doubled = soft.count > 1 and abs(soft.live) > 1.0 and not soft.scaled
+        return not doubled, Fault.DOUBLED if doubled else None
+    if step.live or soft.still or soft.scaled or step.scaled:
+        return False, None
+    if not soft.live:
+        return False, Fault.VANISHED if soft.count > 1 else None
+    return False, Fault.CHANGED if soft.live == step.still else None
+
+
+def _smallest(view: View, found: Estimator, sums: list[_Sum]) -> Estimator:
+    """Return the estimator at the first sum that has the step and the other term as they are."""
+
+    def factors(made: _Sum) -> tuple[float, ...]:
+        step, soft = made.term(view, found.step), made.term(view, found.soft)
+        listed = (step.live, step.still, soft.live, soft.still)
+        # The whole may subtract or scale the part.
+        scale = next((factor for factor in listed if factor), 1.0)
+        return tuple(factor / scale for factor in listed)
+
+    inside = {node.id for node in ancestors(view, found.node.id)}
+    whole = next(made for made in sums if made.node.id == found.node.id)
+    part = next(made for made in sums if made.node.id in inside and factors(made) == factors(whole))
+    return Estimator(part.node, found.step, found.soft, found.fault)
