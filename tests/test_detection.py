@@ -50,7 +50,7 @@ FLAGGED = (
     body("shifted_pole", "x / (x + 0.6)", ("ACT101", "x / (x + 0.6)")),
     loss("epsilon_lost", "-tf.reduce_mean((1 - y_true) * tf.math.log("
          "1 - tf.clip_by_value(y_pred, 1e-10, 1 - 1e-10)))",
-         ("ACT103", "tf.math.log(1 - tf.clip_by_value(y_pred, 1e-10, 1 - 1e-10))")),
+         ("ACT112", "tf.math.log(1 - tf.clip_by_value(y_pred, 1e-10, 1 - 1e-10))")),
     loss("distance", "tf.sqrt(tf.reduce_sum(tf.square(y_true - y_pred)))",
          ("ACT105", "tf.sqrt(tf.reduce_sum(tf.square(y_true - y_pred)))")),
     loss("norm", "tf.norm(y_true - y_pred)", ("ACT105", "tf.norm(y_true - y_pred)")),
