@@ -303,6 +303,9 @@ def _gradient(function: Function, evidence: Evidence) -> list[str]:
 
 def _expected(evidence: Evidence) -> str:
     """Return one comment line that says what to look for."""
+    if evidence.hazard is Hazard.INACCURATE:
+        owner, double = evidence.detail.get("value_of"), evidence.detail.get("float64")
+        return f"in float64 the {owner} has {double} where it is farthest off"
     return {
         Hazard.NAN: "expect nan",
         Hazard.INF: "expect an infinity",

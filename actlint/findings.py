@@ -41,6 +41,7 @@ class Hazard(StrEnum):
     DISCONTINUOUS = "discontinuous"
     WRONG_GRADIENT = "wrong-gradient"
     WRONG_LOSS = "wrong-loss"
+    INACCURATE = "inaccurate"
 
 
 class Reach(StrEnum):
@@ -84,6 +85,10 @@ class Check(StrEnum):
     # A sum of a step, of what stands in for it and of stop_gradient has another value than the
     # step (first target), or another slope than 1 with respect to the stand-in (second target).
     STRAIGHT_THROUGH = "straight-through"
+    # The node's value in float32 is off by a tenth or more from what float64 gives for the same
+    # inputs although its operands are accurate, and so is, for that reason, the gradient that
+    # training takes (of activations and layers: or the output).
+    PRECISION = "precision"
 
 
 @dataclass(frozen=True, slots=True)

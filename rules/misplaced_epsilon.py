@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 from actlint.query import Bad, Good, Hazard, Hit, Node, Rule, Suspect, View
@@ -79,7 +80,7 @@ class MisplacedEpsilon(Rule):
             signed = _signed(view, hit)
             if signed is not None:
                 total, other, epsilon = signed
-                yield nonfinite(
+                suspect = nonfinite(
                     view,
                     self.code,
                     node,
@@ -89,6 +90,8 @@ class MisplacedEpsilon(Rule):
                     hint="Make the term non-negative before the epsilon is added: "
                     "tf.maximum(x, 1e-7), tf.abs(x) + 1e-7, or tf.math.divide_no_nan",
                 )
+                # Of a term that cannot be followed nothing says that it is ever negative.
+                yield replace(suspect, provisional=True)
                 continue
             outside = _outside(view, node)
             if outside is not None and node.op not in DIVISION:

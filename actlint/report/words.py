@@ -234,6 +234,22 @@ def _observation(evidence: Evidence) -> str:
             better = evidence.detail.get("better_loss")
             less = f", and {number(better)} elsewhere" if isinstance(better, float) else ""
             return f"prediction and label agree, yet the loss is not smallest: {value}{less}"
+        case Hazard.INACCURATE:
+            return _inaccurate(evidence)
+
+
+def _inaccurate(evidence: Evidence) -> str:
+    """Say how far float32 is from float64."""
+    single, double, error = (
+        evidence.detail.get(key) for key in ("float32", "float64", "relative_error")
+    )
+    owner = evidence.detail.get("value_of", "value")
+    if not all(isinstance(found, float) for found in (single, double, error)):
+        return f"the {owner} is inaccurate"
+    return (
+        f"the {owner} is {single:.3g} in float32 and {double:.3g} in float64, "
+        f"a relative error of {error:.2g}"
+    )
 
 
 def _upstream(evidence: Evidence) -> str:
