@@ -12,7 +12,7 @@ from typing import ClassVar
 from actlint.absint import Evaluation
 from actlint.findings import Check, Hazard, Severity, Suspect, Target, Verdict
 from actlint.flow import Flow
-from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Role, refs
+from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Role, Slice, refs
 from actlint.interval import Interval, between
 from actlint.ops.model import Cause, Effect, Gradient, Kind, Op, Region, Trend
 from actlint.ops.table import row
@@ -41,6 +41,7 @@ __all__ = [
     "Role",
     "Rule",
     "Severity",
+    "Slice",
     "Suspect",
     "Target",
     "Trend",
@@ -306,12 +307,24 @@ class View:
             if found.id in seen:
                 continue
             seen.add(found.id)
-            if found.op in _FILTERS:
+            if found.op in _FILTERS or self._picks(found):
                 return True
             op = self._values.rows[found.id]
             if op is not None and op.kind in (Kind.ELEMENTWISE, Kind.STRUCTURAL):
                 stack += found.operands
         return False
+
+    def _picks(self, node: Node) -> bool:
+        """Say whether the node takes the elements at which a condition holds, as ``x[x > 0]``."""
+        name = {"getitem": "index", "gather": "indices", "gather_nd": "indices"}.get(node.op)
+        if name is None:
+            return False
+        found = (self._graph.nodes[ref] for ref in refs(node.arg(name)))
+        # `tf.where` of a condition alone gives places.
+        return any(
+            index.op in _CONDITIONS or (index.op == "where" and index.arg("x") is None)
+            for index in found
+        )
 
     def _region_operands(self, index: int, name: str) -> tuple[Node, ...]:
         found = refs(self._graph.nodes[index].arg(name))
@@ -378,6 +391,10 @@ _HANDING_ON = SAME | frozenset(
 )
 # Ops whose result has as many elements as a condition has true ones.
 _FILTERS = frozenset({"boolean_mask", "where_indices", "dynamic_partition"})
+_CONDITIONS = frozenset(
+    {"equal", "greater", "greater_equal", "less", "less_equal", "logical_and", "logical_not",
+     "logical_or", "not_equal"}
+)  # fmt: skip
 _VECTORS = (Cause.ZERO_VECTOR, Cause.CONSTANT_VECTOR)
 
 

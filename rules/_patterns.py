@@ -63,7 +63,7 @@ def sums_of_exponentials(view: View, node: Node) -> bool:
     """Return whether `node` is a sum of exponentials that overflow, as in log-sum-exp."""
     return any(
         first_hit(view, exponential, _OVERFLOW) is not None
-        for total in sources(view, node, SUMS)
+        for total in sources(view, node, (*SUMS, "reduce_mean"))
         for summed in view.operands(total)
         for exponential in sources(view, summed, ("exp",))
     )

@@ -256,7 +256,7 @@ def make_rise(scale):
     return rise
 
 
-layer = tf.keras.layers.Activation(make_rise(1.0))
+layer = tf.keras.layers.Lambda(make_rise(1.0))
 """,
             at="tf.sqrt(scale + tf.square(x)) - 1.0",
             hazard=Hazard.INACCURATE,

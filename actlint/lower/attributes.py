@@ -102,6 +102,8 @@ _CONSTANTS = {
     "numpy.e": 2.718281828459045, "numpy.inf": float("inf"), "math.inf": float("inf"),
     "numpy.nan": float("nan"), "math.nan": float("nan"), "numpy.newaxis": None,
     "tensorflow.newaxis": None, "numpy.euler_gamma": 0.5772156649015329,
+    "tensorflow.float32.min": -3.4028234663852886e38,
+    "tensorflow.float32.max": 3.4028234663852886e38,
 }  # fmt: skip
 
 

@@ -97,12 +97,14 @@ def _reversed(call: Call) -> Value | None:
     return None
 
 
-def _number(key: str, convert: Callable[[float], float]) -> Handler:
+def _number(key: str, convert: Callable[[float | str], float]) -> Handler:
     def handle(call: Call) -> Value | None:
         if not call.args:
             return None
         value = call.args[0]
-        if isinstance(value, Static) and isinstance(value.value, (int, float)):
+        # `float("-inf")` is how a mask is written.
+        kinds = (int, float, str) if key == "py_float" else (int, float)
+        if isinstance(value, Static) and isinstance(value.value, kinds):
             try:
                 return folding.number(convert(value.value))
             except (OverflowError, ValueError):
