@@ -89,6 +89,9 @@ class Check(StrEnum):
     # inputs although its operands are accurate, and so is, for that reason, the gradient that
     # training takes (of activations and layers: or the output).
     PRECISION = "precision"
+    # The node's value is nan although no operand is (infinities may be), and the nan reaches the
+    # value of the output or the gradient of a differentiated input.
+    INDETERMINATE = "indeterminate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, Hit, Kind, Node, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Hit,
+    Kind,
+    Node,
+    Rule,
+    Suspect,
+    Target,
+    View,
+)
 
 from ._common import (
     COMPARISON,
@@ -33,12 +46,15 @@ class ZeroTimesInfinity(Rule):
     ## What it does
     Reports logarithms, divisions, roots and powers that are singular just where a later factor is
     0: `mask * tf.math.log(p)` with `mask = tf.cast(p > 0, tf.float32)`, and `p * tf.math.log(p)`.
+    Reports products with a constant infinity, too.
 
     ## Why is this bad?
     A product hides nothing: `0 * inf` is nan, in the value and once more in the gradient, where
     the infinite slope is multiplied by the 0 that comes back. So the masked elements, which were
     to be left out, are those that break the loss. `tf.math.multiply_no_nan` mends the value and
     not the gradient.
+
+    A mask made by `(1 - mask) * float("-inf")` is nan for the elements that are to be kept.
 
     ## How it is confirmed
     The static pass puts `tf.where` in place of the product: the singular point is then never
@@ -96,6 +112,20 @@ class ZeroTimesInfinity(Rule):
                 f"not finite ({shown(hit.operand)} {condition(hit)}), and 0 * inf is nan",
                 hint=_hint(view, node, hit, factor),
             )
+
+        for node in view.nodes("multiply"):
+            infinite = _infinite(view, node)
+            if infinite is not None:
+                factor, constant = infinite
+                yield Suspect(
+                    code=self.code,
+                    node=node.id,
+                    message=f"{shown(node)} is nan where {shown(factor)} is 0, because "
+                    f"0 * {constant} is",
+                    check=Check.INDETERMINATE,
+                    targets=(Target(factor.id, 0.0, 0.0),),
+                    hint="Select with tf.where(mask, x, -1e9) instead of multiplying",
+                )
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(
@@ -256,6 +286,20 @@ train = tf.train.AdamOptimizer(0.01).minimize(loss)
             at="tf.log(out)",
             hazard=Hazard.NAN,
         ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+class Attend(tf.keras.layers.Layer):
+    def call(self, scores, allowed):
+        penalty = (1.0 - tf.cast(allowed, tf.float32)) * float("-inf")
+        return tf.nn.softmax(scores + penalty)
+""",
+            at='(1.0 - tf.cast(allowed, tf.float32)) * float("-inf")',
+            hazard=Hazard.NAN,
+            note="0 * -inf, for all that is allowed",
+        ),
     )
 
 
@@ -274,6 +318,15 @@ def _hiding(view: View, node: Node, hit: Hit) -> tuple[Node, Node] | None:
             break
         if _is_hidden(view, (product, factor), term, node, hit):
             return factor, product
+    return None
+
+
+def _infinite(view: View, node: Node) -> tuple[Node, float] | None:
+    """Return the factor beside a constant infinity if it can be 0, and the constant, or None."""
+    for name, rest in (("x", "y"), ("y", "x")):
+        value, factor = view.static(node, name), view.operand(node, rest)
+        if isinstance(value, float) and math.isinf(value) and factor is not None:
+            return (factor, value) if view.interval(factor).contains(0.0) else None
     return None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from actlint.findings import Check, Outcome, Suspect, Verdict
-from actlint.worker import custom, cut, estimator, minimum, nonfinite, precision, profile
+from actlint.worker import custom, cut, estimator, indeterminate, minimum, nonfinite, precision, profile
 from actlint.worker.bench import Bench, first_line
 from actlint.worker.protocol import Answer, Job
 
@@ -28,6 +28,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.CUSTOM_GRADIENT: custom.check,
     Check.STRAIGHT_THROUGH: estimator.check,
     Check.PRECISION: precision.check,
+    Check.INDETERMINATE: indeterminate.check,
 }
 
 
