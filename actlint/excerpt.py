@@ -337,10 +337,40 @@ def _curve(function: Function, feeds: dict[str, Tensor], evidence: Evidence) -> 
     ]
     if evidence.hazard is Hazard.DISCONTINUOUS:
         return others + _jump(function, name, at)
+    if "gain" in evidence.detail:
+        return others + _network(function, name, evidence)
     turns = evidence.detail.get("turning_points")
     if evidence.hazard is Hazard.NON_MONOTONIC and isinstance(turns, list):
         return others + _turn(function, name, turns[0], at)
     return None
+
+
+def _network(function: Function, name: str, evidence: Evidence) -> list[str]:
+    """Print what a plain random network of the activation leaves of a gradient."""
+    scale, weights, layers = (
+        evidence.detail.get(key) for key in ("input_scale", "weight_scale", "layers")
+    )
+    depth = int(layers) if isinstance(layers, float) else 1
+    off, expected = "", "a thousandth of the gradient that came in, or less"
+    if evidence.hazard is Hazard.VANISHING:
+        depth += 1  # the gain is exact in a network of infinite width only
+    else:
+        off, expected = " * 1.1", "a thousand times the gradient that came in, or more"
+    return [
+        f"start = {scale} * tf.random.stateless_normal([64, 256], [0, 0]){off}",
+        "with tf.GradientTape() as tape:",
+        "    tape.watch(start)",
+        f"    {name} = start",
+        f"    for layer in range({depth}):",
+        "        weights = tf.random.stateless_normal([256, 256], [1, layer]) / 16.0",
+        f"        {name} = {_call(function)} @ ({weights} * weights)",
+        "    error = tf.random.stateless_normal([64, 256], [2, 0])",
+        f"    loss = tf.reduce_sum({name} * error)",
+        "gradient = tape.gradient(loss, start)",
+        f"# expect {expected}",
+        f'print("share of the gradient after {depth} layers:", '
+        "float(tf.norm(gradient) / tf.norm(error)))",
+    ]
 
 
 def _jump(function: Function, name: str, at: float) -> list[str]:

@@ -76,6 +76,12 @@ class Check(StrEnum):
     MONOTONICITY = "monotonicity"
     # The value jumps between neighbouring floats.
     CONTINUITY = "continuity"
+    # A plain network of the activation loses its gradient at every scaling of the input: the gain
+    # per layer, see worker/gain.py, stays below `threshold`.
+    GAIN_LOSS = "gain-loss"
+    # A plain network of the activation blows its gradient up: lengths grow from layer to layer
+    # with at least the power `threshold`, and the gain is above 1.
+    GAIN_GROWTH = "gain-growth"
     # Moving the prediction along the negative gradient does not bring it nearer the label, or
     # the loss is not smallest at the target.
     MINIMUM = "minimum"

@@ -176,6 +176,8 @@ def _counted(evidence: Evidence) -> tuple[str, ...]:
         case Hazard.VANISHING if "share" in evidence.detail:
             # The share weighs the points by how often training meets them; a count does not.
             return ()
+        case Hazard.VANISHING | Hazard.EXPLODING if "gain" in evidence.detail:
+            return ()
         case Hazard.NON_MONOTONIC:
             return (f"{evidence.hits} of {points}",)
         case Hazard.DISCONTINUOUS:
@@ -211,6 +213,8 @@ def _observation(evidence: Evidence) -> str:
         case Hazard.VANISHING if isinstance(share := evidence.detail.get("share"), float):
             flat = f"the gradient is {gradient}, and close to 0 on {share:.0%} of the typical range"
             return flat + _steepest(evidence)
+        case Hazard.VANISHING | Hazard.EXPLODING if "gain" in evidence.detail:
+            return f"the gradient is {gradient}; {_gain(evidence)}"
         case Hazard.VANISHING | Hazard.EXPLODING:
             return f"the gradient is {gradient}"
         case Hazard.NON_MONOTONIC:
@@ -259,6 +263,28 @@ def _upstream(evidence: Evidence) -> str:
         return ""
     listed = ", ".join(number(value) for value in numbers[:3])
     return f", for an upstream gradient of {listed}{', …' if len(numbers) > 3 else ''}"
+
+
+def _gain(evidence: Evidence) -> str:
+    """Say what a plain network of the activation does to its gradient."""
+    gain, relu, tanh, layers, scale = (
+        evidence.detail.get(key)
+        for key in ("gain", "relu_gain", "tanh_gain", "layers", "input_scale")
+    )
+    numbers = (gain, relu, tanh, scale)
+    own, of_relu, of_tanh, size = (number(x) if isinstance(x, float) else "?" for x in numbers)
+    within = f" in {plural(int(layers), 'layer')}" if isinstance(layers, float) else ""
+    beside = f"ReLU by {of_relu}, tanh by {of_tanh}"
+    if evidence.hazard is Hazard.VANISHING:
+        return (
+            f"even at the best scaling, inputs of standard deviation {size}, each layer "
+            f"multiplies the squared gradient by {own} ({beside}), so that a plain network loses "
+            f"it a thousandfold{within}"
+        )
+    return (
+        f"at inputs of standard deviation {size} each layer multiplies the squared gradient by "
+        f"{own} ({beside}), and inputs a tenth larger raise it a thousandfold{within}"
+    )
 
 
 def _through(evidence: Evidence, whole: str) -> str:

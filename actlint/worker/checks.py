@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from actlint.findings import Check, Outcome, Suspect, Verdict
-from actlint.worker import custom, cut, estimator, indeterminate, minimum, nonfinite, precision, profile
+from actlint.worker import custom, cut, estimator, gain, indeterminate, minimum, nonfinite, precision, profile
 from actlint.worker.bench import Bench, first_line
 from actlint.worker.protocol import Answer, Job
 
@@ -24,6 +24,8 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.SATURATION: profile.saturation,
     Check.MONOTONICITY: profile.monotonicity,
     Check.CONTINUITY: profile.continuity,
+    Check.GAIN_LOSS: gain.vanishing,
+    Check.GAIN_GROWTH: gain.exploding,
     Check.MINIMUM: minimum.check,
     Check.CUSTOM_GRADIENT: custom.check,
     Check.STRAIGHT_THROUGH: estimator.check,

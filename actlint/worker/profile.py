@@ -35,7 +35,7 @@ _MAX_LISTED = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Curve:
+class Curve:
     """A function of one number, with its derivative."""
 
     bench: Bench
@@ -63,13 +63,14 @@ class _Curve:
         return max(self.slot.spec.lo, -limit), min(self.slot.spec.hi, limit)
 
 
-def _curve(bench: Bench) -> _Curve | Outcome:
+def curve_of(bench: Bench) -> Curve | Outcome:
+    """Return the program as a function of one number, or why it is none."""
     line = bench.line()
     if line is None or len(line.slots) != 1:
         return Outcome(
             Verdict.UNCONFIRMED, "it does not act on one number at a time, so it has no curve"
         )
-    return _Curve(bench, line, line.slots[0])
+    return Curve(bench, line, line.slots[0])
 
 
 # ---- saturation ------------------------------------------------------------------------------
@@ -77,7 +78,7 @@ def _curve(bench: Bench) -> _Curve | Outcome:
 
 def saturation(bench: Bench, suspect: Suspect) -> Outcome:
     """Show that the slope is below 1e-3 on most of the typical range."""
-    curve = _curve(bench)
+    curve = curve_of(bench)
     if isinstance(curve, Outcome):
         return curve
     low, high = curve.span(_WEIGHED)
@@ -106,7 +107,7 @@ def saturation(bench: Bench, suspect: Suspect) -> Outcome:
     _, round_slope = curve.at(halves)
     if round_slope is not None and (flat_halves := halves[np.abs(round_slope) < FLAT]).size:
         point = float(flat_halves[0])
-    return _found(
+    return found(
         curve,
         Hazard.VANISHING,
         point,
@@ -125,7 +126,7 @@ def saturation(bench: Bench, suspect: Suspect) -> Outcome:
 
 def monotonicity(bench: Bench, _: Suspect) -> Outcome:
     """Show that the slope changes sign, unless the curve has the shape of swish."""
-    curve = _curve(bench)
+    curve = curve_of(bench)
     if isinstance(curve, Outcome):
         return curve
     low, high = curve.span(_SCANNED)
@@ -152,7 +153,7 @@ def monotonicity(bench: Bench, _: Suspect) -> Outcome:
     rising = np.flatnonzero(signs > 0).size >= np.flatnonzero(signs < 0).size
     wrong = np.flatnonzero(signs < 0 if rising else signs > 0)
     steep = wrong[np.abs(slope[wrong]).argmax()]
-    return _found(
+    return found(
         curve,
         Hazard.NON_MONOTONIC,
         grid[steep],
@@ -171,7 +172,7 @@ def _crosses_pole(value: Vector, a: int, b: int) -> bool:
     return not bool(np.isfinite(part).all())
 
 
-def _turning_point(curve: _Curve, low: float, high: float, sign: float) -> float:
+def _turning_point(curve: Curve, low: float, high: float, sign: float) -> float:
     """Return where the slope changes sign, by repeated division to neighbouring floats."""
     first, last = (int(rank) for rank in samples.ordered(np.array([low, high], np.float32)))
     while last - first > 1:
@@ -191,7 +192,7 @@ def _turning_point(curve: _Curve, low: float, high: float, sign: float) -> float
 
 
 def _accepted(
-    curve: _Curve, value: Vector, slope: Vector, turn: tuple[int, int], point: float
+    curve: Curve, value: Vector, slope: Vector, turn: tuple[int, int], point: float
 ) -> bool:
     """Return True for the smooth shape of swish, gelu and mish.
 
@@ -217,7 +218,7 @@ def _accepted(
 
 def continuity(bench: Bench, _: Suspect) -> Outcome:
     """Show that the value jumps between neighbouring floats."""
-    curve = _curve(bench)
+    curve = curve_of(bench)
     if isinstance(curve, Outcome):
         return curve
     low, high = curve.span(_SCANNED)
@@ -243,7 +244,7 @@ def continuity(bench: Bench, _: Suspect) -> Outcome:
             Verdict.REFUTED, f"the value is continuous on [{low:g}, {high:g}], poles aside"
         )
     first = max(jumps, key=lambda jump: jump[2])
-    return _found(
+    return found(
         curve,
         Hazard.DISCONTINUOUS,
         _location(first),
@@ -258,7 +259,7 @@ def continuity(bench: Bench, _: Suspect) -> Outcome:
 
 
 def _narrowed(
-    curve: _Curve, low: Array, high: Array, least: float, spread: float
+    curve: Curve, low: Array, high: Array, least: float, spread: float
 ) -> list[tuple[float, float, float]]:
     """Return (last float before, first float after, size) of each true jump in the brackets."""
     first, last = samples.ordered(low), samples.ordered(high)
@@ -306,8 +307,8 @@ def _rounded(point: float) -> float:
     return float(f"{point:.6g}")
 
 
-def _found(
-    curve: _Curve,
+def found(
+    curve: Curve,
     hazard: Hazard,
     point: float,
     *,
@@ -315,6 +316,16 @@ def _found(
     hits: int,
     detail: dict[str, float | str | list[float]],
 ) -> Outcome:
+    """Return the confirmation of a hazard of the curve.
+
+    Args:
+        curve: what was measured.
+        hazard: what is wrong.
+        point: argument to show as the witness.
+        count: how many points were looked at.
+        hits: how many of them showed the hazard.
+        detail: further figures.
+    """
     single = np.array([point], np.float32)
     line, moved = curve.line, curve.slot
     given = witness.numbers(line.template, line.sample({moved.id: single}))
