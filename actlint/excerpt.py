@@ -78,6 +78,8 @@ def _cut(node: Node) -> Node:
 
 # ---- the program to paste --------------------------------------------------------------------
 
+# Checks of what an expression does by itself, whatever is made of it later.
+_LOCAL = frozenset({Check.DEAD_SHARE, Check.SQUEEZED, Check.UNIFORM})
 # Half the distance between the points left and right of a turning point.
 _BESIDE = 0.01
 
@@ -103,6 +105,7 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
     local = suspect.check in {Check.DEAD_SHARE, Check.STRAIGHT_THROUGH} or (
         suspect.check is Check.CUT and partial
     )
+    local = suspect.check in _LOCAL or (suspect.check is Check.CUT and partial)
     end = suspect.node if local else graph.output
     # An input that nothing depends on is part of the proof that it gets no gradient.
     wanted = {node.id for node in graph.inputs if _differentiated_by(node.input)}

@@ -76,12 +76,24 @@ class Check(StrEnum):
     MONOTONICITY = "monotonicity"
     # The value jumps between neighbouring floats.
     CONTINUITY = "continuity"
+    # Value and slope are the same along the whole line.
+    CONSTANT = "constant"
     # A plain network of the activation loses its gradient at every scaling of the input: the gain
     # per layer, see worker/gain.py, stays below `threshold`.
     GAIN_LOSS = "gain-loss"
     # A plain network of the activation blows its gradient up: lengths grow from layer to layer
     # with at least the power `threshold`, and the gain is above 1.
     GAIN_GROWTH = "gain-growth"
+    # The node's slope, with respect to the operand that the first target names, is below a
+    # thousandth of its largest on at least `threshold` of the typical elements.
+    STEEPNESS = "steepness"
+    # The node's values stay in a band narrower than `threshold` on all samples.
+    SQUEEZED = "squeezed"
+    # The node's values on typical samples differ by less than the factor `threshold`.
+    UNIFORM = "uniform"
+    # The product that the node is underflows to 0, with a gradient of zeros, once it has as many
+    # typical elements as a batch or a sequence has.
+    UNDERFLOW = "underflow"
     # Moving the prediction along the negative gradient does not bring it nearer the label, or
     # the loss is not smallest at the target.
     MINIMUM = "minimum"

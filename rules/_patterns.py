@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from actlint.query import Cause, Kind, Node, View
 
-from ._common import first_hit
+from ._common import ancestors, first_hit
 
 DIVIDE = ("divide", "div")
 SUMS = ("reduce_sum",)
 _OVERFLOW = frozenset({Cause.OVERFLOW})
+_SCALINGS = frozenset({"multiply", *DIVIDE})
+_LINEAR = _SCALINGS | {"add", "subtract", "negative"}
 # A mask, a weight or a guard on the way does not change what the composition is.
 _FACTORS = frozenset({"multiply", "add", "cast", "identity"})
 
@@ -82,3 +84,43 @@ def _shared(view: View, above: Node, below: Node) -> tuple[Node, Node] | None:
 
 def _moves(view: View, node: Node) -> bool:
     return node.op in _FACTORS or view.op(node).kind is Kind.STRUCTURAL
+
+
+def linear_factor(view: View, node: Node) -> tuple[float, Node]:
+    """Return the size of what `node` multiplies another value by, and that value.
+
+    Products, quotients, sums and negations with known numbers are followed, as far as they go.
+    """
+    factor = 1.0
+    while node.op in _LINEAR or (node.op and _moves(view, node)):
+        moving = [each for each in view.operands(node) if view.depends_differentiably(each)]
+        if len(moving) != 1:
+            break
+        if node.op in _SCALINGS:
+            on_top = view.operand(node, "x")
+            left = on_top is not None and on_top.id == moving[0].id
+            known = _known(view, node, "y" if left else "x")
+            if not known or (not left and node.op in DIVIDE):
+                break
+            factor = factor / abs(known) if node.op in DIVIDE else factor * abs(known)
+        node = moving[0]
+    return factor, node
+
+
+def guessed(view: View, node: Node) -> bool:
+    """Return whether `node` depends on a value of which nothing says how large it is."""
+    return any(each.input is not None and each.input.unknown for each in ancestors(view, node.id))
+
+
+def _known(view: View, node: Node, name: str) -> float | None:
+    """Return the number that an operand is, or None; a hyperparameter has its default."""
+    value = node.arg(name)
+    if isinstance(value, (int, float)):
+        return float(value)
+    operand = view.operand(node, name)
+    if operand is None:
+        return None
+    if operand.input is not None:
+        return operand.input.default
+    known = view.interval(operand)
+    return known.lo if known.lo == known.hi and not known.nan else None

@@ -171,12 +171,18 @@ def _modes(evidence: Evidence) -> str:
 
 def _counted(evidence: Evidence) -> tuple[str, ...]:
     """Return how often the hazard was seen; the shape of a curve is looked at on a grid."""
+    rows = evidence.detail.get("rows")
+    if isinstance(rows, float):
+        return (f"with a batch of {int(rows)} rows",)
     points = plural(evidence.samples, "grid point")
     match evidence.hazard:
         case Hazard.VANISHING if "share" in evidence.detail:
             # The share weighs the points by how often training meets them; a count does not.
             return ()
-        case Hazard.VANISHING | Hazard.EXPLODING if "gain" in evidence.detail:
+        case Hazard.VANISHING | Hazard.EXPLODING if evidence.detail.keys() & {
+            "gain",
+            "largest_gradient",
+        }:
             return ()
         case Hazard.NON_MONOTONIC:
             return (f"{evidence.hits} of {points}",)
@@ -186,6 +192,9 @@ def _counted(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _steepest(evidence: Evidence) -> str:
+    steepest = evidence.detail.get("steepest")
+    if isinstance(steepest, float):
+        return f", but up to {number(steepest)} in the sliver between"
     slope, where = (evidence.detail.get(f"largest_slope{end}") for end in ("", "_at"))
     if not isinstance(slope, float) or not isinstance(where, float) or abs(slope) <= 1:
         return ""
@@ -210,6 +219,8 @@ def _observation(evidence: Evidence) -> str:
             return _through(evidence, "TensorFlow returns no gradient (None)")
         case Hazard.ZERO_GRADIENT:
             return _through(evidence, "the gradient is 0")
+        case Hazard.VANISHING if "largest_gradient" in evidence.detail:
+            return _banded(evidence)
         case Hazard.VANISHING if isinstance(share := evidence.detail.get("share"), float):
             flat = f"the gradient is {gradient}, and close to 0 on {share:.0%} of the typical range"
             return flat + _steepest(evidence)
@@ -285,6 +296,16 @@ def _gain(evidence: Evidence) -> str:
         f"at inputs of standard deviation {size} each layer multiplies the squared gradient by "
         f"{own} ({beside}), and inputs a tenth larger raise it a thousandfold{within}"
     )
+
+
+def _banded(evidence: Evidence) -> str:
+    """Say in which band the values of an expression stay."""
+    low, high, slope = (
+        number(value) if isinstance(value := evidence.detail.get(key), float) else "?"
+        for key in ("smallest_value", "largest_value", "largest_gradient")
+    )
+    inputs = evidence.detail.get("inputs")
+    return f"values are between {low} and {high} for {inputs}, and slopes within {slope}"
 
 
 def _through(evidence: Evidence, whole: str) -> str:

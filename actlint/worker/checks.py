@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from actlint.findings import Check, Outcome, Suspect, Verdict
-from actlint.worker import custom, cut, estimator, gain, indeterminate, minimum, nonfinite, precision, profile
+from actlint.worker import custom, cut, estimator, gain, indeterminate, minimum, nonfinite, precision, profile, squeeze, underflow
 from actlint.worker.bench import Bench, first_line
 from actlint.worker.protocol import Answer, Job
 
@@ -24,8 +24,13 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.SATURATION: profile.saturation,
     Check.MONOTONICITY: profile.monotonicity,
     Check.CONTINUITY: profile.continuity,
+    Check.CONSTANT: profile.constancy,
     Check.GAIN_LOSS: gain.vanishing,
     Check.GAIN_GROWTH: gain.exploding,
+    Check.STEEPNESS: squeeze.steep,
+    Check.SQUEEZED: squeeze.squeezed,
+    Check.UNIFORM: squeeze.uniform,
+    Check.UNDERFLOW: underflow.check,
     Check.MINIMUM: minimum.check,
     Check.CUSTOM_GRADIENT: custom.check,
     Check.STRAIGHT_THROUGH: estimator.check,

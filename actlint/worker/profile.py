@@ -300,6 +300,41 @@ def _plainest(value: np.float32) -> float:
     return 0.0 if abs(value) <= 2 * samples.TINY else float(value)
 
 
+# ---- no dependence ---------------------------------------------------------------------------
+
+
+def constancy(bench: Bench, _: Suspect) -> Outcome:
+    """Show that value and slope are the same wherever the input is."""
+    curve = curve_of(bench)
+    if isinstance(curve, Outcome):
+        return curve
+    low, high = curve.span(samples.MAGNITUDES[-1])
+    near = np.linspace(*curve.span(_SCANNED), _GRID)
+    far = [sign * size for size in samples.MAGNITUDES for sign in (-1.0, 1.0)]
+    grid = np.unique(np.concatenate([near, [x for x in far if low <= x <= high]]))
+    value, slope = curve.at(grid)
+    if not np.isfinite(value).all():
+        return Outcome(Verdict.REFUTED, "its value is not finite everywhere")
+    spread = float(value.max() - value.min())
+    # Rounding apart, as of sigmoid(x) + sigmoid(-x).
+    if spread > 4 * samples.EPS * max(float(np.abs(value).max()), samples.TINY):
+        return Outcome(
+            Verdict.REFUTED, f"its values go from {value.min():.3g} to {value.max():.3g}"
+        )
+    steepest = 0.0 if slope is None else float(np.nanmax(np.abs(slope)))
+    if steepest > 4 * samples.EPS:
+        return Outcome(Verdict.REFUTED, f"its slope is up to {steepest:.3g}")
+    hazard = Hazard.NO_GRADIENT if slope is None else Hazard.ZERO_GRADIENT
+    return found(
+        curve,
+        hazard,
+        1.0,
+        count=int(grid.size),
+        hits=int(grid.size),
+        detail={"constant": witness.plain(value[0])},
+    )
+
+
 # ---- evidence --------------------------------------------------------------------------------
 
 

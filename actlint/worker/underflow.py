@@ -1,0 +1,76 @@
+"""Products of many probabilities: does float32 still hold them at the size of a real batch?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actlint.findings import Evidence, Hazard, Outcome, Reach, Suspect, Verdict
+from actlint.worker import samples, witness
+from actlint.worker.bench import Bench
+from actlint.worker.inputs import Template
+from actlint.worker.probes import Trace, finite
+from actlint.worker.samples import Sample
+
+# Rows of a batch, up to what is common.
+_ROWS = (16, 32, 64, 128, 256)
+
+
+def check(bench: Bench, suspect: Suspect) -> Outcome:
+    """Show that a product over the batch is 0 though no factor is, and with it its gradient.
+
+    The first target names the product.
+    """
+    product = suspect.targets[0].node
+    for template in bench.templates:
+        for rows in _ROWS:
+            trace = _run(bench, template, rows)
+            if trace is not None and _underflows(bench, product, trace):
+                return _confirmed(template, trace, rows)
+    return Outcome(Verdict.REFUTED, f"the product of a typical batch of {_ROWS[-1]} rows is not 0")
+
+
+def _run(bench: Bench, template: Template, rows: int) -> Trace | None:
+    rng = samples.generator(bench.job, 40 + rows)
+    feeds = {
+        # Rounded, so that the witness can be read.
+        slot.id: np.asarray(np.round(samples.typical(slot, rng, 1, rows), 2), slot.dtype)
+        for slot in template.slots
+    }
+    return bench.run(Sample(feeds, Reach.TYPICAL, f"{rows} rows"))
+
+
+def _underflows(bench: Bench, product: int, trace: Trace) -> bool:
+    value = trace.values.get(product)
+    factors = [trace.values.get(ref) for ref in bench.lab.operands[product]]
+    if value is None or not value.size or not factors or factors[0] is None:
+        return False
+    if np.any(value != 0.0) or np.any((factors[0] <= 0.0) | (factors[0] > 1.0)):
+        return False
+    _, handed = bench.lab.local(product, trace, None)
+    return all(found is not None and not np.any(found != 0.0) for found in handed.values())
+
+
+def _confirmed(template: Template, trace: Trace, rows: int) -> Outcome:
+    gradients = [found for found in trace.gradients.values() if found is not None]
+    value = trace.values[trace.output]
+    hazard = witness.hazard_of([value, *gradients])
+    if hazard is None:
+        # Other terms may still bring a gradient.
+        dead = all(not np.any(found != 0.0) for found in gradients)
+        hazard = Hazard.ZERO_GRADIENT if dead else Hazard.VANISHING
+    evidence = Evidence(
+        hazard=hazard,
+        witness=witness.numbers(template, trace.sample),
+        value=witness.worst([value]),
+        gradient=witness.worst(gradients),
+        mode="eager",
+        samples=1,
+        hits=1,
+        rate=None,
+        reach=Reach.TYPICAL,
+        detail={
+            "rows": float(rows),
+            **({} if finite(value) else {"value_of": "output"}),
+        },
+    )
+    return Outcome(Verdict.CONFIRMED, None, evidence)
