@@ -51,20 +51,20 @@ class ActivationIgnoresInput(Rule):
         "Check the bounds and pieces: tf.maximum(x, lower) keeps what lies above, "
         "tf.minimum(x, upper) what lies below"
     )
-    # Why the gradient is lost, of which this is the whole.
-    supersedes: ClassVar[tuple[str, ...]] = ("ACT201", "ACT301", "ACT302", "ACT303")
+    supersedes: ClassVar[tuple[str, ...]] = ("ACT301", "ACT302", "ACT303")
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of an activation, for TensorFlow to measure."""
         output = view.node(view.graph.output)
         if not is_whole_activation(view) or view.graph.assumptions or not output.op:
             return
-        if view.depends(output):
+        # A gradient that is cut is another matter.
+        if view.has_gradient() or not view.depends(output):
             yield Suspect(
                 code=self.code,
                 node=output.id,
                 message=f"{shown(output)} is the same whatever the input is",
-                check=Check.CONSTANT,
+                check=Check.CONSTANT if view.has_gradient() else Check.NO_GRADIENT,
                 severity=Severity.ERROR,
                 provisional=True,
             )
@@ -224,5 +224,20 @@ layer = Dense(4, activation=cancelled)
 """,
             at="tfm.sigmoid(x) + tfm.sigmoid(-x)",
             hazard=Hazard.ZERO_GRADIENT,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Dense
+
+
+def gate(x):
+    return tf.sigmoid(tf.ones_like(x))
+
+
+layer = Dense(4, activation=gate)
+""",
+            at="tf.sigmoid(tf.ones_like(x))",
+            hazard=Hazard.NO_GRADIENT,
         ),
     )

@@ -49,8 +49,8 @@ class SteepSwitch(Rule):
     ```
 
     ## What it misses
-    Factors that are trained or annealed, and arguments of unknown size. Whole activations are
-    judged by ACT302.
+    Factors that are trained or annealed, arguments of unknown size, and functions that a layer
+    calls. Whole activations are judged by ACT302.
 
     ## References
     Bengio, Léonard and Courville, 2013: Estimating or propagating gradients through stochastic
@@ -72,6 +72,8 @@ class SteepSwitch(Rule):
             argument = view.operand(node, view.op(node).operands[0])
             if argument is None or not view.on_gradient_path(node):
                 continue
+            if node.path and view.graph.role is Role.LAYER:
+                continue  # most often of an activation, which is judged as a whole
             factor, _ = linear_factor(view, argument)
             if factor < _STEEP or guessed(view, node):
                 continue

@@ -187,6 +187,9 @@ SHOWS: dict[Hazard, Callable[[str], bool]] = {
     Hazard.NO_GRADIENT: lambda output: "None" in output or set(numbers(output)) == {0.0},
     Hazard.ZERO_GRADIENT: lambda output: set(numbers(output)) == {0.0},
     Hazard.VANISHING: lambda output: any(abs(value) < 1e-3 for value in numbers(output)),
+    Hazard.EXPLODING: lambda output: (
+        bool(re.search(r"\b(inf|nan)\b", output)) or any(v > 1e3 for v in numbers(output))
+    ),
     Hazard.NON_MONOTONIC: lambda output: {-1, 1} <= {(n > 0) - (n < 0) for n in numbers(output)},
     Hazard.DISCONTINUOUS: lambda output: len(set(numbers(output))) > 1,
     Hazard.WRONG_GRADIENT: lambda output: "None" in output or len(set(numbers(output))) > 1,

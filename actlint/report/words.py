@@ -231,7 +231,9 @@ def _observation(evidence: Evidence) -> str:
         case Hazard.NON_MONOTONIC:
             points = _listed(evidence, "turning_points")
             turning = f" and changes sign at {points}" if points else " and changes sign"
-            return f"the gradient is {gradient}{turning}"
+            kinks, jumps = (_listed(evidence, key) for key in ("kinks", "slope_jumps"))
+            sharply = f", with a jump of the slope by {jumps} at {kinks}" if kinks else ""
+            return f"the gradient is {gradient}{turning}{sharply}"
         case Hazard.DISCONTINUOUS:
             sizes = evidence.detail.get("sizes")
             largest = f" by {number(max(sizes))}" if isinstance(sizes, list) and sizes else ""

@@ -29,6 +29,8 @@ _DIP = 0.5
 _DIP_SHARE = 0.2
 # Change of slope between grid points next to a turning point, above which it is a kink.
 _KINK = 0.2
+# Distance from a turning point at which the slopes of its two sides are taken, relative to 1.
+_BESIDE = 1e-4
 # Jump between adjacent floats that is more than steepness, as a share of the function's spread.
 _JUMP = 1e-4
 _MAX_LISTED = 8
@@ -149,6 +151,7 @@ def monotonicity(bench: Bench, _: Suspect) -> Outcome:
             Verdict.REFUTED,
             f"its one shallow minimum at {points[0]:.3g} is the accepted shape of swish and gelu",
         )
+    kinks, gaps = _kinks(curve, points, float(np.nanmax(np.abs(slope))))
     # The slope on the far side of the first turning point has the other sign.
     rising = np.flatnonzero(signs > 0).size >= np.flatnonzero(signs < 0).size
     wrong = np.flatnonzero(signs < 0 if rising else signs > 0)
@@ -162,8 +165,21 @@ def monotonicity(bench: Bench, _: Suspect) -> Outcome:
         detail={
             "turning_points": [_rounded(point) for point in points],
             "turns": float(len(turns)),
+            **({"kinks": kinks, "slope_jumps": gaps} if kinks else {}),
         },
     )
+
+
+def _kinks(curve: Curve, points: list[float], steepest: float) -> tuple[list[float], list[float]]:
+    """Return the turning points at which the slope jumps, and by how much."""
+    at = np.array(points)
+    beside = _BESIDE * np.maximum(np.abs(at), 1.0)
+    (_, left), (_, right) = curve.at(at - beside), curve.at(at + beside)
+    if left is None or right is None:
+        return [], []
+    gap = np.abs(right - left)
+    sharp = np.flatnonzero(gap > _KINK * steepest)
+    return [_rounded(points[k]) for k in sharp], [witness.plain(gap[k]) for k in sharp]
 
 
 def _crosses_pole(value: Vector, a: int, b: int) -> bool:

@@ -32,8 +32,8 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
 def _run(bench: Bench, template: Template, rows: int) -> Trace | None:
     rng = samples.generator(bench.job, 40 + rows)
     feeds = {
-        # Rounded, so that the witness can be read.
-        slot.id: np.asarray(np.round(samples.typical(slot, rng, 1, rows), 2), slot.dtype)
+        # Rounded, so that the witness can be read, to where no probability becomes 0.
+        slot.id: np.asarray(np.round(samples.typical(slot, rng, 1, rows), 3), slot.dtype)
         for slot in template.slots
     }
     return bench.run(Sample(feeds, Reach.TYPICAL, f"{rows} rows"))
