@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from actlint.findings import Check, Evidence, Hazard, Outcome, Suspect, Tensor
-from actlint.graph import EXTENDED_LIMIT, Arg, Graph, Input, InputRole, Items, Node, Ref
+from actlint.graph import Arg, EXTENDED_LIMIT, Graph, Input, InputRole, Items, Node, Ref
 from actlint.interval import TINY
 from actlint.ops import table
 from actlint.rendering import Function, literal, render
@@ -106,6 +106,9 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
         suspect.check is Check.CUT and partial
     )
     local = suspect.check in _LOCAL or (suspect.check is Check.CUT and partial)
+    local = suspect.check in {Check.DEAD_SHARE, Check.EXCHANGED, Check.CONSTANT} or (
+        suspect.check is Check.CUT and partial
+    )
     end = suspect.node if local else graph.output
     # An input that nothing depends on is part of the proof that it gets no gradient.
     wanted = {node.id for node in graph.inputs if _differentiated_by(node.input)}
@@ -116,8 +119,15 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
         step = render(_slice(graph, {suspect.targets[0].node}), suspect.targets[0].node, "step")
         function = replace(function, text=f"{function.text}\n\n\n{step.text}")
         body.append(f'print("value of the step:", {_call(step)}.numpy().tolist())')
+    text = function.text
+    if suspect.check is Check.FLOOR:
+        other = render(_bypassed(nodes, suspect.targets[0].node), end, f"{function.name}_of_logits")
+        text += f"\n\n\n{other.text}"
+        body = _compared(function, other, evidence)
+    else:
+        body = _body(function, suspect.check, evidence)
     imports = "import tensorflow as tf\n"
-    text = function.text + "\n\n\n" + "\n".join(body)
+    text += "\n\n\n" + "\n".join(body)
     if "np." in text:
         imports = "import numpy as np\n" + imports
     return f"{imports}\n\n{text}\n"
@@ -220,6 +230,83 @@ print("gradient:", tape.gradient(value, [{both}]))
 
 
 def _body(function: Function, evidence: Evidence) -> list[str]:
+def _bypassed(nodes: Sequence[Node], activation: int) -> list[Node]:
+    """Return the nodes with an activation replaced by its operand."""
+    return [
+        replace(node, op="identity", args=(("input", Ref(node.operands[0])),))
+        if node.id == activation
+        else node
+        for node in nodes
+    ]
+
+
+def _given(function: Function, evidence: Evidence) -> list[str]:
+    return [f"{n} = {_tensor(spec, _feed(spec, evidence))}" for n, spec in function.inputs]
+
+
+def _compared(function: Function, other: Function, evidence: Evidence) -> list[str]:
+    """Print the loss of certain, right logits with an activation before it and without."""
+    return [
+        *_given(function, evidence),
+        f'print("loss:", float(tf.reduce_mean({_call(function)})))',
+        "# the logits are right: expect a loss of 0, as without the activation",
+        f'print("loss without the activation:", float(tf.reduce_mean({_call(other)})))',
+    ]
+
+
+def _both_ways(function: Function, evidence: Evidence) -> list[str]:
+    """Print the loss as its parameters are named, and as Keras calls it."""
+    label, prediction = (str(evidence.detail[key]) for key in ("label", "prediction"))
+    names = {label: prediction, prediction: label}
+    crossed = ", ".join(names.get(name, name) for name, _ in function.inputs)
+    return [
+        *_given(function, evidence),
+        f'print("loss:", tf.reduce_mean({_call(function)}).numpy())',
+        "# Keras hands the labels to the first parameter: expect another loss",
+        f'print("loss in Keras:", tf.reduce_mean({function.name}({crossed})).numpy())',
+    ]
+
+
+def _same_slope(function: Function, evidence: Evidence) -> list[str]:
+    """Print the loss and its gradient for two predictions with the same labels."""
+    import numpy as np  # noqa: PLC0415 - confirmed findings alone have values
+
+    moved = str(evidence.detail["moved"])
+    first, flat = evidence.witness[moved], evidence.detail["other"]
+    second: Tensor = np.reshape(np.asarray(flat, np.float32), np.shape(first)).tolist()
+    given = [line for line in _given(function, evidence) if not line.startswith(f"{moved} = ")]
+    return [
+        *given,
+        "# the second prediction is another one: expect the same slope",
+        f"for {moved} in ({_constant(first)}, {_constant(second)}):",
+        "    with tf.GradientTape() as tape:",
+        f"        tape.watch({moved})",
+        f"        value = {_call(function)}",
+        f'    print("loss:", value.numpy(), "slope:", tape.gradient(value, {moved}).numpy())',
+    ]
+
+
+def _constant(value: Tensor) -> str:
+    return f"tf.constant({literal(value)})"
+
+
+def _always(function: Function, evidence: Evidence) -> list[str]:
+    """Print what goes in and the value, which is always the same."""
+    wrt = _differentiated(function)
+    return [
+        *_given(function, evidence),
+        *(f'print("{name}:", {name}.numpy().tolist())' for name in wrt),
+        f'print("loss:", {_call(function)}.numpy())',
+    ]
+
+
+def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
+    if check is Check.EXCHANGED:
+        return _same_slope(function, evidence)
+    if check is Check.SIGNATURE:
+        return _both_ways(function, evidence)
+    if check is Check.CONSTANT and evidence.hazard is Hazard.WRONG_LOSS:
+        return _always(function, evidence)
     feeds = {name: _feed(spec, evidence) for name, spec in function.inputs}
     curve = _curve(function, feeds, evidence)
     if curve is not None:
@@ -242,9 +329,7 @@ def _feed(spec: Input, evidence: Evidence) -> Tensor:
 
 def _tensor(spec: Input, value: Tensor) -> str:
     """Return the expression of one input's value; hyperparameters are plain numbers."""
-    if _plain(spec):
-        return literal(value)
-    return f"tf.constant({literal(value)})"
+    return literal(value) if _plain(spec) else _constant(value)
 
 
 def _plain(spec: Input) -> bool:

@@ -110,6 +110,16 @@ class Check(StrEnum):
     # The node's value is nan although no operand is (infinities may be), and the nan reaches the
     # value of the output or the gradient of a differentiated input.
     INDETERMINATE = "indeterminate"
+    # The gradient of a cross-entropy is the same for right and wrong predictions, because they
+    # stand in the place of the labels; the targets name the operands in both places.
+    EXCHANGED = "exchanged"
+    # Called with its arguments exchanged, as Keras does, the loss is another one.
+    SIGNATURE = "signature"
+    # A cross-entropy behind a sigmoid or softmax, which the target names, stays far above 0 for
+    # certain and right predictions, and does not without that activation.
+    FLOOR = "floor"
+    # The node has one value, whatever its operands are.
+    CONSTANT = "constant"
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,12 @@ class Graph:
     # Of a partial graph: the opaque call is fed with other values, too, so that another path for
     # the gradient may lead through it.
     joined: bool = False
+    # A Keras model calls the function: its first parameter is given labels, whatever its name.
+    keras: bool = False
+    # The last layer of a model and the loss that it is compiled with.
+    compiled: bool = False
+    # Free inputs that are outputs of linear layers: dense or convolution without activation.
+    linear: tuple[int, ...] = ()
 
     @property
     def inputs(self) -> tuple[Node, ...]:

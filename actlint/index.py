@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from actlint.findings import FileError
 from actlint.source import parse
@@ -25,6 +25,8 @@ _ACTIVATION_KEYWORDS = frozenset({"activation", "activation_fn", "recurrent_acti
 _LOSS_KEYWORDS = frozenset({"loss", "loss_fn", "loss_function"})
 _METRIC_KEYWORDS = frozenset({"metrics", "metric", "weighted_metrics"})
 _REGULARIZER_SUFFIX = "_regularizer"
+# Of the losses that a string names, those that depend on what the last layer gives.
+_CROSS_ENTROPY = re.compile(r"crossentropy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Use:
     role: str  # loss, activation, metric, regularizer, layer
     called: bool  # what is handed on is the result of a call
     line: int
+    compiled: bool = False  # as the loss of a Keras model, which calls it with the labels first
 
 
 # A literal argument.
@@ -101,6 +104,8 @@ class FileIndex:
     # Of calls that are handed on as a loss or activation, by the name that is called; the first.
     settings: dict[str, Settings] = field(default_factory=dict)
     script_sinks: int = 0  # minimising calls at module level
+    # Functions, or "<module>", that compile a Keras model with a loss worth a look, by line.
+    compiles: tuple[tuple[str, int], ...] = ()
 
 
 def matters(text: str) -> bool:
@@ -132,6 +137,7 @@ def build(path: str, text: str) -> FileIndex | FileError:
         expressions=collector.expressions,
         settings=collector.settings,
         script_sinks=collector.script_sinks,
+        compiles=tuple(sorted(collector.compiles.items(), key=lambda item: (item[1], item[0]))),
     )
 
 
@@ -195,6 +201,8 @@ class _Collector:
         self.script_sinks = 0
         # Names bound to several expressions in turn: by a list, or by a loop over one.
         self.choices: dict[str, list[ast.expr]] = {}
+        self.compiles: dict[str, int] = {}
+        self._inside = "<module>"  # the function whose expressions are looked at
 
     def module(self, tree: ast.Module) -> None:
         self._block(tree.body, "", top=True)
@@ -275,12 +283,14 @@ class _Collector:
         calls: set[str] = set()
         returns: list[str] = []
         outer = dict(self.choices)
+        outside, self._inside = self._inside, qualname
         for statement in node.body:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 continue
             found, _ = self._expressions(statement, returns)
             calls |= found
         self.choices = outer
+        self._inside = outside
         nested += self._returned_lambdas(node, qualname, returns)
         for decorator in node.decorator_list:
             self._expressions(ast.Expr(decorator))
@@ -411,19 +421,31 @@ class _Collector:
         elif name == "custom_gradient" and call.args:
             self._use(call.args[0], "custom-gradient")
         elif name == "compile" and len(call.args) > 1:
-            self._use(call.args[1], "loss")
+            self._compile(call, call.args[1])
         for keyword in call.keywords:
             key = keyword.arg or ""
             if name == "Lambda" and key == "function":
                 self._use(keyword.value, "layer")
             if key in _ACTIVATION_KEYWORDS:
                 self._use(keyword.value, "activation")
+            elif key == "loss" and name == "compile":
+                self._compile(call, keyword.value)
             elif key in _LOSS_KEYWORDS:
                 self._use(keyword.value, "loss")
             elif key in _METRIC_KEYWORDS:
                 self._use(keyword.value, "metric")
             elif key.endswith(_REGULARIZER_SUFFIX):
                 self._use(keyword.value, "regularizer")
+
+    def _compile(self, call: ast.Call, loss: ast.expr) -> None:
+        """Note the loss of a Keras model, and where the model may be known, too."""
+        first = len(self.uses)
+        self._use(loss, "loss")
+        self.uses[first:] = [replace(use, compiled=True) for use in self.uses[first:]]
+        named = loss.value if isinstance(loss, ast.Constant) else None
+        model = isinstance(call.func, ast.Attribute) and dotted(call.func) != "re.compile"
+        if model and (not isinstance(named, str) or _CROSS_ENTROPY.search(named)):
+            self.compiles.setdefault(self._inside, call.lineno)
 
     def _use(self, value: ast.expr, role: str) -> None:
         if isinstance(value, (ast.List, ast.Tuple)):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from actlint.graph import InputRole, Role, Site, Span
@@ -106,6 +106,8 @@ class Unit:
     inputs: tuple[tuple[str, InputRole], ...] = ()
     line: int = 1
     used: tuple[Site, ...] = ()  # where another file hands it to what trains it
+    compiled: bool = False  # a loss that a Keras model calls, with the labels first
+    compiles: bool = False  # what is looked at are the models that it compiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class Given:
 
     role: Role
     site: Site
+    compiled: bool = False
 
 
 # Roles that other files give to the definitions of one, by qualified name.
@@ -145,9 +148,11 @@ def incoming(indexes: Iterable[FileIndex], project: Project) -> dict[str, dict[s
                 roles = found.setdefault(place.index.path, {})
                 known = roles.get(place.qualname)
                 role = stronger(None if known is None else known.role, Role(use.role))
+                compiled = use.compiled or (known is not None and known.compiled)
                 if known is None or role is not known.role:
                     span = Span(use.line, 1, use.line, 1)
-                    roles[place.qualname] = Given(role, Site(index.path, span, use.name))
+                    known = Given(role, Site(index.path, span, use.name))
+                roles[place.qualname] = replace(known, compiled=compiled)
     return found
 
 
@@ -191,6 +196,8 @@ class _Scene:
         self._loss_callers: dict[str, set[str]] | None = None  # by the name that is called
         self.roles = self._roles_by_use()
         self.given = roles
+        self.compiled = {use.name for use in index.uses if use.compiled}
+        self.compiled |= {name for name, given in roles.items() if given.compiled}
         for name, given in roles.items():
             self.roles[name] = stronger(self.roles.get(name), given.role)
 
@@ -224,6 +231,23 @@ class _Scene:
                 "minimised at module level",
                 line=max(1, len(self.index.text.splitlines())),
             )
+        for name, line in self.index.compiles:
+            yield self._compiling(name, line)
+
+    def _compiling(self, name: str, line: int) -> Unit:
+        """Return the function or script that compiles a model."""
+        definition = self.index.definitions.get(name)
+        inputs: tuple[tuple[str, InputRole], ...] = ()
+        if definition is not None:
+            inputs = tuple(input_roles(definition, Role.TRAINING_STEP))
+        return Unit(
+            self.index.path, name, Role.GRAPH, "compiles a model", inputs, line, compiles=True
+        )
+
+    def _handed_to_keras(self, definition: Definition) -> bool:
+        """Tell whether a Keras model is compiled with the function or what makes it."""
+        parts = definition.qualname.replace(".<locals>", "").split(".")
+        return any(".".join(parts[: end + 1]) in self.compiled for end in range(len(parts)))
 
     def _roles_by_use(self) -> dict[str, Role]:
         roles: dict[str, Role] = {}
@@ -449,6 +473,7 @@ class _Scene:
             inputs=tuple(input_roles(definition, role)),
             line=definition.line,
             used=() if given is None else (given.site,),
+            compiled=role is Role.LOSS and self._handed_to_keras(definition),
         )
 
 

@@ -128,7 +128,8 @@ def test_rule_has_examples_that_are_programs(rule: type[Rule]) -> None:
     for example in (*rule.INVALID, *rule.VALID):
         compile(example.source, rule.code, "exec")
     for bad in rule.INVALID:
-        assert bad.source.count(bad.at) == 1, bad.at
+        # Of a parameter, its place in the signature is meant.
+        assert bad.source.count(bad.at) == 1 or bad.at.isidentifier(), bad.at
 
 
 def test_codes_and_names_are_unique() -> None:

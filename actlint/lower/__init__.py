@@ -39,6 +39,7 @@ from actlint.names import last
 from actlint.scene import Unit, roles_by_name
 
 _MAX_OUTPUTS = 4
+_MAX_MODELS = 12  # compiled by one function or script
 _COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 _LOGICAL = {"logical_and", "logical_or", "logical_not", "where_indices"}
 _DECISIONS = frozenset({"argmax", "argmin", "argsort", "keras_argmax"} | _COMPARISONS | _LOGICAL)
@@ -80,6 +81,7 @@ def lower(module: Module, unit: Unit) -> Lowered:
     steps = MAX_STEPS
     for _ in range(MAX_PATHS):
         machine = Machine(module, unit.role, _HOOKS, choices or (), steps)
+        machine.compiling = unit.compiles
         try:
             graphs += _run(machine, unit)
         except statements.Raised:
@@ -130,7 +132,9 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
     if isinstance(value, Mapping) and unit.evidence.startswith("public function of"):
         return []  # a report by names, not a loss
     feeding = _feeding_cuts(machine, outputs)
+    feeding = {} if unit.compiles else _feeding_cuts(machine, outputs)
     partial = [n for n in feeding if n not in outputs]
+    most = _MAX_MODELS if unit.compiles else _MAX_OUTPUTS
     nodes = _finish(machine)
     graphs = [
         Graph(
@@ -145,6 +149,9 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
             used=unit.used or machine.used,
             opaque=tuple(machine.cut_texts),
             # Of a loss that returns several values, the first is the one that is minimised.
+            keras=unit.compiled,
+            compiled=unit.compiles,
+            linear=tuple(machine.linear),
             partial=position >= len(outputs)
             or not whole
             or (position > 0 and unit.role is Role.LOSS),
@@ -152,7 +159,7 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
             if position >= len(outputs)
             else not whole and len(outputs) > 1,
         )
-        for position, output in enumerate([*outputs[:_MAX_OUTPUTS], *partial[:_MAX_OUTPUTS]])
+        for position, output in enumerate([*outputs[:most], *partial[:_MAX_OUTPUTS]])
     ]
     if machine.homes and machine.homes <= FOREIGN and not unit.evidence.startswith("passed on"):
         # A reference implementation in NumPy or another library: no tape watches it.
@@ -208,7 +215,7 @@ def _finish(machine: Machine) -> tuple[Node, ...]:
         else node
         for node in machine.nodes
     ]
-    return with_domains(named, machine.role, machine.assumed_rank)
+    return with_domains(named, machine.role, machine.assumed_rank, frozenset(machine.linear))
 
 
 def _outputs(value: Value) -> tuple[list[int], bool]:

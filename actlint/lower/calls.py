@@ -6,7 +6,7 @@ import re
 
 import libcst as cst
 
-from actlint.lower import special
+from actlint.lower import models, special
 from actlint.lower.attributes import bound_method, initialise, run_build
 from actlint.lower.layers import built_call
 from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable
@@ -65,7 +65,8 @@ def opaque(
         *(dependencies(value) for value in (*args, *keywords.values()))
     )
     site = machine.site(at)
-    return Opaque(site.text, depends, _is_layer(callee), site)
+    linear = models.is_linear_call(callee, keywords)
+    return Opaque(site.text, depends, _is_layer(callee), site, linear=linear)
 
 
 def _is_layer(callee: Value) -> bool:

@@ -7,7 +7,7 @@ does: nobody takes the logarithm of a logit or the softmax of a probability.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from actlint.graph import (
@@ -108,7 +108,10 @@ _TELLING_AXES = 3
 
 
 def with_domains(
-    nodes: Sequence[Node], role: Role = Role.LOSS, rank: int | None = None
+    nodes: Sequence[Node],
+    role: Role = Role.LOSS,
+    rank: int | None = None,
+    linear: Collection[int] = (),
 ) -> tuple[Node, ...]:
     """Return the nodes with what is known of their free inputs filled in.
 
@@ -116,12 +119,13 @@ def with_domains(
         nodes: the values of a graph in order.
         role: that of the unit.
         rank: number of axes that inputs of open shape are taken to have, or None.
+        linear: inputs that are known to be any real number, whatever takes them.
     """
     users = _users(nodes)
     found: dict[int, Input] = {}
     for node in nodes:
         record = node.input
-        if record is None:
+        if record is None or node.id in linear:
             continue
         if record.role in {InputRole.PREDICTION, InputRole.CUT}:
             lo, hi = _prediction_domain(nodes, users, node.id, record)

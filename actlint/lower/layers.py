@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
+from actlint.lower import models
 from actlint.lower.machine import Machine
 from actlint.lower.values import Built, Opaque, Static, Value, dependencies
 from actlint.names import last
@@ -52,6 +53,10 @@ def built_call(
     at: cst.CSTNode,
 ) -> Value | None:
     """Return the result of calling a Keras layer or loss object."""
+    if machine.compiling:
+        output = models.layer_call(machine, callee, args, at)
+        if output is not None:
+            return output
     rows = {id(found): found for name in callee.names if (found := object_row(name)) is not None}
     if len(rows) == 1:
         return _object(machine, next(iter(rows.values())), callee, args, keywords, at)

@@ -123,6 +123,8 @@ class Machine:
         self.cut_texts: list[str] = []
         # What was cut off: the input that stands for it, and the nodes that feed it.
         self.cut_sources: list[tuple[int, tuple[int, ...]]] = []
+        self.compiling = False  # models and their losses are read, and nothing else is minimised
+        self.linear: list[int] = []  # inputs that are outputs of linear layers
         self.homes: set[str] = set()  # numeric libraries that are called with a tensor
         self.path: list[Site] = []
         self.modules: list[Module] = [module]
@@ -176,7 +178,9 @@ class Machine:
         bound = tuple(args)
         operands = {ref for _, value in bound for ref in refs(value)}
         if op.key in _LINEAR and operands & self._trained:
-            return self.cut_input(self.site(at), frozenset(operands), called=True, real=True)
+            value = self.cut_input(self.site(at), frozenset(operands), called=True, real=True)
+            self.linear.append(value.node)
+            return value
         value = self._append(Node(len(self.nodes), op.key, bound, self.site(at), tuple(self.path)))
         if operands & self._differentiable:
             self._differentiable.add(value.node)
@@ -369,7 +373,10 @@ class Machine:
             site = value.origin or Site(site.path, site.span, value.text or site.text)
             real, part = value.real, value.part
         called = site.text.endswith(")")
-        return self.cut_input(site, dependencies(value), called=called, real=real, part=part)
+        made = self.cut_input(site, dependencies(value), called=called, real=real, part=part)
+        if isinstance(value, Opaque) and value.linear:
+            self.linear.append(made.node)
+        return made
 
     def name_value(self, value: Value, name: str) -> None:
         """Remember the variable that a value is bound to, for messages and repros."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import libcst as cst
 
 from actlint.graph import EXTENDED_LIMIT, DType, InputRole, Role
-from actlint.lower import folding
+from actlint.lower import folding, models
 from actlint.lower.builtin import BUILTINS, Call
 from actlint.lower.layers import layer_function
 from actlint.lower.machine import Machine, TooLarge
@@ -118,7 +118,7 @@ def api_call(
             return found
     if all(lookup(name) is None for name in callee.names):
         if all(last(name)[:1].isupper() for name in callee.names):
-            return Built(callee.names, tuple(args), tuple(keywords.items()))
+            return models.built(machine, callee.names, args, keywords, at)
         return layer_function(machine, args, keywords, at)
     return None
 
@@ -246,6 +246,8 @@ def _gradient(machine: Machine, loss: Value, sources: Value | None, at: cst.CSTN
 def _sink(machine: Machine, loss: Value, at: cst.CSTNode) -> Value:
     """Note what is minimised."""
     site = machine.site(at)
+    if machine.compiling:
+        return Opaque(site.text)
     if site.span in machine.sink_sites:
         return Opaque(site.text)
     machine.sink_sites.add(site.span)
@@ -357,6 +359,9 @@ def method_call(
 ) -> Value | None:
     """Return the value of a method call that means something here, or None."""
     base, name = callee.base, callee.name
+    found = models.method(machine, base, name, args, keywords, at)
+    if found is not None:
+        return found
     if name in {"add_weight", "add_variable"} and isinstance(base, Instance):
         given = _name_of(keywords, "")
         if not given and args and isinstance(args[0], Static) and isinstance(args[0].value, str):

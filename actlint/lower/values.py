@@ -121,6 +121,7 @@ class Built:
     names: tuple[str, ...]
     args: tuple[Value, ...]
     keywords: tuple[tuple[str, Value], ...]
+    site: Site | None = None  # where it is made, if models are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ class Opaque:
     real: bool = False
     origin: Site | None = None  # the call that computed it
     part: str = ""  # which of several results of that call it is
+    linear: bool = False  # it is a product with weights, without an activation
 
 
 Value = (

@@ -203,6 +203,8 @@ def _steepest(evidence: Evidence) -> str:
 
 def _observation(evidence: Evidence) -> str:
     gradient, value = number(evidence.gradient), number(evidence.value)
+    if isinstance(said := evidence.detail.get("observed"), str):
+        return said
     match evidence.hazard:
         case Hazard.NAN | Hazard.INF:
             owner = evidence.detail.get("value_of")

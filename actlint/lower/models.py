@@ -1,0 +1,279 @@
+"""Keras models as far as losses see them: the last layer, and the loss of ``compile``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import libcst as cst
+
+from actlint.graph import EXTENDED_LIMIT, InputRole, Site
+from actlint.lower.folding import MAX_ITEMS
+from actlint.lower.machine import Machine
+from actlint.lower.values import (
+    Api,
+    Built,
+    Instance,
+    Mapping,
+    Sequence,
+    Static,
+    TensorValue,
+    Value,
+)
+from actlint.names import last
+from actlint.ops.table import BY_STRING
+
+_HOMES = ("keras", "tensorflow", "tf_keras")
+# Layers that end in a product with weights, and which constructor argument is the last size.
+_LINEAR = {
+    **dict.fromkeys(("Dense",), ("units", 2)),
+    **dict.fromkeys(("Conv1D", "Convolution1D", "SeparableConv1D", "Conv1DTranspose"),
+                    ("filters", 3)),
+    **dict.fromkeys(("Conv2D", "Convolution2D", "SeparableConv2D", "Conv2DTranspose"),
+                    ("filters", 4)),
+    **dict.fromkeys(("Conv3D", "Convolution3D", "Conv3DTranspose"), ("filters", 5)),
+}  # fmt: skip
+# Layers that hand on all values as they are, or some of them, and those that change the shape.
+_KEEPING = frozenset({"Dropout", "ActivityRegularization", "InputLayer"})
+_SHAPING = frozenset({"Reshape", "Flatten", "Permute"})
+# Functions of TensorFlow 1 that make and call such a layer.
+_FUNCTIONS = frozenset({"dense", "conv1d", "conv2d", "conv3d", "conv2d_transpose"})
+_MODELS = frozenset({"Sequential", "Model", "Functional"})
+# Losses in which each label is the index of a class.
+_SPARSE = "sparse"
+
+
+def is_keras(value: Value, names: frozenset[str]) -> bool:
+    """Tell whether a value is an object of a Keras class of one of these names."""
+    return isinstance(value, Built) and all(
+        last(name) in names and name.startswith(_HOMES) for name in value.names
+    )
+
+
+def built(
+    machine: Machine,
+    names: tuple[str, ...],
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Built:
+    """Return a new object of a class from outside; an empty Sequential can be added to."""
+    if not machine.compiling:
+        return Built(names, tuple(args), tuple(keywords.items()))
+    if not args and all(last(name) == "Sequential" for name in names) and "layers" not in keywords:
+        args = [Sequence([])]
+    return Built(names, tuple(args), tuple(keywords.items()), machine.site(at))
+
+
+def method(  # noqa: PLR0917  # a call has as many parts
+    machine: Machine,
+    base: Value,
+    name: str,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+) -> Value | None:
+    """Return what a method of a model does, or None if it is no such method."""
+    if not machine.compiling:
+        return None
+    if name == "compile" and (is_keras(base, _MODELS) or isinstance(base, Instance)):
+        given = args[1] if len(args) > 1 else keywords.get("loss")
+        _compile(machine, base, given, at)
+        return Static(None)
+    if isinstance(base, Built) and is_keras(base, frozenset({"Sequential"})):
+        layers = base.args[0] if base.args else None
+        if name == "add" and isinstance(layers, Sequence) and args:
+            if len(layers.items) < MAX_ITEMS:
+                layers.items.append(args[0])
+            return Static(None)
+        if name == "pop" and isinstance(layers, Sequence) and layers.items:
+            return layers.items.pop()
+    return None
+
+
+def layer_call(machine: Machine, callee: Built, args: list[Value], at: cst.CSTNode) -> Value | None:
+    """Return the output of a layer as its activation makes it of free logits.
+
+    What comes before the last product with weights does not matter: any real number comes out of
+    it. None if the layer is not known.
+    """
+    name = last(callee.names[0])
+    if not args or not callee.names[0].startswith(_HOMES):
+        return None
+    if name == "Sequential":
+        return _sequential(machine, callee, args[0], at)
+    if name in _KEEPING:
+        return args[0]
+    if name in _SHAPING:
+        return _reshaped(machine, args[0], callee.site or machine.site(at))
+    if name == "TimeDistributed" and callee.args and isinstance(callee.args[0], Built):
+        return layer_call(machine, callee.args[0], args, at)
+    if name not in _LINEAR:
+        return None
+    parameter, rank = _LINEAR[name]
+    settings = dict(callee.keywords)
+    size = settings.get(parameter, callee.args[0] if callee.args else None)
+    count = size.value if isinstance(size, Static) else None
+    units = count if isinstance(count, int) and not isinstance(count, bool) else None
+    site = callee.site or machine.site(at)
+    logits = machine.input(
+        "logits",
+        InputRole.CUT,
+        site,
+        differentiated=True,
+        domain=(-EXTENDED_LIMIT, EXTENDED_LIMIT),
+        shape=(*(None,) * (rank - 1), units) if units is not None else None,
+    )
+    machine.linear.append(logits.node)
+    # The position of `activation` differs from layer to layer; after the first it is rare.
+    activation = settings.get("activation")
+    if activation is None and name == "Dense" and len(callee.args) > 1:
+        activation = callee.args[1]
+    if activation is None or (isinstance(activation, Static) and activation.value == "linear"):
+        return logits
+    first = len(machine.nodes)
+    result = _activate(machine, activation, logits, at)
+    _place(machine, first, machine.site(at), site)
+    return result
+
+
+def _reshaped(machine: Machine, value: Value, site: Site) -> Value:
+    """Return logits of unknown shape for logits; of anything else, the value itself."""
+    if not isinstance(value, TensorValue) or value.node not in machine.linear:
+        return value
+    logits = machine.input("logits", InputRole.CUT, site, differentiated=True)
+    machine.linear.append(logits.node)
+    return logits
+
+
+def is_linear_call(callee: Value, keywords: dict[str, Value]) -> bool:
+    """Tell whether a call is that of a layer that ends in a product with weights."""
+    if isinstance(callee, Built):
+        return is_keras(callee, frozenset(_LINEAR)) and not _activated(dict(callee.keywords))
+    return (
+        isinstance(callee, Api)
+        and all(last(name) in _FUNCTIONS and ".layers." in name for name in callee.names)
+        and not _activated(keywords)
+    )
+
+
+def _activated(keywords: dict[str, Value]) -> bool:
+    activation = keywords.get("activation", Static(None))
+    return not (isinstance(activation, Static) and activation.value in {None, "linear"})
+
+
+def _activate(
+    machine: Machine, activation: Value, logits: TensorValue, at: cst.CSTNode
+) -> Value | None:
+    if isinstance(activation, Static):
+        if activation.value is None:
+            return logits
+        key = BY_STRING.get(str(activation.value))
+        return None if key is None else machine.emit_key(key, (logits,), at)
+    return machine.call(machine, activation, [logits], {}, at)
+
+
+def _sequential(machine: Machine, model: Built, start: Value, at: cst.CSTNode) -> Value | None:
+    layers = model.args[0] if model.args else dict(model.keywords).get("layers")
+    if not isinstance(layers, Sequence):
+        return None
+    value = start
+    products = [n for n, layer in enumerate(layers.items) if _is_linear(layer)]
+    for layer in layers.items[max(products, default=0) :]:
+        first = len(machine.nodes)
+        value = machine.call(machine, layer, [value], {}, at)
+        if isinstance(layer, Built) and layer.site is not None:
+            _place(machine, first, machine.site(at), layer.site)
+    return value
+
+
+def _is_linear(layer: Value) -> bool:
+    return is_keras(layer, frozenset(_LINEAR))
+
+
+def _place(machine: Machine, first: int, call: Site, site: Site) -> None:
+    """Let what stands at a call, from node `first` on, stand where layer or loss is made."""
+    for index in range(first, len(machine.nodes)):
+        node = machine.nodes[index]
+        if node.site == call:
+            machine.nodes[index] = replace(node, site=site, path=())
+
+
+def _compile(machine: Machine, model: Value, loss: Value | None, at: cst.CSTNode) -> None:
+    """Minimise the loss of the model's output, which is all that is known of the model."""
+    output = _output(machine, model, at)
+    if isinstance(loss, (Sequence, Mapping)):
+        parts = loss.items if isinstance(loss, Sequence) else list(loss.items.values())
+        loss = parts[0] if len(parts) == 1 else None
+    if isinstance(output, Sequence) and len(output.items) == 1:
+        output = output.items[0]
+    if not isinstance(output, TensorValue) or loss is None:
+        return
+    label = _label(machine, loss, output, at)
+    first = len(machine.nodes)
+    value: Value | None = None
+    if isinstance(loss, Static):
+        key = BY_STRING.get(str(loss.value))
+        value = None if key is None else machine.emit_key(key, (label, output), at)
+    else:
+        value = machine.call(machine, loss, [label, output], {}, at)
+    if not isinstance(value, TensorValue):
+        return
+    if machine.nodes[value.node].op != "reduce_mean":
+        value = machine.emit_key("reduce_mean", (value,), at)
+    _place(machine, first, machine.site(at), _loss_site(machine, loss, at))
+    if value.node not in machine.sinks:
+        machine.sinks.append(value.node)
+
+
+def _output(machine: Machine, model: Value, at: cst.CSTNode) -> Value | None:
+    """Return what a model computes, from its last product with weights on."""
+    start = machine.input("x", InputRole.DATA, machine.site(at), differentiated=False)
+    if isinstance(model, Built) and not is_keras(model, frozenset({"Sequential"})):
+        named = dict(model.keywords)
+        outputs = named.get("outputs", named.get("output"))
+        return outputs if outputs is not None or len(model.args) < 2 else model.args[1]
+    return machine.call(machine, model, [start], {}, at)
+
+
+def _label(machine: Machine, loss: Value, output: TensorValue, at: cst.CSTNode) -> TensorValue:
+    shape = _shape(machine, output.node)
+    sparse = _SPARSE in _loss_name(loss).lower()
+    return machine.input(
+        "y_true",
+        InputRole.LABEL,
+        machine.site(at),
+        differentiated=False,
+        shape=shape[:-1] if sparse and shape is not None else shape,
+        integer=sparse,
+    )
+
+
+def _shape(machine: Machine, node: int) -> tuple[int | None, ...] | None:
+    """Return the shape of the logits that a node is computed from elementwise."""
+    pending = [node]
+    while pending:
+        found = machine.nodes[pending.pop()]
+        if found.input is not None and found.input.role is InputRole.CUT:
+            return found.input.shape
+        pending += found.operands
+    return None
+
+
+def _loss_name(loss: Value) -> str:
+    """Return the name of a loss; "" for a function of the user's."""
+    if isinstance(loss, Static):
+        return str(loss.value)
+    names: tuple[str, ...] = getattr(loss, "names", ())
+    return last(names[0]) if names else ""
+
+
+def _loss_site(machine: Machine, loss: Value, at: cst.CSTNode) -> Site:
+    if isinstance(loss, Built) and loss.site is not None:
+        return loss.site
+    if isinstance(at, cst.Call):
+        named = [a.value for a in at.args if a.keyword is not None and a.keyword.value == "loss"]
+        plain = [a.value for a in at.args if a.keyword is None]
+        found = named or plain[1:2]
+        if found:
+            return machine.site(found[0])
+    return machine.site(at)

@@ -1,0 +1,302 @@
+"""ACT511: a cross-entropy of probabilities that is given logits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from actlint.query import Bad, Check, Good, Hazard, Node, Rule, Suspect, View
+
+from ._common import shown
+from ._losses import calls
+
+# Activations whose result is no probability: it has negative values, or values above 1.
+_UNBOUNDED = frozenset(
+    {"elu", "gelu", "keras_elu", "keras_gelu", "keras_relu", "keras_silu", "leaky_relu", "mish",
+     "relu", "relu6", "selu", "softplus", "tanh"}
+)  # fmt: skip
+# Share of the typical elements without a gradient: of standard normal logits 66 % lie outside
+# [0, 1], of their rectified values 58 %; smoothed labels and focal factors leave some of them.
+_SHARE = 0.02
+
+
+class LogitsAsProbabilities(Rule):
+    """A cross-entropy of probabilities that is given logits.
+
+    ## What it does
+    Reports a cross-entropy without `from_logits=True` behind a layer without activation, or with
+    one such as ReLU or tanh: the last layer of a model that is compiled with the loss, or a
+    product with weights in the same function.
+
+    ## Why is this bad?
+    Keras clips what it takes for probabilities to [1e-7, 1 - 1e-7]. Logits outside get no gradient
+    at all, the wrong ones among them; those inside are compared by their own logarithm. Training
+    runs and the loss goes down for a while, but most units are stuck from the start.
+
+    ## How it is confirmed
+    actlint feeds standard normal logits and counts the elements whose gradient is exactly 0.
+
+    ## Example
+    ```python
+    model = tf.keras.Sequential([tf.keras.layers.Dense(10)])
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    ```
+
+    ## Use instead
+    ```python
+    model = tf.keras.Sequential([tf.keras.layers.Dense(10)])
+    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer="adam", loss=loss)
+    ```
+
+    ## What it misses
+    Models whose last layer is not a dense or convolutional one, or is hidden from view; losses of
+    models with several outputs.
+
+    ## References
+    Keras API: Probabilistic losses, on from_logits.
+    """
+
+    code: ClassVar[str] = "ACT511"
+    name: ClassVar[str] = "logits-as-probabilities"
+    hint: ClassVar[str] = (
+        "Say that these are logits, as in tf.keras.losses.BinaryCrossentropy(from_logits=True), "
+        "or end the model in a sigmoid or softmax"
+    )
+    reads_models: ClassVar[bool] = True
+
+    def suspects(self, view: View) -> Iterator[Suspect]:
+        """Yield the cross-entropies of probabilities that a linear layer feeds."""
+        for call in calls(view):
+            if call.logits is not False or not view.on_gradient_path(call.node):
+                continue
+            source = view.definition(call.predictions)
+            activation = source if source.op in _UNBOUNDED else None
+            if activation is not None:
+                source = view.definition(view.operands(activation)[0])
+            if not _linear(view, source):
+                continue
+            given = "logits" if activation is None else "numbers that are no probabilities"
+            yield Suspect(
+                code=self.code,
+                node=call.node.id,
+                message=f"{shown(call.node)} takes probabilities, but {shown(call.predictions)} "
+                f"gives it {given}",
+                check=Check.DEAD_SHARE,
+                threshold=_SHARE,
+                provisional=True,
+            )
+
+    VALID: ClassVar[tuple[Good, ...]] = (
+        Good(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Dense
+
+model = tf.keras.Sequential([Dense(64, activation="relu"), Dense(10)])
+model.compile(
+    optimizer="adam",
+    loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    metrics=["accuracy"],
+)
+"""
+        ),
+        Good(
+            """\
+from tensorflow.keras.layers import Activation, Dense
+from tensorflow.keras.models import Sequential
+
+
+def build():
+    model = Sequential()
+    model.add(Dense(64, activation="relu"))
+    model.add(Dense(10))
+    model.add(Activation("softmax"))
+    model.compile(loss="categorical_crossentropy", optimizer="adam")
+    return model
+""",
+            note="the activation is a layer of its own",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def build(units):
+    inputs = tf.keras.Input((4,))
+    x = tf.keras.layers.Dense(8)(inputs)
+    x = tf.keras.layers.ReLU()(x)
+    outputs = tf.keras.layers.Dense(units, activation="sigmoid")(x)
+    return tf.keras.Model(inputs, outputs)
+
+
+model = build(3)
+model.compile("adam", tf.keras.losses.BinaryCrossentropy())
+"""
+        ),
+        Good(
+            """\
+import keras
+from keras import layers
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.body = layers.Dense(8, activation="relu")
+        self.head = layers.Dense(4)
+
+    def call(self, inputs):
+        return keras.ops.softmax(self.head(self.body(inputs)))
+
+
+net = Net()
+net.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+"""
+        ),
+        Good(
+            """\
+import tensorflow as tf
+import tensorflow_hub as hub
+
+model = tf.keras.Sequential([tf.keras.layers.Dense(8), hub.KerasLayer("some/classifier")])
+model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+""",
+            note="what the last layer gives is not known",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Dense
+
+model = tf.keras.Sequential([Dense(8, activation="relu"), Dense(1)])
+model.compile(optimizer="adam", loss="mse", metrics=["mae"])
+
+
+def refit(data):
+    model.compile(optimizer="adam", loss=tf.keras.losses.Huber())
+    model.fit(data)
+""",
+            note="regression",
+        ),
+    )
+
+    INVALID: ClassVar[tuple[Bad, ...]] = (
+        Bad(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Dense
+
+model = tf.keras.Sequential([Dense(64, activation="relu"), Dense(10)])
+model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+""",
+            at='"sparse_categorical_crossentropy"',
+            hazard=Hazard.ZERO_GRADIENT,
+        ),
+        Bad(
+            """\
+from keras.layers import Dense, Dropout
+from keras.models import Sequential
+
+
+def build(size):
+    model = Sequential()
+    model.add(Dense(size, activation="relu"))
+    model.add(Dropout(0.5))
+    model.add(Dense(1))
+    model.compile(loss="binary_crossentropy", optimizer="adam")
+    return model
+""",
+            at='"binary_crossentropy"',
+            hazard=Hazard.ZERO_GRADIENT,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Conv2D, Input
+
+CLASSES = 3
+
+
+def unet():
+    inputs = Input((None, None, 3))
+    x = Conv2D(8, 3, padding="same", activation="relu")(inputs)
+    outputs = Conv2D(CLASSES, 1)(x)
+    return tf.keras.Model(inputs=inputs, outputs=outputs)
+
+
+if __name__ == "__main__":
+    net = unet()
+    net.compile(optimizer="adam", loss=tf.keras.losses.CategoricalCrossentropy())
+""",
+            at="tf.keras.losses.CategoricalCrossentropy()",
+            hazard=Hazard.ZERO_GRADIENT,
+        ),
+        Bad(
+            """\
+import keras
+from keras import layers, losses
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.body = layers.Dense(8, activation="relu")
+        self.head = layers.Dense(4, activation="tanh")
+
+    def call(self, inputs):
+        return self.head(self.body(inputs))
+
+
+class Trainer:
+    def __init__(self):
+        self.net = Net()
+        self.net.compile("adam", losses.BinaryCrossentropy(label_smoothing=0.05))
+""",
+            at="losses.BinaryCrossentropy(label_smoothing=0.05)",
+            hazard=Hazard.ZERO_GRADIENT,
+            note="tanh gives numbers from -1 to 1",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+from tensorflow.keras import layers
+
+
+def entropy(y_true, y_pred):
+    return tf.reduce_mean(tf.keras.losses.categorical_crossentropy(y_true, y_pred), axis=-1)
+
+
+model = tf.keras.Sequential(
+    [layers.LSTM(16), layers.Dense(5, kernel_regularizer="l2"), layers.ReLU()]
+)
+model.compile(optimizer="adam", loss=entropy)
+""",
+            at="tf.keras.losses.categorical_crossentropy(y_true, y_pred)",
+            hazard=Hazard.ZERO_GRADIENT,
+        ),
+        Bad(
+            """\
+import tensorflow.compat.v1 as tf
+
+x = tf.placeholder(tf.float32, [None, 4])
+y_ = tf.placeholder(tf.float32, [None, 3])
+w = tf.Variable(tf.zeros([4, 3]))
+b = tf.Variable(tf.zeros([3]))
+scores = tf.matmul(x, w) + b
+cost = tf.reduce_mean(tf.keras.losses.binary_crossentropy(y_, scores))
+train = tf.train.AdamOptimizer(0.01).minimize(cost)
+""",
+            at="tf.keras.losses.binary_crossentropy(y_, scores)",
+            hazard=Hazard.ZERO_GRADIENT,
+        ),
+    )
+
+
+def _linear(view: View, node: Node) -> bool:
+    """Return whether a value is the output of a linear layer, perhaps plus a bias."""
+    if node.id in view.graph.linear:
+        return True
+    return node.op in {"add", "bias_add"} and any(
+        view.definition(operand).id in view.graph.linear for operand in view.operands(node)
+    )
