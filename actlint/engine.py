@@ -218,7 +218,8 @@ def _suspects(file: SourceFile, graph: Graph, rules: Sequence[Rule], static: _St
     view = View(graph)
     for rule in rules:
         if rule.code in file.ignored or graph.role not in rule.roles:
-        if rule.code in file.ignored or (graph.compiled and not rule.reads_models):
+            continue
+        if graph.compiled and not rule.reads_models:
             continue
         for suspect in rule.suspects(view):
             if _hinges_on_unknown(graph, suspect):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from actlint.findings import Check, Evidence, Hazard, Outcome, Suspect, Tensor
-from actlint.graph import Arg, EXTENDED_LIMIT, Graph, Input, InputRole, Items, Node, Ref
+from actlint.graph import EXTENDED_LIMIT, Arg, Graph, Input, InputRole, Items, Node, Ref
 from actlint.interval import TINY
 from actlint.ops import table
 from actlint.rendering import Function, literal, render
@@ -79,7 +79,16 @@ def _cut(node: Node) -> Node:
 # ---- the program to paste --------------------------------------------------------------------
 
 # Checks of what an expression does by itself, whatever is made of it later.
-_LOCAL = frozenset({Check.DEAD_SHARE, Check.SQUEEZED, Check.UNIFORM})
+_LOCAL = frozenset(
+    {
+        Check.SINGLE_VALUE,
+        Check.DEAD_SHARE,
+        Check.EXCHANGED,
+        Check.SQUEEZED,
+        Check.STRAIGHT_THROUGH,
+        Check.UNIFORM,
+    }
+)
 # Half the distance between the points left and right of a turning point.
 _BESIDE = 0.01
 
@@ -102,25 +111,19 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
     if suspect.check is Check.CUSTOM_GRADIENT:
         return _custom_gradient(graph, suspect.node, evidence, function_name)
     partial = evidence.detail.get("partial") is not None
-    local = suspect.check in {Check.DEAD_SHARE, Check.STRAIGHT_THROUGH} or (
-        suspect.check is Check.CUT and partial
-    )
     local = suspect.check in _LOCAL or (suspect.check is Check.CUT and partial)
-    local = suspect.check in {Check.DEAD_SHARE, Check.EXCHANGED, Check.CONSTANT} or (
-        suspect.check is Check.CUT and partial
-    )
     end = suspect.node if local else graph.output
     # An input that nothing depends on is part of the proof that it gets no gradient.
     wanted = {node.id for node in graph.inputs if _differentiated_by(node.input)}
     nodes = _slice(graph, {end} if local else {end, *wanted})
     function = render(nodes, end, function_name)
-    body = _body(function, evidence)
+    text = function.text
     if suspect.check is Check.STRAIGHT_THROUGH:
         step = render(_slice(graph, {suspect.targets[0].node}), suspect.targets[0].node, "step")
-        function = replace(function, text=f"{function.text}\n\n\n{step.text}")
+        text += f"\n\n\n{step.text}"
+        body = _body(function, suspect.check, evidence)
         body.append(f'print("value of the step:", {_call(step)}.numpy().tolist())')
-    text = function.text
-    if suspect.check is Check.FLOOR:
+    elif suspect.check is Check.FLOOR:
         other = render(_bypassed(nodes, suspect.targets[0].node), end, f"{function.name}_of_logits")
         text += f"\n\n\n{other.text}"
         body = _compared(function, other, evidence)
@@ -229,7 +232,6 @@ print("gradient:", tape.gradient(value, [{both}]))
 """
 
 
-def _body(function: Function, evidence: Evidence) -> list[str]:
 def _bypassed(nodes: Sequence[Node], activation: int) -> list[Node]:
     """Return the nodes with an activation replaced by its operand."""
     return [
@@ -305,7 +307,7 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
         return _same_slope(function, evidence)
     if check is Check.SIGNATURE:
         return _both_ways(function, evidence)
-    if check is Check.CONSTANT and evidence.hazard is Hazard.WRONG_LOSS:
+    if check is Check.SINGLE_VALUE and evidence.hazard is Hazard.WRONG_LOSS:
         return _always(function, evidence)
     feeds = {name: _feed(spec, evidence) for name, spec in function.inputs}
     curve = _curve(function, feeds, evidence)

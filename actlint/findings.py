@@ -119,7 +119,7 @@ class Check(StrEnum):
     # certain and right predictions, and does not without that activation.
     FLOOR = "floor"
     # The node has one value, whatever its operands are.
-    CONSTANT = "constant"
+    SINGLE_VALUE = "single-value"
 
 
 @dataclass(frozen=True, slots=True)

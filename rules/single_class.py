@@ -76,7 +76,7 @@ class SingleClass(Rule):
                 yield self._suspect(call.node, message)
 
     def _suspect(self, node: Node, message: str) -> Suspect:
-        return Suspect(code=self.code, node=node.id, message=message, check=Check.CONSTANT)
+        return Suspect(code=self.code, node=node.id, message=message, check=Check.SINGLE_VALUE)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

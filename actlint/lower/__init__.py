@@ -131,7 +131,6 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
         return []
     if isinstance(value, Mapping) and unit.evidence.startswith("public function of"):
         return []  # a report by names, not a loss
-    feeding = _feeding_cuts(machine, outputs)
     feeding = {} if unit.compiles else _feeding_cuts(machine, outputs)
     partial = [n for n in feeding if n not in outputs]
     most = _MAX_MODELS if unit.compiles else _MAX_OUTPUTS

@@ -9,7 +9,20 @@ import numpy as np
 import tensorflow as tf
 
 from actlint.findings import Check, Outcome, Suspect, Verdict
-from actlint.worker import calls, custom, cut, estimator, gain, indeterminate, minimum, nonfinite, precision, profile, squeeze, underflow
+from actlint.worker import (
+    calls,
+    custom,
+    cut,
+    estimator,
+    gain,
+    indeterminate,
+    minimum,
+    nonfinite,
+    precision,
+    profile,
+    squeeze,
+    underflow,
+)
 from actlint.worker.bench import Bench, first_line
 from actlint.worker.protocol import Answer, Job
 
@@ -39,7 +52,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.EXCHANGED: calls.check_exchanged,
     Check.SIGNATURE: calls.check_signature,
     Check.FLOOR: calls.check_floor,
-    Check.CONSTANT: calls.check_constant,
+    Check.SINGLE_VALUE: calls.check_constant,
 }
 
 
