@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from actlint import catalogue, excerpt, index
+from actlint import catalogue, excerpt, index, screening
 from actlint.cache import Cache
 from actlint.defaults import SAMPLES, SEED, TIMEOUT
 from actlint.examiner import Examiner
 from actlint.findings import (
+    Edit,
     Evidence,
     FileError,
     Finding,
+    Fix,
     Outcome,
     Reach,
     Result,
@@ -30,7 +32,8 @@ from actlint.index import FileIndex
 from actlint.lower import lower
 from actlint.lower.module import Library, Module
 from actlint.project import Project
-from actlint.query import Rule, View
+from actlint.proof import MAX_UNITS, Case, Context, Key, prove
+from actlint.query import Rule
 from actlint.scene import Unit, incoming, units
 from actlint.source import SourceFile, read
 from actlint.suppress import suppressed
@@ -56,17 +59,11 @@ class Options:
     cache: Cache | None = None  # answers of earlier runs; None to run every job
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    path: str
-    span: Span
-    code: str
-
-
 @dataclass(slots=True)
 class _Candidate:
     graph: Graph
     suspect: Suspect
+    unit: Unit
     outcome: Outcome | None = None
 
 
@@ -74,11 +71,27 @@ class _Candidate:
 class _Static:
     """What the static pass over all files found."""
 
-    candidates: dict[_Key, list[_Candidate]] = field(default_factory=dict)
+    candidates: dict[Key, list[_Candidate]] = field(default_factory=dict)
     groups: dict[int, list[_Candidate]] = field(default_factory=dict)  # those of one graph
+    units: dict[Key, dict[Unit, None]] = field(default_factory=dict)  # that hold the expression
     errors: list[FileError] = field(default_factory=list)
     functions: int = 0
     skipped: int = 0
+
+    def verdict(self, key: Key) -> Verdict | None:
+        """Return what was found of a suspect, or None if it was not tried."""
+        known = self.candidates.get(key)
+        return None if known is None else _best(known)[1].verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A suspect that is reported."""
+
+    key: Key
+    rule: Rule
+    candidate: _Candidate
+    outcome: Outcome
 
 
 def lint(
@@ -123,10 +136,20 @@ def lint(
                     examiner.expect(jobs[-1])
         if options.confirm:
             _confirm(examiner, jobs, static, on_progress)
+        chosen, summary = _chosen(project, static, options, rules)
+        fixes: dict[Key, tuple[Fix, ...]] = {}
+        if options.confirm:
+            context = Context(
+                project, indexes, roles, [rule() for rule in catalogue.load()], static.verdict,
+                options.seed, options.samples,
+            )  # fmt: skip
+            if on_progress is not None:
+                on_progress("mending", 0, 1)
+            fixes = prove(_cases(chosen, static), context, examiner)
         if examiner.ready is not None:
             tensorflow, sandbox = examiner.ready.tensorflow, examiner.ready.sandbox
-    by_code = {rule.code: rule for rule in rules}
-    findings, summary = _findings(files, project, static, options, by_code)
+    sources = {file.path: file for file in files}
+    findings = tuple(sorted((_finding(each, fixes, sources) for each in chosen), key=_position))
     return Result(
         run=Run(options.seed, options.samples, options.confirm, tensorflow, sandbox),
         findings=findings,
@@ -208,29 +231,25 @@ def _unit(
     static.functions += bool(lowered.graphs)
     static.skipped += lowered.too_large and not lowered.graphs
     for graph in lowered.graphs:
-        _suspects(file, graph, rules, static)
+        _suspects(file, unit, graph, rules, static)
     return "" if lowered.graphs else lowered.reason
 
 
-def _suspects(file: SourceFile, graph: Graph, rules: Sequence[Rule], static: _Static) -> None:
-    if _impossible(graph):
-        return
-    view = View(graph)
-    for rule in rules:
-        if rule.code in file.ignored or graph.role not in rule.roles:
-            continue
-        if graph.compiled and not rule.reads_models:
-            continue
-        for suspect in rule.suspects(view):
-            if _hinges_on_unknown(graph, suspect):
-                continue
-            site = graph.nodes[suspect.node].site
-            key = _Key(site.path, site.span, suspect.code)
-            known = static.candidates.setdefault(key, [])
-            if len(known) < _MAX_CANDIDATES:
-                candidate = _Candidate(graph, suspect)
-                known.append(candidate)
-                static.groups.setdefault(id(graph), []).append(candidate)
+def _suspects(
+    file: SourceFile, unit: Unit, graph: Graph, rules: Sequence[Rule], static: _Static
+) -> None:
+    chosen = [rule for rule in rules if rule.code not in file.ignored]
+    for suspect in screening.suspects(graph, chosen):
+        site = graph.nodes[suspect.node].site
+        key = Key(site.path, site.span, suspect.code)
+        holders = static.units.setdefault(key, {})
+        if len(holders) < MAX_UNITS:
+            holders[unit] = None
+        known = static.candidates.setdefault(key, [])
+        if len(known) < _MAX_CANDIDATES:
+            candidate = _Candidate(graph, suspect, unit)
+            known.append(candidate)
+            static.groups.setdefault(id(graph), []).append(candidate)
 
 
 def _job(group: Sequence[_Candidate], number: int, options: Options) -> Job | None:
@@ -264,39 +283,6 @@ def _confirm(
             candidate.outcome = outcome
 
 
-def _impossible(graph: Graph) -> bool:
-    """Tell whether a condition of the path, one of constants alone, does not hold."""
-    fixed = [node.input is None for node in graph.nodes]
-    for node in graph.nodes:
-        fixed[node.id] = fixed[node.id] and all(fixed[ref] for ref in node.operands)
-    decided = [(node, taken) for node, taken in graph.assumptions if fixed[node]]
-    if not decided:
-        return False
-    view = View(replace(graph, assumptions=()))
-    known = [(view.interval(node), taken) for node, taken in decided]
-    return any(v.lo == v.hi and bool(v.lo) != taken for v, taken in known)
-
-
-def _hinges_on_unknown(graph: Graph, suspect: Suspect) -> bool:
-    """Tell whether unknown calls or settings alone decide if the suspect's targets are reached.
-
-    Nothing says then that the dangerous value can occur, so there is nothing to suspect.
-    """
-    hinges = False
-    for target in suspect.targets:
-        pending, seen = [target.node], {target.node}
-        while pending:
-            node = graph.nodes[pending.pop()]
-            if node.input is not None:
-                if node.input.role is not InputRole.PARAMETER and not node.input.unknown:
-                    return False
-                hinges = True
-            fresh = [operand for operand in node.operands if operand not in seen]
-            seen.update(fresh)
-            pending += fresh
-    return hinges
-
-
 # Longest expression in characters that is quoted whole beside the culprit.
 _SHORT = 60
 # What training moves: nothing bounds it but its domain.
@@ -312,44 +298,55 @@ def _best(candidates: Sequence[_Candidate]) -> tuple[_Candidate, Outcome]:
     return best, best.outcome or _NOT_RUN
 
 
-def _findings(
-    files: Sequence[SourceFile],
-    project: Project,
-    static: _Static,
-    options: Options,
-    rules: dict[str, Rule],
-) -> tuple[tuple[Finding, ...], Summary]:
-    sources = {file.path: file for file in files}
-    chosen: list[tuple[_Key, _Candidate, Outcome]] = []
+def _chosen(
+    project: Project, static: _Static, options: Options, rules: Sequence[Rule]
+) -> tuple[list[_Chosen], Summary]:
+    """Return what is reported, and the counts."""
+    by_code = {rule.code: rule for rule in rules}
+    found: list[_Chosen] = []
     for key, candidates in static.candidates.items():
         candidate, outcome = _best(candidates)
         if candidate.suspect.provisional and outcome.verdict is Verdict.UNCONFIRMED:
             continue
-        chosen.append((key, candidate, outcome))
-    findings: list[Finding] = []
+        found.append(_Chosen(key, by_code[key.code], candidate, outcome))
+    shown: list[_Chosen] = []
     counts = dict.fromkeys(Verdict, 0)
-    for key, candidate, outcome in _without_superseded(chosen, rules):
-        rule = rules[key.code]
-        home = project.file(key.path)  # a file that is only imported has comments, too
+    for each in _without_superseded(found, by_code):
+        home = project.file(each.key.path)  # a file that is only imported has comments, too
         text = "" if home is None else home.text
-        span = key.span
-        if suppressed(text, rule.code, rule.name, span.line, span.end_line):
+        span, verdict = each.key.span, each.outcome.verdict
+        if suppressed(text, each.rule.code, each.rule.name, span.line, span.end_line):
             continue
-        counts[outcome.verdict] += 1
-        shown = (
-            outcome.verdict is Verdict.CONFIRMED
-            or (outcome.verdict is Verdict.UNCONFIRMED and not options.require_confirmed)
-            or (outcome.verdict is Verdict.REFUTED and options.show_refuted)
-        )
-        if shown:
-            findings.append(_finding(rule, candidate, outcome, sources))
+        counts[verdict] += 1
+        if (
+            verdict is Verdict.CONFIRMED
+            or (verdict is Verdict.UNCONFIRMED and not options.require_confirmed)
+            or (verdict is Verdict.REFUTED and options.show_refuted)
+        ):
+            shown.append(each)
     summary = Summary(
         suspects=sum(counts.values()),
         confirmed=counts[Verdict.CONFIRMED],
         refuted=counts[Verdict.REFUTED],
         unconfirmed=counts[Verdict.UNCONFIRMED],
     )
-    return tuple(sorted(findings, key=_position)), summary
+    return shown, summary
+
+
+def _cases(chosen: Iterable[_Chosen], static: _Static) -> Iterator[Case]:
+    """Yield the findings that may be mended: those that were seen to happen."""
+    for each in chosen:
+        evidence, candidate = each.outcome.evidence, each.candidate
+        if each.outcome.verdict is Verdict.CONFIRMED and evidence is not None:
+            yield Case(
+                key=each.key,
+                rule=each.rule,
+                graph=candidate.graph,
+                suspect=candidate.suspect,
+                evidence=evidence,
+                unit=candidate.unit,
+                units=tuple(static.units[each.key]),
+            )
 
 
 def _position(finding: Finding) -> tuple[str, int, int, int, str]:
@@ -357,21 +354,21 @@ def _position(finding: Finding) -> tuple[str, int, int, int, str]:
     return site.path, site.cell or 0, site.span.line, site.span.column, finding.code
 
 
-def _without_superseded(
-    chosen: Sequence[tuple[_Key, _Candidate, Outcome]], rules: dict[str, Rule]
-) -> Iterator[tuple[_Key, _Candidate, Outcome]]:
+def _without_superseded(chosen: Sequence[_Chosen], rules: dict[str, Rule]) -> Iterator[_Chosen]:
     """Leave out what a more specific rule says of the same span with no weaker a verdict."""
     by_span: dict[tuple[str, Span], list[tuple[str, Verdict]]] = {}
-    for key, _, outcome in chosen:
-        by_span.setdefault((key.path, key.span), []).append((key.code, outcome.verdict))
-    for key, candidate, outcome in chosen:
+    for each in chosen:
+        key = each.key
+        by_span.setdefault((key.path, key.span), []).append((key.code, each.outcome.verdict))
+    for each in chosen:
+        key = each.key
         beaten = any(
-            key.code in rules[code].supersedes and _ORDER[verdict] <= _ORDER[outcome.verdict]
+            key.code in rules[code].supersedes and _ORDER[verdict] <= _ORDER[each.outcome.verdict]
             for code, verdict in by_span[key.path, key.span]
             if code != key.code
         )
         if not beaten:
-            yield key, candidate, outcome
+            yield each
 
 
 def _assumption(graph: Graph, evidence: Evidence | None) -> str:
@@ -394,9 +391,10 @@ def _assumption(graph: Graph, evidence: Evidence | None) -> str:
 
 
 def _finding(
-    rule: Rule, candidate: _Candidate, outcome: Outcome, files: Mapping[str, SourceFile]
+    chosen: _Chosen, fixes: Mapping[Key, tuple[Fix, ...]], files: Mapping[str, SourceFile]
 ) -> Finding:
-    graph, suspect = candidate.graph, candidate.suspect
+    rule, outcome = chosen.rule, chosen.outcome
+    graph, suspect = chosen.candidate.graph, chosen.candidate.suspect
     node = graph.nodes[suspect.node]
     severity = suspect.severity
     evidence = outcome.evidence
@@ -423,4 +421,13 @@ def _finding(
         reason=outcome.reason,
         evidence=evidence,
         repro=repro,
+        fixes=tuple(
+            replace(fix, edits=tuple(_shown_edit(edit, files) for edit in fix.edits))
+            for fix in fixes.get(chosen.key, ())
+        ),
     )
+
+
+def _shown_edit(edit: Edit, files: Mapping[str, SourceFile]) -> Edit:
+    site = _shown(Site(edit.path, edit.span, ""), files)
+    return replace(edit, span=site.span, cell=site.cell)

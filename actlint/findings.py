@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from actlint.graph import Role, Site, place
+from actlint.graph import Role, Site, Span, place
 
 
 class Severity(StrEnum):
@@ -120,6 +120,9 @@ class Check(StrEnum):
     FLOOR = "floor"
     # The node has one value, whatever its operands are.
     SINGLE_VALUE = "single-value"
+    # The suspect's node, a mended version of the output, has the output's values and gradients
+    # wherever those are finite, and is finite at the job's witness.
+    AGREES = "agrees"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +196,56 @@ class Outcome:
     evidence: Evidence | None = None
 
 
+class Safety(StrEnum):
+    """What applying a fix can do to the rest of a program."""
+
+    SAFE = "safe"  # values and gradients stay where they were finite
+    UNSAFE = "unsafe"  # values or gradients move elsewhere, too
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Text that takes the place of a span; an empty span is where it is inserted."""
+
+    path: str
+    span: Span
+    content: str
+    cell: int | None = None  # of a notebook, in reports: where the span counts its lines
+
+    @property
+    def place(self) -> str:
+        """The file, with the cell if it is a notebook."""
+        return place(self.path, self.cell)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What TensorFlow measured of the mended program before its fix was offered.
+
+    The mended source was lowered anew, the hazard did not show at the witness nor in any check,
+    and no check found one that was not there before.
+    """
+
+    value: float | None  # mended output at the finding's witness: the worst element
+    gradient: float | None  # mended gradient there; None if nothing is differentiated
+    modes: str  # in which it was run there
+    compared: int  # numbers, values and gradients, that were finite before
+    value_difference: float  # largest among those, in terms of max(1, magnitude)
+    gradient_difference: float
+    agrees: bool  # no difference exceeds what float32 rounding explains
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A proved way to mend a finding."""
+
+    title: str  # in the imperative, no full stop
+    safety: Safety
+    reason: str  # why it is safe, or what changes, one sentence without full stop
+    edits: tuple[Edit, ...]  # they do not overlap, and are applied together
+    proof: Proof
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of the report; fields as in the JSON contract."""
@@ -210,6 +263,7 @@ class Finding:
     reason: str | None
     evidence: Evidence | None
     repro: str | None
+    fixes: tuple[Fix, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

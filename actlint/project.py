@@ -64,6 +64,10 @@ class Project:
                 self._indexes[path] = found
         return found
 
+    def replaced(self, index: FileIndex) -> Project:
+        """Return the project with another version of one file."""
+        return Project({**self._indexes, index.path: index}.values(), self._disk)
+
     def absolute(self, name: str, importer: FileIndex) -> str:
         """Return ``path::rest`` for an imported name of the project, or the name itself.
 

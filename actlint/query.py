@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from actlint.absint import Evaluation
-from actlint.findings import Check, Hazard, Severity, Suspect, Target, Verdict
+from actlint.findings import Check, Hazard, Safety, Severity, Suspect, Target, Verdict
 from actlint.flow import Flow
 from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Role, Slice, refs
 from actlint.interval import Interval, between
 from actlint.ops.model import Cause, Effect, Gradient, Kind, Op, Region, Trend
 from actlint.ops.table import row
+from actlint.remedy import Keyword, Remedy, Rewrite
 from actlint.values import SAME, Values
 
 __all__ = [
@@ -33,13 +34,17 @@ __all__ = [
     "InputRole",
     "Interval",
     "Items",
+    "Keyword",
     "Kind",
     "Node",
     "Op",
     "Ref",
     "Region",
+    "Remedy",
+    "Rewrite",
     "Role",
     "Rule",
+    "Safety",
     "Severity",
     "Slice",
     "Suspect",
@@ -87,7 +92,8 @@ class Rule:
     """One pattern. Subclassing registers it; the class docstring is its documentation.
 
     The docstring's headings are fixed: What it does, Why is this bad?, How it is confirmed,
-    Example, Use instead, What it misses, References. Examples in it are fenced blocks.
+    Example, Use instead, Fix safety (of rules that suggest remedies), What it misses,
+    References. Examples in it are fenced blocks.
     """
 
     code: ClassVar[str]  # ACT and three digits
@@ -110,6 +116,15 @@ class Rule:
             NotImplementedError: always, in this base class.
         """
         raise NotImplementedError
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:  # noqa: ARG002
+        """Yield ways to mend a suspect of this rule, the best first; none by default.
+
+        Asked for confirmed suspects alone. Each is tried on the source and proved by TensorFlow,
+        and the first that is proved becomes the finding's fix, so a rule may suggest what is
+        right in most places only.
+        """
+        yield from ()
 
     def __init_subclass__(cls) -> None:
         """Register the rule.

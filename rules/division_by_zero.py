@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, InputRole, Node, Rule, Suspect, View
+from actlint.query import Bad, Good, Hazard, InputRole, Node, Remedy, Rule, Suspect, View
 
 from ._common import DIVISION, condition, nonfinite, shown, singular
 from ._patterns import SUMS, softmaxes
+from ._remedies import no_nan
 
 
 class DivisionByZero(Rule):
@@ -41,6 +42,10 @@ class DivisionByZero(Rule):
         return tf.reduce_mean(tf.abs(y_true - y_pred) / tf.maximum(tf.abs(y_true), 1e-7))
     ```
 
+    ## Fix safety
+    `tf.math.divide_no_nan` is safe: quotients and gradients stay wherever the divisor is not 0. A
+    floor under the divisor is unsafe, since quotients by smaller divisors change.
+
     ## What it misses
     Divisors that only a relation between two inputs keeps from 0 or brings to 0, and divisors
     that are so small that the quotient overflows. Rows of predicted probabilities divided by their
@@ -71,6 +76,10 @@ class DivisionByZero(Rule):
                 hit,
                 f"{shown(node)} divides by {shown(hit.operand)}, which {condition(hit)}",
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Divide without nan; else keep a positive divisor above 0."""
+        yield from no_nan(view, view.node(suspect.node))
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Cause, Good, Hazard, Hit, Node, Rule, Suspect, View
+from actlint.query import Bad, Cause, Good, Hazard, Hit, Node, Remedy, Rule, Suspect, View
 
 from ._common import condition, descendants, first_hit, nonfinite, not_overflow, shown
 from ._patterns import softmax_exponentials
+from ._remedies import LARGEST_EXPONENT, argument, logsumexp, sigmoid, softplus
 
 _OVERFLOW = frozenset({Cause.OVERFLOW})
 _NEAR = 4
@@ -42,6 +43,10 @@ class ExpOverflow(Rule):
     def sigmoid(x):
         return tf.sigmoid(x)
     ```
+
+    ## Fix safety
+    `tf.math.softplus`, `tf.reduce_logsumexp` and `tf.sigmoid` in place of their naive forms are
+    safe. A bound on the exponent is unsafe: beyond it values change, and gradients end.
 
     ## What it misses
     Overflow for arguments beyond 1000, and overflow of float16. Exponentials under a logarithm are
@@ -81,6 +86,24 @@ class ExpOverflow(Rule):
                 hit,
                 f"{shown(node)} overflows float32: {shown(hit.operand)} {condition(hit)}",
                 hint=_stable(view, node),
+            )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Write the stable function; else bound the exponent."""
+        node = view.node(suspect.node)
+        if node.op != "exp":
+            return
+        yield from softplus(view, node)
+        yield from logsumexp(view, node)
+        yield from sigmoid(view, node)
+        exponent = view.operand(node, "x")
+        if exponent is not None:
+            yield argument(
+                node,
+                exponent,
+                f"tf.minimum({{x}}, {LARGEST_EXPONENT})",
+                f"Keep the exponent at or below {LARGEST_EXPONENT}",
+                "larger exponents are all the same, and get no gradient",
             )
 
     VALID: ClassVar[tuple[Good, ...]] = (

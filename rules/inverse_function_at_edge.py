@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Effect, Good, Hazard, Rule, Suspect, View
+from actlint.query import Bad, Effect, Good, Hazard, Remedy, Rule, Suspect, View
 
 from ._common import INVERSE, condition, nonfinite, shown, singular
+from ._remedies import argument
 
 
 class InverseFunctionAtEdge(Rule):
@@ -34,6 +35,9 @@ class InverseFunctionAtEdge(Rule):
     ```python
     angle = tf.acos(tf.clip_by_value(cosine, -1.0 + 1e-6, 1.0 - 1e-6))
     ```
+
+    ## Fix safety
+    Unsafe: the clip changes values next to the edge, and stops their gradient.
 
     ## What it misses
     Arguments that are bounded by an inequality between inputs (Cauchy-Schwarz), which are reported
@@ -65,6 +69,20 @@ class InverseFunctionAtEdge(Rule):
                 hit,
                 f"{shown(node)} {reason} {condition(hit)}",
                 hint=_HINTS.get(node.op, ""),
+            )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Clip the argument inside the domain."""
+        node = view.node(suspect.node)
+        operand = next(iter(view.operands(node)), None)
+        if operand is not None and node.op in _BETWEEN:
+            low, high = _BETWEEN[node.op]
+            yield argument(
+                node,
+                operand,
+                f"tf.clip_by_value({{x}}, {low}, {high})",
+                f"Clip the argument to [{low}, {high}]",
+                "values at the edge change, and pass no gradient there",
             )
 
     VALID: ClassVar[tuple[Good, ...]] = (
@@ -241,4 +259,14 @@ _HINTS = {
     "atan2": "Keep the point away from the origin: tf.where(both == 0, 1e-7, x) inside tf.atan2",
     "erfcinv": "Clip the argument inside (0, 2): tf.clip_by_value(x, 1e-6, 2 - 1e-6)",
     "ndtri": "Clip the argument inside (0, 1): tf.clip_by_value(p, 1e-6, 1 - 1e-6)",
+}
+
+# Bounds just inside the domain, which float32 tells from its edge.
+_BETWEEN = {
+    "acos": ("-1 + 1e-6", "1 - 1e-6"),
+    "asin": ("-1 + 1e-6", "1 - 1e-6"),
+    "atanh": ("-1 + 1e-6", "1 - 1e-6"),
+    "erfcinv": ("1e-6", "2 - 1e-6"),
+    "erfinv": ("-1 + 1e-6", "1 - 1e-6"),
+    "ndtri": ("1e-6", "1 - 1e-6"),
 }

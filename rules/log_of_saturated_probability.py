@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, Kind, Node, Rule, Suspect, View
+from actlint.query import Bad, Good, Hazard, Kind, Node, Remedy, Rule, Suspect, View
 
 from ._common import LOGARITHM, nonfinite, shown, singular
+from ._remedies import EPSILON, log_probability, offset
 
 _SATURATING = ("softmax", "sigmoid", "hard_sigmoid", "tanh", "erf", "erfc")
 # What a probability goes through on its way into a logarithm and stays one.
@@ -44,6 +45,10 @@ class LogOfSaturatedProbability(Rule):
     loss = tf.nn.softmax_cross_entropy_with_logits(labels=y, logits=logits)
     ```
 
+    ## Fix safety
+    `tf.nn.log_softmax` and `tf.math.log_sigmoid` are safe. Where something stands between the
+    probability and its logarithm, a small constant is added, which is unsafe: values move.
+
     ## What it misses
     Probabilities that come from outside the function; see log-of-zero for those.
 
@@ -74,6 +79,14 @@ class LogOfSaturatedProbability(Rule):
                     f"0 in float32 when {which} saturates",
                     hint=_HINTS.get(saturating.op, ""),
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Compute from the logits; else keep the probability above 0."""
+        node = view.node(suspect.node)
+        yield from log_probability(view, node)
+        operand = view.operand(node, "x")
+        if node.op in ("log", "log2", "log10") and operand is not None:
+            yield from offset(view, node, operand, EPSILON)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, Rule, Suspect, View
+from actlint.query import Bad, Good, Hazard, Remedy, Rule, Suspect, View
 
-from ._common import LOGARITHM, condition, nonfinite, shown, singular
+from ._common import LOGARITHM, condition, is_numpy, nonfinite, shown, singular
 from ._patterns import sums_of_exponentials
+from ._remedies import EPSILON, offset, representable, xlogx
+
+# Logarithms of their one operand.
+_PLAIN = ("log", "log2", "log10")
 
 
 class LogOfZero(Rule):
@@ -38,6 +42,10 @@ class LogOfZero(Rule):
         return -tf.reduce_sum(y_true * tf.math.log(tf.clip_by_value(y_pred, 1e-7, 1.0)))
     ```
 
+    ## Fix safety
+    `tf.math.xlogy(x, x)` for `x * log(x)` is safe. A small constant in the argument, and clip
+    bounds that float32 can hold, are unsafe: values near the singular point change.
+
     ## What it misses
     Arguments that are positive only by a relation between inputs are reported and then refuted.
 
@@ -64,6 +72,17 @@ class LogOfZero(Rule):
                 hit,
                 f"{shown(node)} takes the logarithm where {shown(hit.operand)} {condition(hit)}",
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Write x * log(x) as xlogy; else keep the argument positive."""
+        node = view.node(suspect.node)
+        if is_numpy(view, node):
+            return
+        yield from xlogx(view, node)
+        operand = next(iter(view.operands(node)), None)
+        if node.op in _PLAIN and operand is not None:
+            yield from representable(view, node)
+            yield from offset(view, node, operand, EPSILON)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

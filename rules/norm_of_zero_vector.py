@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Cause, Good, Hazard, Hit, Node, Rule, Suspect, Target, View
+from actlint.query import Bad, Cause, Good, Hazard, Hit, Node, Remedy, Rule, Suspect, Target, View
 
-from ._common import NORM, ROOT, condition, first_hit, nonfinite, not_overflow, shown, singular
+from ._common import (
+    NORM,
+    ROOT,
+    condition,
+    first_hit,
+    is_numpy,
+    nonfinite,
+    not_overflow,
+    shown,
+    singular,
+)
+from ._remedies import SQUARED_EPSILON, norm, offset
 
 _SUMS = ("reduce_sum", "reduce_mean")
 
@@ -40,6 +51,9 @@ class NormOfZeroVector(Rule):
         squared = tf.reduce_sum(tf.square(y_true - y_pred), axis=-1)
         return tf.reduce_mean(tf.sqrt(squared + 1e-12))
     ```
+
+    ## Fix safety
+    Unsafe: a constant under the root moves norms near 0.
 
     ## What it misses
     Norms that are computed by functions outside the ops table.
@@ -81,6 +95,16 @@ class NormOfZeroVector(Rule):
                     f"{shown(vector)} is all zeros",
                     targets=(aim,),
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Add a small constant under the root of the norm."""
+        node = view.node(suspect.node)
+        operand = next(iter(view.operands(node)), None)
+        if operand is None or is_numpy(view, node):
+            return
+        if node.op in ROOT or node.op == "pow":
+            yield from offset(view, node, operand, SQUARED_EPSILON)
+        yield from norm(view, node)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

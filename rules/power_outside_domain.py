@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Cause, Effect, Good, Hazard, Rule, Suspect, View
+from actlint.query import Bad, Cause, Effect, Good, Hazard, Remedy, Rule, Suspect, View
 
-from ._common import POWER, condition, nonfinite, shown, singular
+from ._common import POWER, condition, is_numpy, nonfinite, shown, singular
+from ._remedies import EPSILON, floored
 
 
 class PowerOutsideDomain(Rule):
@@ -38,6 +39,9 @@ class PowerOutsideDomain(Rule):
         return tf.sqrt(tf.nn.relu(x) + 1e-6)
     ```
 
+    ## Fix safety
+    Unsafe: a floor under the base changes powers of smaller ones.
+
     ## What it misses
     Integer exponents that come from a tensor and never are fractional.
 
@@ -65,6 +69,13 @@ class PowerOutsideDomain(Rule):
                 hit,
                 f"{shown(node)} {effect}, and {shown(hit.operand)} {condition(hit)}",
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Keep the base positive."""
+        node = view.node(suspect.node)
+        base = view.operand(node, "x")
+        if base is not None and not is_numpy(view, node):
+            yield from floored(node, base, EPSILON)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Cause, Effect, Good, Hazard, Rule, Suspect, View
+from actlint.query import Bad, Cause, Effect, Good, Hazard, Remedy, Rule, Suspect, View
 
-from ._common import ROOT, condition, nonfinite, shown, singular
+from ._common import ROOT, condition, is_numpy, nonfinite, shown, singular
+from ._remedies import SQUARED_EPSILON, offset
 
 
 class SqrtAtZero(Rule):
@@ -37,6 +38,9 @@ class SqrtAtZero(Rule):
         return tf.reduce_mean(tf.sqrt(tf.abs(y_true - y_pred) + 1e-12))
     ```
 
+    ## Fix safety
+    Unsafe: a constant under the root moves values near 0.
+
     ## What it misses
     Gradients that are large without being infinite. `K.sqrt` clips its argument at 0, so that it
     is judged by its gradient there.
@@ -65,6 +69,13 @@ class SqrtAtZero(Rule):
                 hit,
                 f"{shown(node)} {effect}, and {shown(hit.operand)} {condition(hit)}",
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Add a small constant under the root."""
+        node = view.node(suspect.node)
+        operand = next(iter(view.operands(node)), None)
+        if operand is not None and not is_numpy(view, node):
+            yield from offset(view, node, operand, SQUARED_EPSILON)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

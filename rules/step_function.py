@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Gradient, Hazard, Rule, Suspect, View
+from actlint.query import Bad, Good, Gradient, Hazard, Remedy, Rule, Suspect, View
 
 from ._common import COMPARISON, INDEX, STOP, cut, is_numpy, shown
 from ._estimators import behind_estimators
+from ._remedies import straight_through
 
 _OTHERS = frozenset({*INDEX, *STOP})
 
@@ -43,6 +44,10 @@ class StepFunction(Rule):
         return tf.sigmoid(10.0 * x)
     ```
 
+    ## Fix safety
+    Unsafe: the value stays, but the straight-through estimator gives a gradient of 1 where the true
+    one is 0. Whether that is meant, the author has to say.
+
     ## What it misses
     Steps inside functions that cannot be followed, and gradients defined by tf.custom_gradient in
     another file.
@@ -72,6 +77,18 @@ class StepFunction(Rule):
             else:
                 reason = "is a step, and TensorFlow passes no gradient through it"
             yield cut(view, self.code, node, f"{shown(node)} {reason}")
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Keep the step and let the gradient pass."""
+        node = view.node(suspect.node)
+        moving = [each for each in view.operands(node) if view.depends_differentiably(each)]
+        if len(moving) != 1:
+            return
+        if node.op not in COMPARISON:
+            yield straight_through(node, node, moving[0])
+        for user in view.users(node) if node.op in COMPARISON else ():
+            if user.op == "cast":
+                yield straight_through(user, user, moving[0])
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

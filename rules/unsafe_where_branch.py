@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Cause, Effect, Good, Hazard, Hit, Rule, Suspect, View
+from actlint.query import Bad, Cause, Effect, Good, Hazard, Hit, Remedy, Rule, Suspect, View
 
 from ._common import condition, first_hit, harmful, nonfinite, not_overflow, shown
+from ._remedies import double_where
+
+# Of these, 0 is a harmless argument; of all others, 1.
+_AWAY_FROM_ONE = frozenset({Cause.OVERFLOW, Cause.OUTSIDE})
 
 
 class UnsafeWhereBranch(Rule):
@@ -40,6 +44,9 @@ class UnsafeWhereBranch(Rule):
         positive = tf.where(x >= 0, x, 0.0)
         return tf.where(x >= 0, positive / (positive + 1.0), 0.1 * x)
     ```
+
+    ## Fix safety
+    The second `where` is safe: it changes the argument only where the branch is not selected.
 
     ## What it misses
     Branches chosen by multiplication with a mask: there the value itself is nan, and the rule of
@@ -84,6 +91,15 @@ class UnsafeWhereBranch(Rule):
                     f"branch of `where` is selected, and the gradient of the unselected branch "
                     f"is then {_product(hit)}",
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Select the argument, too."""
+        node = view.node(suspect.node)
+        for hit in view.hits(node):
+            if hit.masked and harmful(view, node, hit):
+                neutral = "zeros" if hit.region.cause in _AWAY_FROM_ONE else "ones"
+                yield from double_where(view, node, hit.operand, neutral)
+                return
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

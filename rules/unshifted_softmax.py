@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Cause, Good, Hazard, Rule, Suspect, View
+from actlint.query import Bad, Cause, Good, Hazard, Remedy, Rule, Suspect, View
 
 from ._common import condition, first_hit, nonfinite, shown
 from ._patterns import softmaxes
+from ._remedies import library_softmax
 
 
 class UnshiftedSoftmax(Rule):
@@ -36,6 +37,9 @@ class UnshiftedSoftmax(Rule):
     def softmax(x):
         return tf.nn.softmax(x, axis=-1)
     ```
+
+    ## Fix safety
+    `tf.nn.softmax` is safe, but for an epsilon that was added to the sum: then values move by it.
 
     ## What it misses
     Sums that run over a Python loop.
@@ -66,6 +70,12 @@ class UnshiftedSoftmax(Rule):
                 f"{shown(softmax.division)} is inf / inf = nan once {shown(node)} overflows: "
                 f"{shown(hit.operand)} {condition(hit)}",
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Call the function of the library."""
+        for found in softmaxes(view):
+            if found.numerator.id == suspect.node:
+                yield from library_softmax(view, found.division, found.denominator)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -17,7 +17,7 @@ from actlint.lower.attributes import (
     parameter,
 )
 from actlint.lower.domains import with_domains
-from actlint.lower.machine import MAX_PATHS, MAX_STEPS, Hooks, Machine, TooLarge
+from actlint.lower.machine import MAX_PATHS, MAX_STEPS, Hooks, Machine, Mark, TooLarge
 from actlint.lower.module import Module
 from actlint.lower.special import FOREIGN
 from actlint.lower.values import (
@@ -54,6 +54,8 @@ class Lowered:
     graphs: tuple[Graph, ...]
     reason: str = ""  # why it cannot be lowered
     too_large: bool = False  # some way through it computes more than is followed
+    # Of each graph, which expressions of the source have which of its values, if asked for.
+    marks: tuple[tuple[Mark, ...], ...] = ()
 
 
 def _run_function(machine: Machine, scope: Scope, node: cst.FunctionDef | cst.Lambda) -> Value:
@@ -69,21 +71,28 @@ def _run_function(machine: Machine, scope: Scope, node: cst.FunctionDef | cst.La
 _HOOKS = Hooks(expressions.evaluate, calls.call, _run_function)
 
 
-def lower(module: Module, unit: Unit) -> Lowered:
+def lower(module: Module, unit: Unit, *, marked: bool = False) -> Lowered:
     """Lower a unit along every path, up to a bound.
+
+    Args:
+        module: where the unit stands.
+        unit: what to lower.
+        marked: keep marks of what is evaluated, for each graph.
 
     Returns:
         The graphs, or none and the reason in one sentence.
     """
-    graphs: list[Graph] = []
+    graphs: list[tuple[Graph, tuple[Mark, ...]]] = []
     choices: tuple[bool, ...] | None = ()
     too_large = False
     steps = MAX_STEPS
     for _ in range(MAX_PATHS):
         machine = Machine(module, unit.role, _HOOKS, choices or (), steps)
         machine.compiling = unit.compiles
+        machine.marks = [] if marked else None
         try:
-            graphs += _run(machine, unit)
+            found = _run(machine, unit)
+            graphs += [(graph, tuple(machine.marks or ())) for graph in found]
         except statements.Raised:
             pass
         except TooLarge:
@@ -97,15 +106,24 @@ def lower(module: Module, unit: Unit) -> Lowered:
         choices = _next_choices(machine.taken)
         if choices is None or steps <= 0:
             break
-    return Lowered(unit, _distinct(graphs), too_large=too_large)
+    distinct = _distinct(graphs)
+    return Lowered(
+        unit,
+        tuple(graph for graph, _ in distinct),
+        too_large=too_large,
+        marks=tuple(marks for _, marks in distinct) if marked else (),
+    )
 
 
-def _distinct(graphs: list[Graph]) -> tuple[Graph, ...]:
+def _distinct(
+    graphs: list[tuple[Graph, tuple[Mark, ...]]],
+) -> tuple[tuple[Graph, tuple[Mark, ...]], ...]:
     """Return the graphs without those that differ only in what comes after the output."""
-    found: dict[object, Graph] = {}
-    for graph in graphs:
+    found: dict[object, tuple[Graph, tuple[Mark, ...]]] = {}
+    for graph, marks in graphs:
         head = graph.nodes[: graph.output + 1]
-        found.setdefault((head, graph.output, graph.assumptions, graph.partial), graph)
+        key = (head, graph.output, graph.assumptions, graph.partial)
+        found.setdefault(key, (graph, marks))
     return tuple(found.values())
 
 

@@ -56,7 +56,9 @@ def evaluate(machine: Machine, scope: Scope, node: cst.BaseExpression) -> Value:
     if elsewhere:
         machine.modules.append(scope.module)
     try:
-        return _evaluate(machine, scope, node)
+        value = _evaluate(machine, scope, node)
+        machine.mark(node, value)
+        return value
     except Unlowerable:
         return Opaque(_text(machine, node))
     finally:

@@ -88,6 +88,15 @@ class TooLarge(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """An expression of the source and the value that it had, each time it was evaluated."""
+
+    module: Module
+    node: cst.BaseExpression
+    value: Arg  # a Ref, or a number of Python's
+
+
+@dataclass(frozen=True, slots=True)
 class Hooks:
     """The evaluators, which need one another and the machine."""
 
@@ -130,6 +139,7 @@ class Machine:
         self.modules: list[Module] = [module]
         self._choices = choices
         self.steps = steps  # that are left
+        self.marks: list[Mark] | None = None  # what is evaluated, if anyone wants to know
         self.taken: list[bool] = []
         self._used_names: set[str] = set()
         self._numbers = Counter[str]()  # the last one given to each base name
@@ -147,6 +157,15 @@ class Machine:
         self.steps -= 1
         if self.steps < 0:
             raise TooLarge
+
+    def mark(self, node: cst.BaseExpression, value: Value) -> None:
+        """Note the value of an expression, if marks are kept."""
+        if self.marks is None:
+            return
+        if isinstance(value, TensorValue):
+            self.marks.append(Mark(self.modules[-1], node, Ref(value.node)))
+        elif isinstance(value, Static) and isinstance(value.value, (int, float)):
+            self.marks.append(Mark(self.modules[-1], node, value.value))
 
     # -- decisions ---------------------------------------------------------------------------
 

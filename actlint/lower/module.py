@@ -51,6 +51,7 @@ class Module:
         # str.splitlines would also split at form feeds, which Python's line numbers do not count.
         self._lines = index.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         self._trees: dict[str, cst.Module] = {}
+        self._loose: list[cst.Module] = []  # of expressions
         self._places: dict[cst.CSTNode, tuple[CodeRange, int]] = {}  # with the line it counts from
         # Positions cost as much as parsing: they are found when a node is asked for.
         self._unresolved: list[tuple[cst.Module, int]] = []
@@ -78,6 +79,10 @@ class Module:
             self._trees["<module>"] = self._parse(1, len(self._lines), 0)
         return self._trees["<module>"]
 
+    def parsed(self) -> tuple[cst.Module, ...]:
+        """Return the trees that were asked for so far."""
+        return (*self._trees.values(), *self._loose)
+
     def expression(self, name: str) -> cst.BaseExpression | None:
         """Return the tree of an expression that makes a function, by its name in the index."""
         line, column, end_line, end_column = self.index.expressions[name]
@@ -87,6 +92,7 @@ class Module:
         rows[0] = " " * len(before) + rows[0][len(before) :]
         # Between parentheses on lines of their own, lines and columns stay what they are.
         tree = cst.parse_module("(\n" + "\n".join(rows) + "\n)\n")
+        self._loose.append(tree)
         self._unresolved.append((tree, line - 2))
         match tree.body:
             case [cst.SimpleStatementLine(body=[cst.Expr(value=found)])]:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from actlint.findings import Check, Outcome, Suspect, Verdict
 from actlint.worker import (
+    agreement,
     calls,
     custom,
     cut,
@@ -53,6 +54,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.SIGNATURE: calls.check_signature,
     Check.FLOOR: calls.check_floor,
     Check.SINGLE_VALUE: calls.check_constant,
+    Check.AGREES: agreement.check,
 }
 
 

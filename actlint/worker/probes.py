@@ -340,6 +340,12 @@ class Lab:
         return False
 
 
+def pruned(job: Job, ends: Sequence[int]) -> tuple[Instruction, ...]:
+    """Return a job's inputs and what `ends` are computed from."""
+    inputs = (step.id for step in job.instructions if step.input is not None)
+    return _slice(job.instructions, (*inputs, *ends))
+
+
 def _hole(step: Instruction) -> Instruction:
     """Return an input that stands for a computed value."""
     if step.input is not None:

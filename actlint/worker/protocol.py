@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -45,6 +45,8 @@ class Job:
     suspects: tuple[Suspect, ...]
     seed: int
     samples: int
+    # For Check.AGREES: the inputs, by name, at which the hazard was seen that a fix removes.
+    witness: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

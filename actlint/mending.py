@@ -1,0 +1,347 @@
+"""From a rule's remedy to edits of the user's source, made with LibCST.
+
+New expressions are put together from the user's own, so that their formatting and comments stay;
+nothing outside the replaced expression is touched.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import libcst as cst
+
+from actlint.findings import Edit
+from actlint.graph import Arg, Graph, Ref, Span
+from actlint.index import FileIndex
+from actlint.lower.machine import Mark
+from actlint.lower.module import Module
+from actlint.remedy import Change, Keyword, Remedy
+
+# Expressions longer than this are not written down a second time.
+_MAX_COPIED = 60
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_MARK = "placeholder_{}"
+
+# Where an expression of several tokens needs no parentheses: brackets or keywords enclose it.
+_ENCLOSED = (
+    cst.Arg, cst.Assign, cst.AnnAssign, cst.AugAssign, cst.Return, cst.Expr, cst.Element,
+    cst.Index, cst.DictElement, cst.Lambda, cst.Slice, cst.NamedExpr, cst.Yield, cst.Param,
+    cst.FormattedStringExpression,
+)  # fmt: skip
+_ATOMS = (
+    cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.BaseNumber, cst.BaseString, cst.List,
+    cst.Tuple, cst.Dict, cst.Set, cst.ListComp, cst.Ellipsis,
+)  # fmt: skip
+
+# The function of keras.ops that stands for one of TensorFlow's in files that import only that.
+_KERAS = {
+    "tensorflow.math.divide_no_nan": "divide_no_nan",
+    "tensorflow.math.expm1": "expm1",
+    "tensorflow.math.log1p": "log1p",
+    "tensorflow.math.log_sigmoid": "log_sigmoid",
+    "tensorflow.math.softplus": "softplus",
+    "tensorflow.maximum": "maximum",
+    "tensorflow.minimum": "minimum",
+    "tensorflow.nn.log_softmax": "log_softmax",
+    "tensorflow.nn.softmax": "softmax",
+    "tensorflow.ones_like": "ones_like",
+    "tensorflow.reduce_logsumexp": "logsumexp",
+    "tensorflow.reduce_sum": "sum",
+    "tensorflow.sqrt": "sqrt",
+    "tensorflow.square": "square",
+    "tensorflow.stop_gradient": "stop_gradient",
+    "tensorflow.where": "where",
+}
+# Packages that are TensorFlow under another name.
+_TENSORFLOW = ("tensorflow", "tensorflow.compat.v1", "tensorflow.compat.v2")
+
+
+class _Unmendable(Exception):  # carried out of nested calls
+    """The remedy cannot be written into this source."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """How a file names TensorFlow's functions, and the import that this takes."""
+
+    index: FileIndex
+    imports: list[Edit]
+
+    def of(self, name: str) -> str:
+        """Return the file's spelling of a dotted name that begins with ``tensorflow``.
+
+        Raises:
+            _Unmendable: the file has none, and an import would not be plain.
+        """
+        parts = name.split(".")
+        for count in range(len(parts), 0, -1):
+            prefix = ".".join(parts[:count])
+            local = self._local(prefix)
+            if local is not None:
+                return ".".join([local, *parts[count:]])
+        keras = _KERAS.get(name)
+        for home in ("keras.ops", "tensorflow.keras.ops") if keras else ():
+            local = self._local(home)
+            if local is not None:
+                return f"{local}.{keras}"
+        self.imports[:] = [_import(self.index)]
+        return ".".join(["tf", *parts[1:]])
+
+    def _local(self, meaning: str) -> str | None:
+        """Return the shortest name that means nothing but this."""
+        wanted = {f"{root}{meaning[10:]}" for root in _TENSORFLOW}
+        if not meaning.startswith("tensorflow"):
+            wanted = {meaning}
+        if meaning == "tensorflow":
+            wanted = set(_TENSORFLOW)
+        found = [
+            name
+            for name, meanings in self.index.imports.items()
+            if name not in self.index.definitions and len(meanings) == 1 and meanings[0] in wanted
+        ]
+        return min(found, key=lambda name: (len(name), name), default=None)
+
+
+def _import(index: FileIndex) -> Edit:
+    """Return the edit that imports TensorFlow above the first import of one of its modules.
+
+    Raises:
+        _Unmendable: there is none at the top level, or the name is taken.
+    """
+    taken = {*index.imports, *(name.partition(".")[0] for name in index.definitions)}
+    if "tf" in taken or index.stars:
+        raise _Unmendable
+    for statement in ast.parse(index.text).body:
+        module = statement.module if isinstance(statement, ast.ImportFrom) else None
+        if module is not None and module.partition(".")[0] == "tensorflow":
+            if statement.col_offset or ";" in ast.unparse(statement):
+                break
+            span = Span(statement.lineno, 1, statement.lineno, 1)
+            return Edit(index.path, span, "import tensorflow as tf\n")
+    raise _Unmendable
+
+
+def edits(remedy: Remedy, graph: Graph, marks: Sequence[Mark]) -> tuple[Edit, ...] | None:
+    """Return the edits that carry out a remedy, or None if it cannot be written down here.
+
+    Args:
+        remedy: what a rule suggests.
+        graph: where its nodes are.
+        marks: which expressions of the source have these values.
+    """
+    found: list[Edit] = []
+    for change in remedy.changes:
+        try:
+            found += _Writer(graph, marks, change).edits()
+        except _Unmendable:
+            return None
+    return tuple(dict.fromkeys(found))
+
+
+class _Writer:
+    """Writes one change."""
+
+    def __init__(self, graph: Graph, marks: Sequence[Mark], change: Change) -> None:
+        self.graph = graph
+        self.marks = marks
+        self.change = change
+        if change.within is None:
+            mark = self._computed(change.value)
+        else:
+            mark = self._computed(Ref(change.within))
+            mark = None if mark is None else self._read(change.value, mark)
+        if mark is None:
+            raise _Unmendable
+        self.module, self.old = mark.module, mark.node
+        self.span = mark.module.span(mark.node)
+        self.spelling = _Spelling(self.module.index, [])
+
+    def _computed(self, value: Arg) -> Mark | None:
+        """Return the expression that computes a node, at its own site."""
+        site = self.graph.nodes[value.node].site if isinstance(value, Ref) else None
+        return next(
+            (
+                mark
+                for mark in self.marks
+                if mark.value == value
+                and site is not None
+                and mark.module.path == site.path
+                and mark.module.span(mark.node) == site.span
+            ),
+            None,
+        )
+
+    def _read(self, value: Arg, within: Mark) -> Mark | None:
+        """Return the largest expression of a value inside another expression."""
+        whole = within.module.span(within.node)
+        found = [
+            mark
+            for mark in self._same(value)
+            if mark.module is within.module and _inside(mark.module.span(mark.node), whole)
+        ]
+        return max(found, key=_length, default=None)
+
+    def _same(self, value: Arg) -> list[Mark]:
+        """Return the marks of a value; 1, 1.0 and True are not the same."""
+        return [
+            mark for mark in self.marks if mark.value == value and type(mark.value) is type(value)
+        ]
+
+    def edits(self) -> Iterator[Edit]:
+        """Yield the replacement of the expression, and the import that it needs."""
+        if isinstance(self.change, Keyword):
+            yield self._keyword(self.change)
+        else:
+            content = self._text(self._expression())
+            if content == self.module.text(self.span):
+                raise _Unmendable
+            yield Edit(self.module.path, self.span, content)
+        yield from self.spelling.imports
+
+    def _keyword(self, change: Keyword) -> Edit:
+        call = self.old
+        if not isinstance(call, cst.Call):
+            raise _Unmendable
+        value = _code(_loose(self._expression()))
+        for argument in call.args:
+            if argument.keyword is not None and argument.keyword.value == change.name:
+                span = self.module.span(argument.value)
+                return Edit(self.module.path, span, value)
+        if not call.args:
+            raise _Unmendable
+        end = self.module.span(call.args[-1].value)
+        span = Span(end.end_line, end.end_column, end.end_line, end.end_column)
+        return Edit(self.module.path, span, f", {change.name}={value}")
+
+    def _expression(self) -> cst.BaseExpression:
+        """Return the template with the user's expressions in it."""
+        names = re.findall(r"\btf((?:\.\w+)+)", self.change.template)
+        template = self.change.template
+        for name in sorted(set(names), key=len, reverse=True):
+            spelled = self.spelling.of(f"tensorflow{name}")
+            template = re.sub(rf"\btf{re.escape(name)}\b", spelled, template)
+        parts = dict(self.change.parts)
+        tree = cst.parse_expression(_PLACEHOLDER.sub(lambda m: _MARK.format(m[1]), template))
+        filled = {_MARK.format(name): self._part(value) for name, value in parts.items()}
+        made = tree.visit(_Fill(filled))
+        if not isinstance(made, cst.BaseExpression):
+            raise _Unmendable
+        return made
+
+    def _part(self, value: Arg) -> cst.BaseExpression:
+        """Return the user's expression of a value.
+
+        Raises:
+            _Unmendable: none can be quoted here.
+        """
+        here = [mark for mark in self._same(value) if mark.module is self.module]
+        inside = [mark for mark in here if _inside(self.module.span(mark.node), self.span)]
+        if inside:
+            return max(inside, key=_length).node
+        if not isinstance(value, Ref):
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                return cst.parse_expression(repr(value))
+            raise _Unmendable
+        before = [mark for mark in here if self.module.span(mark.node).line <= self.span.end_line]
+        named = [mark for mark in before if isinstance(mark.node, cst.Name)]
+        if named:
+            return max(named, key=_start).node
+        name = self.graph.nodes[value.node].name
+        if name and self.graph.nodes[value.node].op:
+            return cst.Name(name)
+        copied = [mark for mark in before if _length(mark) <= _MAX_COPIED]
+        if copied:
+            return min(copied, key=_length).node
+        if name:
+            return cst.Name(name)
+        raise _Unmendable
+
+    def _text(self, made: cst.BaseExpression) -> str:
+        """Return the code of the new expression as it has to be written in the old one's place."""
+        if isinstance(made, _ATOMS) or _parenthesised(self.old):
+            return _code(_loose(made))
+        parent = _parent(self.module, self.old)
+        return _code(made if isinstance(parent, _ENCLOSED) else _tight(made))
+
+
+class _Fill(cst.CSTTransformer):
+    """Puts expressions in the place of names, with parentheses where operators ask for them."""
+
+    def __init__(self, parts: dict[str, cst.BaseExpression]) -> None:
+        super().__init__()
+        self._parts = parts
+
+    def leave_Arg(  # noqa: N802  # LibCST looks it up by this name
+        self, original_node: cst.Arg, updated_node: cst.Arg
+    ) -> cst.Arg:
+        if isinstance(original_node.value, cst.Name) and original_node.value.value in self._parts:
+            return updated_node.with_changes(value=_loose(self._found(original_node.value)))
+        return updated_node
+
+    def leave_Name(  # noqa: N802  # as above
+        self, original_node: cst.Name, updated_node: cst.Name
+    ) -> cst.BaseExpression:
+        if original_node.value not in self._parts:
+            return updated_node
+        return _tight(self._found(original_node))
+
+    def _found(self, name: cst.Name) -> cst.BaseExpression:
+        return self._parts[name.value].deep_clone()
+
+
+def _inside(span: Span, whole: Span) -> bool:
+    """Tell whether a span lies in another one, or is the same."""
+    first, last = (span.line, span.column), (span.end_line, span.end_column)
+    return (whole.line, whole.column) <= first and last <= (whole.end_line, whole.end_column)
+
+
+def _length(mark: Mark) -> int:
+    return len(mark.module.text(mark.module.span(mark.node)))
+
+
+def _start(mark: Mark) -> tuple[int, int]:
+    span = mark.module.span(mark.node)
+    return span.line, span.column
+
+
+def _parenthesised(node: cst.BaseExpression) -> bool:
+    return bool(node.lpar)
+
+
+def _loose(node: cst.BaseExpression) -> cst.BaseExpression:
+    """Return an expression without parentheses of its own, unless they hold comments."""
+    if isinstance(node, (cst.Tuple, cst.GeneratorExp, cst.NamedExpr, cst.Yield)):
+        return node
+    around = [bracket.whitespace_after for bracket in node.lpar]
+    around += [bracket.whitespace_before for bracket in node.rpar]
+    if all(isinstance(blank, cst.SimpleWhitespace) for blank in around):
+        return node.with_changes(lpar=[], rpar=[])
+    return node
+
+
+def _tight(node: cst.BaseExpression) -> cst.BaseExpression:
+    """Return an expression that can be an operand of anything."""
+    if isinstance(node, _ATOMS) or _parenthesised(node):
+        return node
+    return node.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+
+
+def _code(node: cst.BaseExpression) -> str:
+    return cst.Module([]).code_for_node(node)
+
+
+def _parent(module: Module, node: cst.CSTNode) -> cst.CSTNode | None:
+    """Return what holds a node in its tree."""
+    for tree in module.parsed():
+        pending: list[cst.CSTNode] = [tree]
+        while pending:
+            current = pending.pop()
+            for child in current.children:
+                if child is node:
+                    return current
+                pending.append(child)
+    return None

@@ -1,0 +1,396 @@
+"""Fixes are offered only when TensorFlow has run the mended source.
+
+The edits of a remedy are made in memory, the units that hold the expression are indexed and
+lowered anew from the edited text, and the worker answers for each of their graphs: do the values
+and gradients agree with those of the original, is the hazard gone at its witness, and do the
+rules find nothing there that was not there before?
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from actlint import editing, excerpt, index, mending, screening
+from actlint.examiner import Examiner
+from actlint.findings import (
+    Check,
+    Edit,
+    Evidence,
+    Fix,
+    Outcome,
+    Proof,
+    Safety,
+    Suspect,
+    Tensor,
+    Verdict,
+)
+from actlint.graph import Arg, Graph, Items, Node, Ref, Slice, Span
+from actlint.index import FileIndex
+from actlint.lower import lower
+from actlint.lower.machine import Mark
+from actlint.lower.module import Library
+from actlint.project import Project
+from actlint.query import Remedy, Rule, View
+from actlint.scene import Given, Unit, units
+from actlint.worker.protocol import Answer, Job
+
+# Remedies of one finding that are tried, in the rule's order; the first that is proved is offered.
+_MAX_REMEDIES = 4
+# Units that share a helper are all tried, up to so many.
+MAX_UNITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What findings are told apart by."""
+
+    path: str
+    span: Span
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A confirmed finding that asks to be mended."""
+
+    key: Key
+    rule: Rule
+    graph: Graph
+    suspect: Suspect
+    evidence: Evidence
+    unit: Unit  # that the graph is made of
+    units: tuple[Unit, ...]  # all that the expression was found in
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the run knows; nothing of it changes."""
+
+    project: Project
+    indexes: Mapping[str, FileIndex]  # of the files that are linted
+    roles: Mapping[str, Mapping[str, Given]]
+    rules: Sequence[Rule]  # the whole catalogue, whatever is selected
+    verdict: Callable[[Key], Verdict | None]  # of what the run has tried already
+    seed: int
+    samples: int
+
+
+@dataclass(slots=True)
+class _Trial:
+    """One graph of a mended unit, next to the one that it was."""
+
+    before: Graph
+    after: Graph
+    witnessed: bool  # the finding's own graph
+    comparison: int = -1  # number of the job
+    suspects: tuple[Suspect, ...] = ()
+    examination: int = -1
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One remedy of one finding."""
+
+    case: Case
+    remedy: Remedy
+    edits: tuple[Edit, ...]
+    before: str  # the file's text
+    after: str
+    trials: list[_Trial] = field(default_factory=list)
+
+
+def prove(
+    cases: Iterable[Case], context: Context, examiner: Examiner
+) -> dict[Key, tuple[Fix, ...]]:
+    """Return the proved fixes of each finding; findings without any are left out.
+
+    Raises:
+        WorkerError: no worker can be started.
+    """
+    return _Prover(context, examiner).run(cases)
+
+
+class _Prover:
+    def __init__(self, context: Context, examiner: Examiner) -> None:
+        self._context = context
+        self._examiner = examiner
+        self._jobs: list[Job] = []
+        self._answers: dict[int, Answer] = {}
+        self._lowered: dict[Unit, tuple[Graph, ...]] = {}
+        self._marks: dict[Unit, tuple[tuple[Mark, ...], ...]] = {}
+        self._library = Library(context.project)
+        # Verdicts of the original that the run does not know, of rules that are not selected.
+        self._unknown: dict[Key, tuple[int, int]] = {}
+
+    def run(self, cases: Iterable[Case]) -> dict[Key, tuple[Fix, ...]]:
+        attempts = [attempt for case in cases for attempt in self._attempts(case)]
+        for answer in self._examiner.examine(self._jobs):
+            self._answers[answer.id] = answer
+        found: dict[Key, tuple[Fix, ...]] = {}
+        for attempt in attempts:
+            if attempt.case.key not in found:
+                fix = self._judged(attempt)
+                if fix is not None:
+                    found[attempt.case.key] = (fix,)
+        return found
+
+    # ---- what is tried -------------------------------------------------------------------------
+
+    def _attempts(self, case: Case) -> Iterator[_Attempt]:
+        view = View(case.graph)
+        for count, remedy in enumerate(case.rule.remedies(view, case.suspect)):
+            if count == _MAX_REMEDIES:
+                return
+            # A defect of actlint's own costs one fix, not the run.
+            try:
+                attempt = self._attempt(case, remedy)
+            except Exception:  # noqa: S112  # as above: a rule or LibCST may raise anything
+                continue
+            if attempt is not None:
+                yield attempt
+
+    def _attempt(self, case: Case, remedy: Remedy) -> _Attempt | None:
+        """Make the edits, lower what they touch anew, and put the jobs for the worker in order."""
+        graphs = self._originals(case.unit)
+        if case.graph not in graphs:
+            return None
+        marks = self._marks[case.unit][graphs.index(case.graph)]
+        edits = mending.edits(remedy, case.graph, marks)
+        paths = {edit.path for edit in edits or ()}
+        home = self._context.indexes.get(next(iter(paths), ""))
+        if not edits or len(paths) != 1 or home is None:
+            return None
+        after = editing.apply(home.text, edits)
+        mended = index.build(home.path, after)
+        if not isinstance(mended, FileIndex):
+            return None
+        attempt = _Attempt(case, remedy, edits, home.text, after)
+        project = self._context.project.replaced(mended)
+        library = Library(project)
+        for unit in dict.fromkeys((case.unit, *case.units[:MAX_UNITS])):
+            trials = self._trials(case, unit, project, library)
+            if trials is None:
+                return None
+            attempt.trials += trials
+        if not attempt.trials or not all(self._order(attempt, trial) for trial in attempt.trials):
+            return None
+        return attempt
+
+    def _originals(self, unit: Unit) -> tuple[Graph, ...]:
+        if unit not in self._lowered:
+            module = self._library.module(self._file(self._context.project, unit.path))
+            lowered = lower(module, unit, marked=True)
+            self._lowered[unit], self._marks[unit] = lowered.graphs, lowered.marks
+        return self._lowered[unit]
+
+    def _file(self, project: Project, path: str) -> FileIndex:
+        found = project.file(path)
+        assert found is not None
+        return found
+
+    def _trials(
+        self, case: Case, unit: Unit, project: Project, library: Library
+    ) -> list[_Trial] | None:
+        """Pair the graphs of a unit with those of the mended one; None if they do not pair."""
+        roles = self._context.roles.get(unit.path, {})
+        old = units(self._file(self._context.project, unit.path), self._context.project, roles)
+        new = units(self._file(project, unit.path), project, roles)
+        if unit not in old or len(old) != len(new):
+            return None
+        twin = new[old.index(unit)]
+        if twin.role is not unit.role:
+            return None
+        before = self._originals(unit)
+        after = lower(library.module(self._file(project, unit.path)), twin).graphs
+        if len(before) != len(after):
+            return None
+        return [
+            _Trial(one, two, witnessed=unit == case.unit and one == case.graph)
+            for one, two in zip(before, after, strict=True)
+            if _meaning(one) != _meaning(two)
+        ]
+
+    def _order(self, attempt: _Attempt, trial: _Trial) -> bool:
+        """Ask for a comparison, and for what the rules suspect of the mended graph."""
+        case = attempt.case
+        joined = _joined(trial.before, trial.after)
+        if joined is None:
+            return False
+        graph, output = joined
+        aims = case.suspect.targets if trial.witnessed else ()
+        suspect = Suspect(case.key.code, output, case.suspect.message, Check.AGREES, aims)
+        witness = case.evidence.witness if trial.witnessed else {}
+        number = self._ask(graph, (suspect,), witness)
+        if number is None:
+            return False
+        trial.comparison = number
+        trial.suspects = tuple(screening.suspects(trial.after, self._context.rules))
+        if trial.suspects:
+            examined = self._ask(trial.after, trial.suspects, {})
+            if examined is None:
+                return False
+            trial.examination = examined
+        self._ask_baseline(trial.before)
+        return True
+
+    def _ask(
+        self, graph: Graph, suspects: Sequence[Suspect], witness: dict[str, Tensor]
+    ) -> int | None:
+        number = len(self._jobs)
+        job = excerpt.job(
+            graph, suspects, id=number, seed=self._context.seed, samples=self._context.samples
+        )
+        if job is None:
+            return None
+        self._jobs.append(replace(job, witness=witness))
+        return number
+
+    def _ask_baseline(self, graph: Graph) -> None:
+        """Ask about suspects of the original that the run has not tried."""
+        missing: dict[Key, Suspect] = {}
+        for suspect in screening.suspects(graph, self._context.rules):
+            key = _key(graph, suspect)
+            if self._context.verdict(key) is None and key not in self._unknown:
+                missing[key] = suspect
+        number = self._ask(graph, tuple(missing.values()), {}) if missing else None
+        if number is not None:
+            self._unknown |= {key: (number, at) for at, key in enumerate(missing)}
+
+    # ---- what the worker answered --------------------------------------------------------------
+
+    def _judged(self, attempt: _Attempt) -> Fix | None:
+        remedy = attempt.remedy
+        evidence: list[Evidence] = []
+        agrees = True
+        witnessed: Evidence | None = None
+        for trial in attempt.trials:
+            outcome = self._answers[trial.comparison].outcomes[0]
+            found = outcome.evidence
+            if found is None or found.detail["spoilt"] or not found.detail["finite"]:
+                return None
+            agrees = agrees and outcome.verdict is Verdict.CONFIRMED
+            if self._hazards(attempt, trial):
+                return None
+            evidence.append(found)
+            witnessed = found if trial.witnessed else witnessed
+        if witnessed is None or (remedy.safety is Safety.SAFE and not agrees):
+            return None
+        if not _finite(witnessed.value) or not _finite(witnessed.gradient):
+            return None
+        proof = Proof(
+            value=witnessed.value,
+            gradient=witnessed.gradient,
+            modes=str(witnessed.detail["modes"]),
+            compared=sum(each.samples for each in evidence),
+            value_difference=_most(evidence, "value_difference"),
+            gradient_difference=_most(evidence, "gradient_difference"),
+            agrees=agrees,
+        )
+        return Fix(remedy.title, remedy.safety, remedy.reason, attempt.edits, proof)
+
+    def _hazards(self, attempt: _Attempt, trial: _Trial) -> bool:
+        """Tell whether the old hazard is still there, or a new one."""
+        if trial.examination < 0:
+            return False
+        outcomes = self._answers[trial.examination].outcomes
+        return any(
+            self._is_hazard(attempt, trial.after, suspect, outcome)
+            for suspect, outcome in zip(trial.suspects, outcomes, strict=True)
+        )
+
+    def _is_hazard(
+        self, attempt: _Attempt, graph: Graph, suspect: Suspect, outcome: Outcome
+    ) -> bool:
+        if outcome.verdict is Verdict.REFUTED:
+            return False
+        confirmed = outcome.verdict is Verdict.CONFIRMED
+        if not confirmed and suspect.provisional:
+            return False
+        key: Key | None = _key(graph, suspect)
+        assert key is not None
+        if key.path == attempt.edits[0].path:
+            span = editing.origin(attempt.before, attempt.after, attempt.edits, key.span)
+            key = None if span is None else replace(key, span=span)
+        if key is None or key == attempt.case.key:
+            return True
+        return confirmed and self._before(key) is not Verdict.CONFIRMED
+
+    def _before(self, key: Key) -> Verdict | None:
+        known = self._context.verdict(key)
+        if known is None and key in self._unknown:
+            number, at = self._unknown[key]
+            return self._answers[number].outcomes[at].verdict
+        return known
+
+
+def _key(graph: Graph, suspect: Suspect) -> Key:
+    site = graph.nodes[suspect.node].site
+    return Key(site.path, site.span, suspect.code)
+
+
+def _finite(value: float | None) -> bool:
+    return value is None or math.isfinite(value)
+
+
+def _most(found: Iterable[Evidence], name: str) -> float:
+    return max(float(value) for each in found if isinstance(value := each.detail[name], float))
+
+
+def _meaning(graph: Graph) -> object:
+    """Return what a graph computes, whatever the source looks like."""
+    nodes = graph.nodes[: graph.output + 1]
+    return [(node.op, node.args, node.input, node.value) for node in nodes], graph.output
+
+
+# ---- two graphs as one -------------------------------------------------------------------------
+
+
+def _joined(graph: Graph, mended: Graph) -> tuple[Graph, int] | None:
+    """Return both graphs as one that reads each input once, and the id of the mended output.
+
+    None if the mended graph reads what the other does not know.
+    """
+    inputs = {
+        (node.input.name, node.input.role): node.id
+        for node in graph.nodes
+        if node.input is not None
+    }
+    ids: dict[int, int] = {}
+    nodes = list(graph.nodes)
+    for node in mended.nodes:
+        if node.input is not None:
+            known = inputs.get((node.input.name, node.input.role))
+            if known is not None:
+                ids[node.id] = known
+                continue
+            if _needed(mended, node.id):
+                return None
+        ids[node.id] = len(nodes)
+        nodes.append(_renumbered(node, ids))
+    return replace(graph, nodes=tuple(nodes)), ids[mended.output]
+
+
+def _needed(graph: Graph, wanted: int) -> bool:
+    """Tell whether the output is computed from a node."""
+    reached = {graph.output}
+    for node in reversed(graph.nodes):
+        if node.id in reached:
+            reached.update(node.operands)
+    return wanted in reached
+
+
+def _renumbered(node: Node, ids: Mapping[int, int]) -> Node:
+    args = tuple((name, _moved(arg, ids)) for name, arg in node.args)
+    return replace(node, id=ids[node.id], args=args, value=_moved(node.value, ids))
+
+
+def _moved(arg: Arg, ids: Mapping[int, int]) -> Arg:
+    if isinstance(arg, Ref):
+        return Ref(ids[arg.node])
+    if isinstance(arg, Items):
+        return Items(tuple(_moved(item, ids) for item in arg.items))
+    if isinstance(arg, Slice):
+        return Slice(*(_moved(part, ids) for part in (arg.start, arg.stop, arg.step)))
+    return arg

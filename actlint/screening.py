@@ -1,0 +1,54 @@
+"""What the rules suspect of one graph, less what can be told to be pointless."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from actlint.findings import Suspect
+from actlint.graph import Graph, InputRole
+from actlint.query import Rule, View
+
+
+def suspects(graph: Graph, rules: Iterable[Rule]) -> Iterator[Suspect]:
+    """Yield what `rules` suspect, rule by rule."""
+    if _impossible(graph):
+        return
+    view = View(graph)
+    for rule in rules:
+        if graph.role not in rule.roles or (graph.compiled and not rule.reads_models):
+            continue
+        yield from (each for each in rule.suspects(view) if not _hinges_on_unknown(graph, each))
+
+
+def _impossible(graph: Graph) -> bool:
+    """Tell whether a condition of the path, one of constants alone, does not hold."""
+    fixed = [node.input is None for node in graph.nodes]
+    for node in graph.nodes:
+        fixed[node.id] = fixed[node.id] and all(fixed[ref] for ref in node.operands)
+    decided = [(node, taken) for node, taken in graph.assumptions if fixed[node]]
+    if not decided:
+        return False
+    view = View(replace(graph, assumptions=()))
+    known = [(view.interval(node), taken) for node, taken in decided]
+    return any(v.lo == v.hi and bool(v.lo) != taken for v, taken in known)
+
+
+def _hinges_on_unknown(graph: Graph, suspect: Suspect) -> bool:
+    """Tell whether unknown calls or settings alone decide if the suspect's targets are reached.
+
+    Nothing says then that the dangerous value can occur, so there is nothing to suspect.
+    """
+    hinges = False
+    for target in suspect.targets:
+        pending, seen = [target.node], {target.node}
+        while pending:
+            node = graph.nodes[pending.pop()]
+            if node.input is not None:
+                if node.input.role is not InputRole.PARAMETER and not node.input.unknown:
+                    return False
+                hinges = True
+            fresh = [operand for operand in node.operands if operand not in seen]
+            seen.update(fresh)
+            pending += fresh
+    return hinges

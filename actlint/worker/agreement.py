@@ -1,0 +1,290 @@
+"""Does a mended program keep the values and gradients of the original where those are sound?
+
+Both are one job: the original ends in the job's output, the mended one in the suspect's node, and
+they read the same inputs. The judge is the original in float64. A number agrees if float32
+rounding explains its distance from the judge, or if the original was no nearer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from actlint.findings import Evidence, Hazard, Outcome, Reach, Suspect, Verdict
+from actlint.graph import Arg, DType, Items
+from actlint.worker import batches, elements, witness
+from actlint.worker.aim import solve
+from actlint.worker.bench import Bench
+from actlint.worker.inputs import Template
+from actlint.worker.probes import Lab, Trace, finite, floating, pruned
+from actlint.worker.protocol import Instruction, Job
+from actlint.worker.samples import EPS, Array, Feeds, Sample
+
+# Rounding of float32 that two ways to compute the same number may differ by: each takes some tens
+# of roundings, and kernels such as exp and log are off by a few units in the last place.
+_ROUNDINGS = 64.0
+# By how much a number may be farther from the judge than the original's.
+_NO_NEARER = 2.0
+_MAX = float(np.finfo(np.float32).max)
+_KINDS = ("structural", "typical", "extended")
+_MODES = ("graph", "xla")
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was compared so far."""
+
+    compared: int = 0
+    gained: int = 0  # finite only since it is mended
+    spoilt: int = 0  # was finite, is not any more
+    value: float = 0.0  # largest difference, in terms of max(1, magnitude)
+    gradient: float = 0.0
+    disagreements: int = 0
+    first: str = ""  # of the disagreements, in words
+    cut: bool = False  # one of both has a gradient where the other has none
+
+    @property
+    def agrees(self) -> bool:
+        return not (self.disagreements or self.spoilt or self.cut) and self.compared > 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Programs:
+    """The three programs that are compared."""
+
+    original: Lab
+    mended: Lab
+    exact: Lab  # the original in float64
+
+
+def check(bench: Bench, suspect: Suspect) -> Outcome:
+    """Compare the mended output, the suspect's node, with the job's own.
+
+    Returns:
+        CONFIRMED if they agree wherever the original is finite, REFUTED if not; either way with
+        the mended program's value and gradient at the job's witness, and in `detail` what was
+        compared. UNCONFIRMED if nothing can be compared.
+    """
+    job = bench.job
+    programs = _programs(bench, suspect.node)
+    tally = _Tally()
+    for index in range(len(bench.templates)):
+        for sample, weights in _samples(bench, index, suspect):
+            _compare(programs, bench, sample, weights, tally)
+        if tally.compared:
+            break  # further shapes that happen to run mean nothing
+    if not tally.compared and not tally.gained:
+        return Outcome(Verdict.UNCONFIRMED, "no sample could be compared")
+    at = _at_witness(bench.templates[0], job)
+    trace = None if at is None else _traced(programs.mended, at, None)
+    if at is not None and trace is None:
+        return Outcome(Verdict.UNCONFIRMED, "the mended expression does not run at the witness")
+    ends = [] if trace is None else witness.ends(trace)
+    modes = ["eager"]
+    for mode in _MODES:
+        run = None if at is None else programs.mended.compiled(mode, at)
+        if run is not None:
+            modes.append(mode)
+            ends += [run[0], *run[1]]
+    evidence = Evidence(
+        hazard=witness.hazard_of(ends) or Hazard.WRONG_GRADIENT,
+        witness=job.witness,
+        value=None if trace is None else witness.worst([trace.values[trace.output]]),
+        gradient=None if trace is None else witness.worst(trace.gradients.values()),
+        mode="eager",
+        samples=tally.compared,
+        hits=tally.gained,
+        rate=None,
+        reach=Reach.TYPICAL if at is None else at.reach,
+        detail={
+            "modes": ", ".join(modes),
+            "finite": float(witness.hazard_of(ends) is None),
+            "spoilt": float(tally.spoilt),
+            "value_difference": float(f"{tally.value:.3g}"),
+            "gradient_difference": float(f"{tally.gradient:.3g}"),
+        },
+    )
+    if tally.agrees:
+        return Outcome(Verdict.CONFIRMED, None, evidence)
+    reason = "a gradient comes or goes" if tally.cut else tally.first
+    return Outcome(Verdict.REFUTED, reason or "nothing was finite to compare with", evidence)
+
+
+def _programs(bench: Bench, node: int) -> _Programs:
+    job, kind = bench.job, type(bench.lab.program)
+    ends = tuple(ident for ident, _ in job.assumptions)
+    original = replace(job, instructions=pruned(job, (job.output, *ends)))
+    mended = replace(job, instructions=pruned(job, (node, *ends)), output=node)
+    exact = replace(original, instructions=tuple(_wide(step) for step in original.instructions))
+    return _Programs(*(Lab(each, kind(each)) for each in (original, mended, exact)))
+
+
+def _wide(step: Instruction) -> Instruction:
+    """Return an instruction that computes in float64 what it did in float32."""
+    return replace(
+        step, args=tuple((name, _widened(arg)) for name, arg in step.args),
+        value=_widened(step.value),
+    )  # fmt: skip
+
+
+def _widened(arg: Arg) -> Arg:
+    if isinstance(arg, DType) and arg.name == "float32":
+        return DType("float64")
+    if arg == "float32":
+        return "float64"
+    if isinstance(arg, Items):
+        return Items(tuple(_widened(item) for item in arg.items))
+    return arg
+
+
+# ---- samples ---------------------------------------------------------------------------------
+
+
+def _samples(bench: Bench, index: int, suspect: Suspect) -> Iterator[tuple[Sample, Array | None]]:
+    """Yield every class of inputs, and the points that the finding was aimed at."""
+    line = bench.line(index)
+    if line is not None and not bench.job.assumptions:
+        points, _ = bench.points(line, bench.job.samples)
+        yield line.sample(points), None
+        for target in suspect.targets:
+            focus = bench.line(index, target.node) if target.node in bench.lab.steps else None
+            found = elements.completed(bench, line, solve(bench, focus, target) if focus else {})
+            if any(value.size for value in found.values()):
+                yield line.sample(found), None
+        return
+    weights = bench.weights(index)
+    for kind in _KINDS:
+        for sample in bench.drawn(index, kind):
+            yield sample, weights
+    starts = bench.drawn(index, "typical")[:2]
+    for sample in batches.aimed(bench, suspect, index, [], starts):
+        yield sample, None
+
+
+def _at_witness(template: Template, job: Job) -> Sample | None:
+    """Return the batch of the finding's witness; inputs that it does not name are typical."""
+    if not job.witness:
+        return None
+    feeds: Feeds = {}
+    for slot in template.slots:
+        if slot.spec.name in job.witness:
+            feeds[slot.id] = np.asarray(job.witness[slot.spec.name], slot.dtype)
+        elif slot.spec.default is not None:
+            feeds[slot.id] = np.asarray(slot.spec.default, slot.dtype)
+        else:
+            return None
+    return Sample(feeds, Reach.STRUCTURAL, "witness")
+
+
+# ---- comparison ------------------------------------------------------------------------------
+
+
+def _compare(
+    programs: _Programs, bench: Bench, sample: Sample, weights: Array | None, tally: _Tally
+) -> None:
+    """Compare one batch, number by number."""
+    before = _traced(programs.original, sample, weights)
+    if before is None or not bool(programs.original.holds(before.values).all()):
+        return
+    after = _traced(programs.mended, sample, weights)
+    if after is None:
+        tally.spoilt += 1
+        tally.first = tally.first or "the mended expression does not run on some inputs"
+        return
+    exact = _traced(programs.exact, _double(sample), weights)
+    size = _magnitude(bench, sample)
+    value, was = after.values[after.output], before.values[before.output]
+    judge = None if exact is None else exact.values[exact.output]
+    worst = _differ(was, value, judge, size, tally)
+    tally.value = max(tally.value, worst)
+    for ident, slope in before.gradients.items():
+        now = after.gradients.get(ident)
+        if slope is None or now is None:
+            tally.cut |= (slope is None) != (now is None)
+            continue
+        judge = None if exact is None else exact.gradients.get(ident)
+        scale = np.ones(()) if slope.size == size.size else _largest(slope)
+        worst = _differ(slope, now, judge, scale, tally)
+        tally.gradient = max(tally.gradient, worst)
+
+
+def _differ(was: Array, now: Array, judge: Array | None, size: Array, tally: _Tally) -> float:
+    """Compare two arrays; return the largest difference where both are finite.
+
+    Args:
+        was: the original's numbers.
+        now: those of the mended program.
+        judge: the exact ones, if there are any.
+        size: magnitude of what was summed on the way, for each number or for all.
+        tally: where the result is noted.
+    """
+    if was.shape != now.shape or not floating(was):
+        tally.disagreements += 1
+        tally.first = tally.first or "the mended result has another shape"
+        return float("inf") if was.shape != now.shape else 0.0
+    old, new = was.astype(np.float64), now.astype(np.float64)
+    truth = old if judge is None or judge.shape != was.shape else judge.astype(np.float64)
+    # Where float32 cannot hold the exact number, the original is all there is to compare with.
+    truth = np.where(np.isfinite(truth) & (np.abs(truth) <= _MAX), truth, old)
+    known, mended = np.isfinite(old), np.isfinite(new)
+    tally.gained += int((~known & mended).sum())
+    tally.compared += int((known & mended).sum())
+    spoilt = known & ~mended
+    if spoilt.any():
+        tally.spoilt += int(spoilt.sum())
+        tally.first = tally.first or "some number that was finite is not any more"
+    both = mended & np.isfinite(truth)
+    if not both.any():
+        return 0.0
+    scale = size.reshape(was.shape) if size.size == was.size else size
+    allowed = _ROUNDINGS * EPS * np.maximum(np.abs(truth), np.broadcast_to(scale, was.shape))
+    off = np.where(both, np.abs(new - np.where(both, truth, 0.0)), 0.0)
+    # Of a number that was not finite, only the exact one says what it should be.
+    former = np.where(known, np.abs(old - np.where(both, truth, 0.0)), 0.0)
+    wrong = both & (off > allowed + _NO_NEARER * former)
+    if wrong.any():
+        tally.disagreements += int(wrong.sum())
+        at = int(np.flatnonzero(wrong.reshape(-1))[0])
+        numbers = tuple(float(np.float32(a.reshape(-1)[at])) for a in (now, truth))
+        tally.first = tally.first or f"{numbers[0]:.6g} instead of {numbers[1]:.6g}"
+    here = known & mended
+    moved = np.abs(np.where(here, new - old, 0.0)) / np.maximum(np.abs(old), 1.0)
+    return float(np.where(here, moved, 0.0).max(initial=0.0))
+
+
+def _traced(lab: Lab, sample: Sample, weights: Array | None) -> Trace | None:
+    try:
+        return lab.trace(sample, weights)
+    # Any op may raise anything on operands that do not suit it.
+    except Exception:
+        return None
+
+
+def _double(sample: Sample) -> Sample:
+    feeds = {
+        key: value.astype(np.float64) if floating(value) else value
+        for key, value in sample.feeds.items()
+    }
+    return replace(sample, feeds=feeds)
+
+
+def _magnitude(bench: Bench, sample: Sample) -> Array:
+    """Return max(1, magnitude) of the inputs: element by element if they are of one shape."""
+    found = [
+        np.abs(value)
+        for key, value in sample.feeds.items()
+        if floating(value) and finite(value) and key in bench.lab.inputs
+    ]
+    if not found:
+        return np.ones(())
+    if bench.line() is not None and len({value.shape for value in found}) == 1:
+        return np.asarray(np.maximum(np.max(found, axis=0), 1.0))
+    return np.asarray(max(1.0, *(float(value.max(initial=0.0)) for value in found)))
+
+
+def _largest(value: Array) -> Array:
+    """Return the largest finite magnitude."""
+    held = np.abs(value[np.isfinite(value)])
+    return np.asarray(float(held.max(initial=0.0)))

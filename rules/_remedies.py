@@ -1,0 +1,428 @@
+"""Remedies that several rules share; TensorFlow judges each of them on the user's own source."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from actlint.query import Arg, Items, Node, Ref, Remedy, Rewrite, Safety, View
+
+# Added inside a logarithm: what Keras takes for its own losses, and what float32 can still tell
+# from 0 next to 1.
+EPSILON = "1e-7"
+# Added under a root, of which it is the square: the slope at 0 is then at most 5e5.
+SQUARED_EPSILON = "1e-12"
+# exp(80) is 5.5e34, which leaves room for a factor below the largest float32.
+LARGEST_EXPONENT = "80.0"
+
+_SUM = ("add",)
+_LOG = ("log",)
+
+
+def ref(node: Node) -> Ref:
+    """Return the operand that stands for a node."""
+    return Ref(node.id)
+
+
+def replaced(
+    node: Node,
+    template: str,
+    title: str,
+    reason: str,
+    *,
+    safety: Safety = Safety.SAFE,
+    **parts: Arg,
+) -> Remedy:
+    """Return the remedy that writes `template` in the place of a node's expression."""
+    change = Rewrite(ref(node), template, tuple(parts.items()))
+    return Remedy(title, reason, safety, (change,))
+
+
+def argument(
+    node: Node,
+    operand: Node,
+    template: str,
+    title: str,
+    reason: str,
+    *,
+    safety: Safety = Safety.UNSAFE,
+    **parts: Arg,
+) -> Remedy:
+    """Return the remedy that rewrites an operand where `node` reads it; ``{x}`` is the operand."""
+    change = Rewrite(ref(operand), template, (("x", ref(operand)), *parts.items()), node.id)
+    return Remedy(title, reason, safety, (change,))
+
+
+def constant(view: View, node: Node, name: str) -> float | None:
+    """Return the number that parameter `name` is bound to, or None."""
+    value = node.arg(name)
+    if isinstance(value, Ref):
+        known = view.interval(value.node)
+        return known.lo if known.lo == known.hi and not known.nan else None
+    return None if isinstance(value, bool) or not isinstance(value, (int, float)) else float(value)
+
+
+def addend(view: View, node: Node, value: float) -> Node | None:
+    """Return ``x`` if `node` computes ``x + value`` or ``value + x``, else None."""
+    if node.op not in _SUM:
+        return None
+    for one, other in (("x", "y"), ("y", "x")):
+        if constant(view, node, one) == value:
+            return view.operand(node, other)
+    return None
+
+
+def negated(view: View, node: Node) -> Node | None:
+    """Return ``x`` if `node` computes ``-x``, else None."""
+    return view.operand(node, "x") if node.op in {"negative", "neg"} else None
+
+
+def only_user(view: View, node: Node) -> Node | None:
+    """Return what reads a node, or None if several do."""
+    users = view.users(node)
+    return users[0] if len(users) == 1 else None
+
+
+def settings(node: Node, *names: str) -> str | None:
+    """Return the static arguments `names` that a call sets, as further arguments of another one.
+
+    None if one of them is not told by the source.
+    """
+    written = ""
+    for name in names:
+        value = node.arg(name)
+        if value is None:
+            continue
+        text = _literal(value)
+        if text is None:
+            return None
+        written += f", {name}={text}"
+    return written
+
+
+def _literal(value: Arg) -> str | None:
+    if isinstance(value, (bool, int)):
+        return repr(value)
+    if isinstance(value, Items):
+        items = [_literal(item) for item in value.items]
+        return None if None in items else f"[{', '.join(str(item) for item in items)}]"
+    return None
+
+
+# ---- naive forms -------------------------------------------------------------------------------
+
+
+def log1p(view: View, node: Node) -> Iterator[Remedy]:
+    """Yield the remedy of ``log(1 + x)``."""
+    inner = view.operand(node, "x") if node.op in _LOG else None
+    x = None if inner is None else addend(view, inner, 1.0)
+    if x is not None:
+        yield replaced(
+            node,
+            "tf.math.log1p({x})",
+            "Write tf.math.log1p(x) for log(1 + x)",
+            "it is the same function, without the rounding of 1 + x",
+            x=ref(x),
+        )
+
+
+def expm1(view: View, node: Node) -> Iterator[Remedy]:
+    """Yield the remedy of ``exp(x) - 1``."""
+    inner = view.operand(node, "x") if node.op == "subtract" else None
+    x = view.operand(inner, "x") if inner is not None and inner.op == "exp" else None
+    if x is not None and constant(view, node, "y") == 1.0:
+        yield replaced(
+            node,
+            "tf.math.expm1({x})",
+            "Write tf.math.expm1(x) for exp(x) - 1",
+            "it is the same function, without the cancellation near 0",
+            x=ref(x),
+        )
+
+
+def softplus(view: View, exponential: Node) -> Iterator[Remedy]:
+    """Yield the remedy of ``log(1 + exp(x))``, given its exponential."""
+    x, user = view.operand(exponential, "x"), only_user(view, exponential)
+    if x is None or user is None:
+        return
+    total = user
+    if user.op != "log1p":
+        logarithm = only_user(view, user)
+        if logarithm is None or logarithm.op not in _LOG or addend(view, user, 1.0) is None:
+            return
+        total = logarithm
+    yield replaced(
+        total,
+        "tf.math.softplus({x})",
+        "Write tf.math.softplus(x) for log(1 + exp(x))",
+        "it is the same function, and does not overflow",
+        x=ref(x),
+    )
+
+
+def logsumexp(view: View, exponential: Node) -> Iterator[Remedy]:
+    """Yield the remedy of ``log(reduce_sum(exp(x)))``, given its exponential."""
+    x, total = view.operand(exponential, "x"), only_user(view, exponential)
+    logarithm = None if total is None else only_user(view, total)
+    if x is None or total is None or logarithm is None:
+        return
+    axes = settings(total, "axis", "keepdims")
+    if total.op == "reduce_sum" and logarithm.op in _LOG and axes is not None:
+        yield replaced(
+            logarithm,
+            f"tf.reduce_logsumexp({{x}}{axes})",
+            "Write tf.reduce_logsumexp(x) for log(sum(exp(x)))",
+            "it is the same function, shifted by the maximum so that nothing overflows",
+            x=ref(x),
+        )
+
+
+def sigmoid(view: View, exponential: Node) -> Iterator[Remedy]:
+    """Yield the remedy of ``1 / (1 + exp(-x))``, given its exponential."""
+    inner, total = view.operand(exponential, "x"), only_user(view, exponential)
+    division = None if total is None else only_user(view, total)
+    if inner is None or total is None or division is None or addend(view, total, 1.0) is None:
+        return
+    one_over = division.op in {"divide", "div"} and constant(view, division, "x") == 1.0
+    if not one_over and division.op != "reciprocal":
+        return
+    x = negated(view, inner)
+    yield replaced(
+        division,
+        "tf.sigmoid({x})" if x is not None else "tf.sigmoid(-{x})",
+        "Write tf.sigmoid(x) for 1 / (1 + exp(-x))",
+        "it is the same function, and does not overflow",
+        x=ref(inner if x is None else x),
+    )
+
+
+def library_softmax(view: View, division: Node, exponential: Node) -> Iterator[Remedy]:
+    """Yield the remedy of ``exp(x) / sum(exp(x))``."""
+    x = view.operand(exponential, "x")
+    total = next((each for each in _below(view, division) if each.op == "reduce_sum"), None)
+    if x is None or total is None or total.arg("keepdims") is not True:
+        return
+    axis = settings(total, "axis")
+    if axis is None or total.arg("axis") is None:
+        return
+    title = "Write tf.nn.softmax(x) for exp(x) / sum(exp(x))"
+    template = f"tf.nn.softmax({{x}}{axis})"
+    same = "it is the same function, shifted by the maximum so that nothing overflows"
+    yield replaced(division, template, title, same, x=ref(x))
+    near = "the constant that is added to the sum goes, and the values with it"
+    yield replaced(division, template, title, near, safety=Safety.UNSAFE, x=ref(x))
+
+
+def _below(view: View, division: Node) -> tuple[Node, ...]:
+    """Return the divisor, and what it adds a constant to."""
+    divisor = view.operand(division, "y")
+    return () if divisor is None else (divisor, *view.operands(divisor))
+
+
+def log_probability(view: View, node: Node) -> Iterator[Remedy]:
+    """Yield the remedies of the log of a softmax or sigmoid."""
+    inner = view.operand(node, "x") if node.op in _LOG else None
+    if inner is None:
+        return
+    same = "it is the same function, computed from the logits so that it stays finite"
+    logits = next(iter(view.operands(inner)), None) if inner.op else None
+    if inner.op == "softmax" and logits is not None:
+        axis = settings(inner, "axis")
+        if axis is not None:
+            title = "Write tf.nn.log_softmax(x) for log(softmax(x))"
+            yield replaced(node, f"tf.nn.log_softmax({{x}}{axis})", title, same, x=ref(logits))
+    elif inner.op == "sigmoid" and logits is not None:
+        title = "Write tf.math.log_sigmoid(x) for log(sigmoid(x))"
+        yield replaced(node, "tf.math.log_sigmoid({x})", title, same, x=ref(logits))
+    elif inner.op == "subtract" and constant(view, inner, "x") == 1.0:
+        share = view.operand(inner, "y")
+        logits = next(iter(view.operands(share)), None) if share is not None else None
+        if share is not None and share.op == "sigmoid" and logits is not None:
+            title = "Write tf.math.log_sigmoid(-x) for log(1 - sigmoid(x))"
+            yield replaced(node, "tf.math.log_sigmoid(-{x})", title, same, x=ref(logits))
+
+
+def xlogx(view: View, node: Node) -> Iterator[Remedy]:
+    """Yield the remedy of ``x * log(x)``, given its logarithm."""
+    x, product = view.operand(node, "x"), only_user(view, node)
+    if x is None or product is None or product.op != "multiply" or node.op not in _LOG:
+        return
+    others = [each for each in view.operands(product) if each.id != node.id]
+    if len(others) == 1 and view.same_value(others[0], x):
+        yield replaced(
+            product,
+            "tf.math.xlogy({x}, {x})",
+            "Write tf.math.xlogy(x, x) for x * log(x)",
+            "it is 0 with a finite gradient at x = 0, and the same elsewhere",
+            x=ref(others[0]),
+        )
+
+
+# ---- away from the singular point --------------------------------------------------------------
+
+
+def no_nan(view: View, node: Node) -> Iterator[Remedy]:
+    """Yield the remedies of a division by a value that can be 0."""
+    x, y = node.arg("x"), node.arg("y")
+    if node.op in {"divide", "div"} and isinstance(y, Ref):
+        yield replaced(
+            node,
+            "tf.math.divide_no_nan({x}, {y})",
+            "Divide with tf.math.divide_no_nan",
+            "it is 0 where the divisor is 0, and the quotient elsewhere",
+            x=x,
+            y=y,
+        )
+        yield from floored(node, view.node(y.node), EPSILON)
+    if node.op == "reciprocal" and isinstance(x, Ref):
+        yield replaced(
+            node,
+            "tf.math.reciprocal_no_nan({x})",
+            "Use tf.math.reciprocal_no_nan",
+            "it is 0 at 0, and the reciprocal elsewhere",
+            x=x,
+        )
+
+
+def floored(node: Node, operand: Node, least: str) -> Iterator[Remedy]:
+    """Yield the remedy that keeps an operand at or above a small positive number."""
+    yield argument(
+        node,
+        operand,
+        f"tf.maximum({{x}}, {least})",
+        f"Keep the argument at or above {least} with tf.maximum",
+        f"values change where it is below {least}, and pass no gradient there",
+    )
+
+
+def offset(view: View, node: Node, operand: Node, small: str) -> Iterator[Remedy]:
+    """Yield the remedy that adds a small constant inside, or a floor where that is not enough."""
+    known = view.interval(operand)
+    if known.lo >= 0.0 or _nearly_positive(known.lo):
+        yield argument(
+            node,
+            operand,
+            f"{{x}} + {small}",
+            f"Add {small} to the argument",
+            f"every value moves by a relative {small} or less where the argument is near 1",
+        )
+    yield from floored(node, operand, small)
+
+
+def representable(view: View, node: Node) -> Iterator[Remedy]:
+    """Yield the remedy of a clip on the way to `node` whose upper bound is 1 in float32."""
+    waiting, seen = [node.id], set[int]()
+    while waiting:
+        clip = view.node(waiting.pop(0))
+        if clip.id in seen:
+            continue
+        seen.add(clip.id)
+        waiting.extend(clip.operands)
+        bound = next((value for name, value in clip.args if name in _UPPER), None)
+        if isinstance(bound, float) and bound != 1.0 and _is_one(bound):
+            change = Rewrite(bound, "1 - 1e-7", (), clip.id)
+            yield Remedy(
+                "Clip to a bound that float32 can hold",
+                "values between 1 - 1e-7 and 1 change, and pass no gradient",
+                Safety.UNSAFE,
+                (change,),
+            )
+
+
+# How clips call their upper bound.
+_UPPER = frozenset({"clip_value_max", "max_value", "x_max"})
+
+
+def _is_one(value: float) -> bool:
+    (rounded,) = struct.unpack("f", struct.pack("f", value))
+    return bool(rounded == 1.0)
+
+
+def _nearly_positive(low: float) -> bool:
+    """Tell whether a bound is negative by rounding alone."""
+    return -1e-6 < low < 0.0
+
+
+def straight_through(node: Node, value: Node, operand: Node) -> Remedy:
+    """Return the remedy that keeps a step's value and hands its gradient on unchanged.
+
+    Args:
+        node: the step, or the cast of a comparison.
+        value: whose expression is wrapped; mostly the same.
+        operand: what the step is taken of.
+    """
+    return replaced(
+        node,
+        "{x} + tf.stop_gradient({step} - {x})",
+        "Let the gradient pass straight through the step",
+        "the value stays, and the gradient becomes that of the argument",
+        safety=Safety.UNSAFE,
+        x=ref(operand),
+        step=ref(value),
+    )
+
+
+def norm(view: View, node: Node) -> Iterator[Remedy]:
+    """Yield the remedy of a norm or standard deviation whose gradient is nan at zeros."""
+    operand = next(iter(view.operands(node)), None)
+    axes = settings(node, "axis", "keepdims")
+    if operand is None or axes is None or node.arg("ord") not in (None, "euclidean"):
+        return
+    inner = {
+        "norm": f"tf.reduce_sum(tf.square({{x}}){axes})",
+        "reduce_euclidean_norm": f"tf.reduce_sum(tf.square({{x}}){axes})",
+        "reduce_std": f"tf.math.reduce_variance({{x}}{axes})",
+    }.get(node.op)
+    if inner is not None:
+        yield replaced(
+            node,
+            f"tf.sqrt({inner} + {SQUARED_EPSILON})",
+            f"Write the root out and add {SQUARED_EPSILON} under it",
+            "it is at least 1e-6, and its gradient at zeros is 0",
+            safety=Safety.UNSAFE,
+            x=ref(operand),
+        )
+
+
+def double_where(view: View, node: Node, operand: Node, neutral: str) -> Iterator[Remedy]:
+    """Yield the remedy that keeps an operand harmless where `where` does not select the branch.
+
+    Args:
+        view: the graph.
+        node: the singular expression in a branch.
+        operand: its operand that is harmful there.
+        neutral: ``ones`` or ``zeros``, at which the expression is finite.
+    """
+    for selection, branch in _selections(view, node):
+        condition = view.operand(selection, "condition")
+        if condition is None:
+            continue
+        chosen = (
+            f"{{x}}, tf.{neutral}_like({{x}})"
+            if branch == "x"
+            else (f"tf.{neutral}_like({{x}}), {{x}}")
+        )
+        yield argument(
+            node,
+            operand,
+            f"tf.where({{condition}}, {chosen})",
+            "Select the argument with a tf.where of its own",
+            "the argument is another only where the other branch is selected",
+            safety=Safety.SAFE,
+            condition=ref(condition),
+        )
+
+
+def _selections(view: View, node: Node) -> Iterator[tuple[Node, str]]:
+    """Yield the ``where`` calls that `node` is a branch of, nearest first, with the parameter."""
+    waiting, seen = [node], set[int]()
+    while waiting:
+        current = waiting.pop(0)
+        if current.id in seen:
+            continue
+        seen.add(current.id)
+        for user in view.users(current):
+            branches = [name for name in ("x", "y") if user.arg(name) == ref(current)]
+            if user.op == "where" and branches:
+                yield user, branches[0]
+            waiting.append(user)
