@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import platformdirs
 
-from actlint import catalogue, source, terminal
+from actlint import catalogue, repairing, source, terminal
 from actlint.cache import Cache
 from actlint.catalogue import Layer
 from actlint.config import Config, common_folder, load
@@ -23,7 +23,9 @@ from actlint.errors import RunError
 from actlint.files import discover, patterns, shown
 from actlint.progress import progress
 from actlint.query import Rule
+from actlint.repairing import Repair, repair
 from actlint.report import OutputFormat, counted, render
+from actlint.report.words import plural
 from actlint.source import SourceFile
 
 # The path that means standard input.
@@ -57,6 +59,9 @@ class Request:
     exit_zero: bool
     statistics: bool
     quiet: bool
+    fix: bool | None
+    unsafe_fixes: bool | None
+    diff: bool
 
 
 def run(request: Request) -> int:
@@ -82,23 +87,82 @@ def run(request: Request) -> int:
         _keep_sources(request.output_file, sources)
     if not sources:
         terminal.say("no Python files found under the given paths")
+    settings = config.settings
+    unsafe = _first(request.unsafe_fixes, settings.unsafe_fixes)
+    wanted = request.confirm and (request.diff or _first(request.fix, settings.fix))
     with progress(request.quiet) as on_progress:
-        result = lint(sources, options, on_progress)
+        if wanted:
+            repaired = repair(sources, options, unsafe, on_progress)
+        else:
+            repaired = Repair(lint(sources, options, on_progress), (), (), 0)
+    result = repaired.result
     for error in result.errors:
         terminal.say(f"{error.place}:{error.line}: {error.message}")
+    if request.diff:
+        return _diff(request, repaired, unsafe)
+    piped = wanted and STDIN in named
+    if wanted:
+        _write(request, repaired, _stdin_path(request, cwd) if piped else None, sources)
+    mended = {file.path: file for file in repaired.after}
+    sources = [mended.get(file.path, file) for file in sources]
     if request.output_file is None:
-        style = terminal.style_of(sys.stdout, os.environ)
+        style = terminal.style_of(sys.stderr if piped else sys.stdout, os.environ)
     else:
         style = terminal.style_of(None, {})
     texts = {place: text for file in sources for place, text in file.shown().items()}
     style = dataclasses.replace(style, sources=texts, quiet=request.quiet)
     report = render(result, request.output_format, style, request.statistics)
-    if request.output_file is None:
-        terminal.write(report)
-    else:
+    if request.output_file is not None:
         terminal.save(request.output_file, report)
+    elif piped:
+        # The mended source goes to standard output.
+        terminal.write(report, error=True)
+    else:
+        terminal.write(report)
     found = counted(result) > 0 or bool(result.errors)
     return 1 if found and not request.exit_zero else 0
+
+
+def _diff(request: Request, repaired: Repair, unsafe: bool) -> int:
+    """Show what fixing would change; return 1 if anything would."""
+    text = repairing.diff(repaired)
+    if request.output_file is None:
+        terminal.write(text)
+    else:
+        terminal.save(request.output_file, text)
+    if not request.quiet:
+        more = repairing.hidden(repaired.result, unsafe)
+        enabled = f"; {more} more with --unsafe-fixes" if more else ""
+        terminal.say(f"would fix {plural(repaired.fixed, 'finding')}{enabled}")
+        _tell_notebooks(repaired)
+    changes = bool(text) or bool(repaired.result.errors)
+    return 1 if changes and not request.exit_zero else 0
+
+
+def _write(
+    request: Request, repaired: Repair, stdin_path: str | None, sources: Sequence[SourceFile]
+) -> None:
+    """Write the mended files; what standard input held goes to standard output, mended or not."""
+    repairing.write(repaired, stdin_path)
+    if stdin_path is not None:
+        held = {file.path: file.text for file in (*sources, *repaired.after)}
+        terminal.write(held[stdin_path])
+    if not request.quiet:
+        if repaired.fixed:
+            files = plural(len(repaired.after), "file")
+            terminal.say(f"fixed {plural(repaired.fixed, 'finding')} in {files}")
+        _tell_notebooks(repaired)
+
+
+def _tell_notebooks(repaired: Repair) -> None:
+    count = repairing.in_notebooks(repaired.result)
+    if count:
+        terminal.say(f"left alone, since notebooks are not written: {plural(count, 'finding')}")
+
+
+def _stdin_path(request: Request, cwd: str) -> str:
+    """Return the path that reports give to standard input."""
+    return shown(os.path.normpath(os.path.join(cwd, request.stdin_filename or STDIN)), cwd)
 
 
 def _options(request: Request, config: Config, rules: Sequence[type[Rule]]) -> Options:

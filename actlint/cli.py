@@ -131,6 +131,20 @@ def check(
     no_confirm: Annotated[
         bool, typer.Option("--no-confirm", help="Static analysis only, without TensorFlow.")
     ] = False,
+    fix: Annotated[
+        bool | None,
+        typer.Option("--fix/--no-fix", help="Write safe fixes, each proved, into the files."),
+    ] = None,
+    unsafe_fixes: Annotated[
+        bool | None,
+        typer.Option(
+            "--unsafe-fixes/--no-unsafe-fixes",
+            help="Fixes that change values or gradients, too.",
+        ),
+    ] = None,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Show what --fix would change, and write nothing.")
+    ] = False,
     output_format: Annotated[
         OutputFormat, typer.Option(help="How findings are shown.")
     ] = OutputFormat.FULL,
@@ -205,6 +219,11 @@ def check(
     if timeout is not None and not 0 < timeout <= MAX_TIMEOUT:
         message = f"{timeout} is not a positive number of at most {MAX_TIMEOUT:g}."
         raise typer.BadParameter(message, param_hint="--timeout")
+    if no_confirm and (fix or diff):
+        raise typer.BadParameter(
+            "fixes are proved with TensorFlow before they are offered; leave out --no-confirm.",
+            param_hint="--fix" if fix else "--diff",
+        )
     with _failures():
         from actlint import checking  # noqa: PLC0415 - help and version need none of it
 
@@ -227,6 +246,9 @@ def check(
             exit_zero=exit_zero,
             statistics=statistics,
             quiet=quiet,
+            fix=fix,
+            unsafe_fixes=unsafe_fixes,
+            diff=diff,
         )
         raise typer.Exit(checking.run(request))
 

@@ -54,6 +54,10 @@ class Settings:
     cache_dir: str | None = None
     # Report confirmed findings only.
     require_confirmed: bool = False
+    # Write proved fixes into the files.
+    fix: bool = False
+    # Unsafe ones, too.
+    unsafe_fixes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

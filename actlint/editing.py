@@ -78,10 +78,14 @@ def diff(path: str, before: str, after: str) -> str:
     if before == after:
         return ""
     rows: list[str] = []
-    for row in difflib.unified_diff(_LINE.findall(before), _LINE.findall(after), path, path):
+    for row in difflib.unified_diff(_rows(before), _rows(after), path, path):
         ended = row.endswith(("\n", "\r"))
         rows.append(row if ended else f"{row}\n\\ No newline at end of file\n")
     return "".join(rows)
+
+
+def _rows(text: str) -> list[str]:
+    return [row for row in _LINE.findall(text) if row]
 
 
 def changed_lines(before: str, after: str) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import libcst as cst
 
@@ -37,8 +37,10 @@ _ATOMS = (
     cst.Tuple, cst.Dict, cst.Set, cst.ListComp, cst.Ellipsis,
 )  # fmt: skip
 
-# The function of keras.ops that stands for one of TensorFlow's in files that import only that.
+# In files that import them instead: functions of keras.ops, and of the Keras backend, that take
+# the arguments of TensorFlow's.
 _KERAS = {
+    "tensorflow.clip_by_value": "clip",
     "tensorflow.math.divide_no_nan": "divide_no_nan",
     "tensorflow.math.expm1": "expm1",
     "tensorflow.math.log1p": "log1p",
@@ -51,11 +53,28 @@ _KERAS = {
     "tensorflow.ones_like": "ones_like",
     "tensorflow.reduce_logsumexp": "logsumexp",
     "tensorflow.reduce_sum": "sum",
+    "tensorflow.sigmoid": "sigmoid",
     "tensorflow.sqrt": "sqrt",
     "tensorflow.square": "square",
     "tensorflow.stop_gradient": "stop_gradient",
     "tensorflow.where": "where",
+    "tensorflow.zeros_like": "zeros_like",
 }
+_BACKEND = {
+    name: _KERAS[name]
+    for name in (
+        "tensorflow.clip_by_value", "tensorflow.math.softplus", "tensorflow.maximum",
+        "tensorflow.minimum", "tensorflow.nn.softmax", "tensorflow.ones_like",
+        "tensorflow.reduce_sum", "tensorflow.sigmoid", "tensorflow.sqrt", "tensorflow.square",
+        "tensorflow.stop_gradient", "tensorflow.zeros_like",
+    )
+}  # fmt: skip
+_HOMES = (
+    ("keras.ops", _KERAS),
+    ("tensorflow.keras.ops", _KERAS),
+    ("tensorflow.keras.backend", _BACKEND),
+    ("keras.backend", _BACKEND),
+)
 # Packages that are TensorFlow under another name.
 _TENSORFLOW = ("tensorflow", "tensorflow.compat.v1", "tensorflow.compat.v2")
 
@@ -83,11 +102,10 @@ class _Spelling:
             local = self._local(prefix)
             if local is not None:
                 return ".".join([local, *parts[count:]])
-        keras = _KERAS.get(name)
-        for home in ("keras.ops", "tensorflow.keras.ops") if keras else ():
+        for home, functions in _HOMES:
             local = self._local(home)
-            if local is not None:
-                return f"{local}.{keras}"
+            if local is not None and name in functions:
+                return f"{local}.{functions[name]}"
         self.imports[:] = [_import(self.index)]
         return ".".join(["tf", *parts[1:]])
 
@@ -159,6 +177,7 @@ class _Writer:
         self.module, self.old = mark.module, mark.node
         self.span = mark.module.span(mark.node)
         self.spelling = _Spelling(self.module.index, [])
+        self._made: cst.BaseExpression | None = None
 
     def _computed(self, value: Arg) -> Mark | None:
         """Return the expression that computes a node, at its own site."""
@@ -199,8 +218,26 @@ class _Writer:
             content = self._text(self._expression())
             if content == self.module.text(self.span):
                 raise _Unmendable
-            yield Edit(self.module.path, self.span, content)
+            yield Edit(self.module.path, self._place(content), content)
         yield from self.spelling.imports
+
+    def _place(self, content: str) -> Span:
+        """Return the span to replace: with parentheses that the new text makes needless."""
+        span, brackets = self.span, self.old.lpar
+        wide = replace(span, column=span.column - 1, end_column=span.end_column + 1)
+        around = replace(wide, column=max(wide.column - 1, 1))
+        text = self.module.text(around) if wide.column > 0 else ""
+        if (
+            len(brackets) == 1
+            and isinstance(self._made, _ATOMS)
+            and text.endswith(")")
+            and text[wide.column - around.column :].startswith("(")
+            # `return(x)` needs them as a blank.
+            and not text[0].isalnum()
+            and "\n" not in content
+        ):
+            return wide
+        return span
 
     def _keyword(self, change: Keyword) -> Edit:
         call = self.old
@@ -230,6 +267,7 @@ class _Writer:
         made = tree.visit(_Fill(filled))
         if not isinstance(made, cst.BaseExpression):
             raise _Unmendable
+        self._made = made
         return made
 
     def _part(self, value: Arg) -> cst.BaseExpression:
@@ -253,7 +291,7 @@ class _Writer:
         name = self.graph.nodes[value.node].name
         if name and self.graph.nodes[value.node].op:
             return cst.Name(name)
-        copied = [mark for mark in before if _length(mark) <= _MAX_COPIED]
+        copied = [mark for mark in here if _length(mark) <= _MAX_COPIED]
         if copied:
             return min(copied, key=_length).node
         if name:
@@ -262,10 +300,20 @@ class _Writer:
 
     def _text(self, made: cst.BaseExpression) -> str:
         """Return the code of the new expression as it has to be written in the old one's place."""
+        tree, parent = _home(self.module, self.old)
         if isinstance(made, _ATOMS) or _parenthesised(self.old):
-            return _code(_loose(made))
-        parent = _parent(self.module, self.old)
-        return _code(made if isinstance(parent, _ENCLOSED) else _tight(made))
+            made = _loose(made)
+        elif not isinstance(parent, _ENCLOSED):
+            made = _tight(made)
+        # Written as a part of its tree, continued lines get the indentation of their block.
+        new = made.with_changes(
+            lpar=[*self.old.lpar, *made.lpar], rpar=[*made.rpar, *self.old.rpar]
+        )
+        code = tree.deep_replace(self.old, new)
+        if not isinstance(code, cst.Module):
+            raise _Unmendable
+        before, after = self.module.around(tree, self.old)
+        return code.code[len(before) : len(code.code) - len(after)]
 
 
 class _Fill(cst.CSTTransformer):
@@ -281,6 +329,19 @@ class _Fill(cst.CSTTransformer):
         if isinstance(original_node.value, cst.Name) and original_node.value.value in self._parts:
             return updated_node.with_changes(value=_loose(self._found(original_node.value)))
         return updated_node
+
+    def leave_BinaryOperation(  # noqa: N802  # as above
+        self, original_node: cst.BinaryOperation, updated_node: cst.BinaryOperation
+    ) -> cst.BinaryOperation:
+        binding = _BINDING.get(type(original_node.operator), _TIGHTEST)
+        sides = {
+            side: _loose(self._found(name))
+            for side in ("left", "right")
+            if isinstance(name := getattr(original_node, side), cst.Name)
+            and name.value in self._parts
+            and _binding(self._parts[name.value]) > binding
+        }
+        return updated_node.with_changes(**sides)
 
     def leave_Name(  # noqa: N802  # as above
         self, original_node: cst.Name, updated_node: cst.Name
@@ -312,6 +373,20 @@ def _parenthesised(node: cst.BaseExpression) -> bool:
     return bool(node.lpar)
 
 
+def _binding(node: cst.BaseExpression) -> int:
+    """Return how tightly an operation on one line binds; 0 if that is not known to matter."""
+    if isinstance(node, cst.BinaryOperation) and "\n" not in _code(node):
+        return _BINDING.get(type(node.operator), 0)
+    return 0
+
+
+# Precedence of operators that need no parentheses inside those of a smaller number.
+_BINDING: dict[type[cst.BaseBinaryOp], int] = {
+    cst.Add: 1, cst.Subtract: 1, cst.Multiply: 2, cst.Divide: 2,
+}  # fmt: skip
+_TIGHTEST = 9
+
+
 def _loose(node: cst.BaseExpression) -> cst.BaseExpression:
     """Return an expression without parentheses of its own, unless they hold comments."""
     if isinstance(node, (cst.Tuple, cst.GeneratorExp, cst.NamedExpr, cst.Yield)):
@@ -334,14 +409,18 @@ def _code(node: cst.BaseExpression) -> str:
     return cst.Module([]).code_for_node(node)
 
 
-def _parent(module: Module, node: cst.CSTNode) -> cst.CSTNode | None:
-    """Return what holds a node in its tree."""
+def _home(module: Module, node: cst.CSTNode) -> tuple[cst.Module, cst.CSTNode]:
+    """Return the tree of a node, and what holds the node there.
+
+    Raises:
+        _Unmendable: no tree of the module has it.
+    """
     for tree in module.parsed():
         pending: list[cst.CSTNode] = [tree]
         while pending:
             current = pending.pop()
             for child in current.children:
                 if child is node:
-                    return current
+                    return tree, current
                 pending.append(child)
-    return None
+    raise _Unmendable

@@ -14,13 +14,17 @@ from actlint.errors import RunError
 from actlint.report import Style, encodable
 
 
-def write(text: str) -> None:
+def write(text: str, *, error: bool = False) -> None:
     """Write `text` to standard output; a reader that has gone away is no error.
 
+    Args:
+        text: what to write.
+        error: write to standard error instead.
+
     Raises:
-        RunError: standard output cannot be written, because the disk is full for example.
+        RunError: the stream cannot be written, because the disk is full for example.
     """
-    stream = sys.stdout
+    stream = sys.stderr if error else sys.stdout
     if stream is None:  # the caller has closed it
         return
     try:
@@ -28,9 +32,10 @@ def write(text: str) -> None:
         stream.flush()
     except BrokenPipeError:
         _discard(stream)
-    except OSError as error:
+    except OSError as reason:
         _discard(stream)
-        raise RunError(f"standard output cannot be written: {error.strerror or error}") from error
+        name = "standard error" if error else "standard output"
+        raise RunError(f"{name} cannot be written: {reason.strerror or reason}") from reason
 
 
 def say(text: str) -> None:
@@ -89,20 +94,32 @@ def save(path: str, text: str) -> None:
             with open(target, "w", encoding="utf-8") as device:
                 device.write(text)
         else:
-            _replace(target, text)
+            _replace(target, text.encode())
     except OSError as error:
         raise RunError(
             f"--output-file {path}: cannot be written: {error.strerror or error}"
         ) from error
 
 
-def _replace(target: str, text: str) -> None:
+def replace_file(path: str, data: bytes) -> None:
+    """Write `data` to the file `path`, whole or not at all; its permissions stay.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    try:
+        _replace(os.path.realpath(path), data)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _replace(target: str, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(
         dir=os.path.dirname(target), prefix=f".{os.path.basename(target)[:100]}."
     )
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
         os.chmod(temporary, _mode(target))
         os.replace(temporary, target)
     except BaseException:  # an interrupt too must leave nothing behind

@@ -304,7 +304,7 @@ def offset(view: View, node: Node, operand: Node, small: str) -> Iterator[Remedy
             operand,
             f"{{x}} + {small}",
             f"Add {small} to the argument",
-            f"every value moves by a relative {small} or less where the argument is near 1",
+            f"values and gradients change where the argument is not much larger than {small}",
         )
     yield from floored(node, operand, small)
 
@@ -369,6 +369,7 @@ def norm(view: View, node: Node) -> Iterator[Remedy]:
     if operand is None or axes is None or node.arg("ord") not in (None, "euclidean"):
         return
     inner = {
+        "keras_norm": f"tf.reduce_sum(tf.square({{x}}){axes})",
         "norm": f"tf.reduce_sum(tf.square({{x}}){axes})",
         "reduce_euclidean_norm": f"tf.reduce_sum(tf.square({{x}}){axes})",
         "reduce_std": f"tf.math.reduce_variance({{x}}{axes})",
@@ -397,11 +398,8 @@ def double_where(view: View, node: Node, operand: Node, neutral: str) -> Iterato
         condition = view.operand(selection, "condition")
         if condition is None:
             continue
-        chosen = (
-            f"{{x}}, tf.{neutral}_like({{x}})"
-            if branch == "x"
-            else (f"tf.{neutral}_like({{x}}), {{x}}")
-        )
+        like = f"tf.{neutral}_like({{like}})"
+        chosen = f"{{x}}, {like}" if branch == "x" else f"{like}, {{x}}"
         yield argument(
             node,
             operand,
@@ -410,7 +408,29 @@ def double_where(view: View, node: Node, operand: Node, neutral: str) -> Iterato
             "the argument is another only where the other branch is selected",
             safety=Safety.SAFE,
             condition=ref(condition),
+            like=ref(_shaped(view, operand)),
         )
+
+
+def _shaped(view: View, node: Node) -> Node:
+    """Return the nearest value of the same shape that is written more simply."""
+    while node.op in _ELEMENTWISE and not node.name:
+        moving = [each for each in view.operands(node) if not _is_number(each)]
+        others = [value for _, value in node.args if not isinstance(value, Ref)]
+        if len(moving) != 1 or len(others) > 1:
+            break
+        node = moving[0]
+    return node
+
+
+def _is_number(node: Node) -> bool:
+    return not node.op and node.input is None
+
+
+# Operations of numbers with a tensor, whose result has the tensor's shape.
+_ELEMENTWISE = frozenset(
+    {"abs", "add", "divide", "exp", "log", "multiply", "negative", "sqrt", "square", "subtract"}
+)
 
 
 def _selections(view: View, node: Node) -> Iterator[tuple[Node, str]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Effect, Good, Hazard, Remedy, Rule, Suspect, View
+from actlint.query import Bad, Effect, Good, Hazard, Remedy, Rule, Safety, Suspect, View
 
 from ._common import INVERSE, condition, nonfinite, shown, singular
-from ._remedies import argument
+from ._remedies import argument, replaced
 
 
 class InverseFunctionAtEdge(Rule):
@@ -77,13 +77,15 @@ class InverseFunctionAtEdge(Rule):
         operand = next(iter(view.operands(node)), None)
         if operand is not None and node.op in _BETWEEN:
             low, high = _BETWEEN[node.op]
-            yield argument(
-                node,
-                operand,
-                f"tf.clip_by_value({{x}}, {low}, {high})",
-                f"Clip the argument to [{low}, {high}]",
-                "values at the edge change, and pass no gradient there",
-            )
+            title = f"Clip the argument to [{low}, {high}]"
+            reason = "values at the edge change, and pass no gradient there"
+            if operand.op == "clip_by_value":
+                template = f"tf.clip_by_value({{t}}, {low}, {high})"
+                t = operand.arg("t")
+                yield replaced(operand, template, title, reason, safety=Safety.UNSAFE, t=t)
+            else:
+                template = f"tf.clip_by_value({{x}}, {low}, {high})"
+                yield argument(node, operand, template, title, reason)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

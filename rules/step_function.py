@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from actlint.query import Bad, Good, Gradient, Hazard, Remedy, Rule, Suspect, View
 
-from ._common import COMPARISON, INDEX, STOP, cut, is_numpy, shown
+from ._common import COMPARISON, INDEX, STOP, cut, is_constant, is_numpy, shown
 from ._estimators import behind_estimators
 from ._remedies import straight_through
 
@@ -87,7 +87,9 @@ class StepFunction(Rule):
         if node.op not in COMPARISON:
             yield straight_through(node, node, moving[0])
         for user in view.users(node) if node.op in COMPARISON else ():
-            if user.op == "cast":
+            fixed = [each for each in view.operands(user) if each.id != node.id]
+            chosen = user.op == "where" and all(is_constant(view, each.id) for each in fixed)
+            if user.op == "cast" or chosen:
                 yield straight_through(user, user, moving[0])
 
     VALID: ClassVar[tuple[Good, ...]] = (

@@ -197,7 +197,8 @@ class Machine:
         bound = tuple(args)
         operands = {ref for _, value in bound for ref in refs(value)}
         if op.key in _LINEAR and operands & self._trained:
-            value = self.cut_input(self.site(at), frozenset(operands), called=True, real=True)
+            depends = frozenset(operands)
+            value = self.cut_input(self.site(at), depends, called=True, real=True, pure=True)
             self.linear.append(value.node)
             return value
         value = self._append(Node(len(self.nodes), op.key, bound, self.site(at), tuple(self.path)))
@@ -279,7 +280,14 @@ class Machine:
         return value
 
     def cut_input(
-        self, site: Site, depends: frozenset[int], *, called: bool, real: bool, part: str = ""
+        self,
+        site: Site,
+        depends: frozenset[int],
+        *,
+        called: bool,
+        real: bool,
+        part: str = "",
+        pure: bool = False,
     ) -> TensorValue:
         """Make a free input of something that cannot be run; the same thing is cut once.
 
@@ -289,8 +297,9 @@ class Machine:
             called: a call computed it, rather than an attribute or subscript.
             real: a layer or linear op computed it, so that any real number can come out.
             part: which of several results it is, by the name that it is bound to.
+            pure: the same call elsewhere gives the same value.
         """
-        key = (site.text + part, site.span if called else None, depends)
+        key = (site.text + part, site.span if called and not pure else None, depends)
         if key in self._cuts:
             return self._cuts[key]
         steps = self.role in {Role.TRAINING_STEP, Role.GRAPH}

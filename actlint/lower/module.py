@@ -83,6 +83,16 @@ class Module:
         """Return the trees that were asked for so far."""
         return (*self._trees.values(), *self._loose)
 
+    def around(self, tree: cst.Module, node: cst.CSTNode) -> tuple[str, str]:
+        """Return the code of a tree before and after one of its nodes."""
+        self.span(node)
+        place, _ = self._places[node]
+        rows = tree.code.split("\n")
+        first, last = place.start, place.end
+        before = [*rows[: first.line - 1], rows[first.line - 1][: first.column]]
+        after = [rows[last.line - 1][last.column :], *rows[last.line :]]
+        return "\n".join(before), "\n".join(after)
+
     def expression(self, name: str) -> cst.BaseExpression | None:
         """Return the tree of an expression that makes a function, by its name in the index."""
         line, column, end_line, end_column = self.index.expressions[name]

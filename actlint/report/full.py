@@ -9,10 +9,20 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from actlint.findings import Finding, Result, Severity, Verdict
+from actlint.editing import apply, changed_lines
+from actlint.findings import Finding, Fix, Result, Safety, Severity, Verdict
 from actlint.report import Style, standing
 from actlint.report.snippet import snippet
-from actlint.report.words import one_line, plural, reach, repair, trail, verdict
+from actlint.report.words import (
+    one_line,
+    plural,
+    printable,
+    proof,
+    reach,
+    repair,
+    trail,
+    verdict,
+)
 
 # Columns of a source line where no terminal says how wide it is.
 _WIDTH = 120
@@ -27,6 +37,7 @@ _SEVERITY = {
     Severity.WARNING: "bold yellow",
     Severity.INFO: "bold bright_blue",
 }
+_DIFF = {"-": "red", "+": "green"}
 # Plain blue cannot be read on a black ground.
 _GUTTER = "bright_blue"
 _VERDICT = {Verdict.CONFIRMED: "red", Verdict.UNCONFIRMED: "yellow", Verdict.REFUTED: "green"}
@@ -75,6 +86,24 @@ def _finding(finding: Finding, style: Style) -> Iterator[Text]:
         yield from _prose("reached from ", trail(finding.trail), style)
     if finding.hint:
         yield from _prose("", repair(finding.hint), style, "cyan")
+    for fix in finding.fixes:
+        yield from _fix(fix, style)
+
+
+def _fix(fix: Fix, style: Style) -> Iterator[Text]:
+    """Yield what a fix does, what it was proved by, and the lines that it changes."""
+    yield from _prose(f"{fix.safety} fix: ", f"{fix.title}: {fix.reason}", style, "green")
+    yield from _prose("proved: ", proof(fix), style)
+    for place in dict.fromkeys(edit.place for edit in fix.edits):
+        text = style.sources.get(place)
+        if text is None:
+            continue
+        mended = apply(text, (edit for edit in fix.edits if edit.place == place))
+        changed = changed_lines(text, mended)
+        margin = min((len(row) - len(row.lstrip()) for _, row in changed if row.strip()), default=0)
+        for mark, row in changed:
+            shown = printable(row[margin:].rstrip())
+            yield Text.assemble("    ", (f"{mark} {shown}", _DIFF[mark]))
 
 
 def _heading(finding: Finding, width: int | None) -> Iterator[Text]:
@@ -150,8 +179,25 @@ def _closing(result: Result) -> Iterator[Text]:
     yield Text(
         f"Found {tally(result)} in {looked}; {proof}{errors if result.errors else ''}", style="bold"
     )
+    yield from _fixable(result)
     if any(finding.repro for finding in result.findings):
         yield Text(_PROGRAMS)
+
+
+def _fixable(result: Result) -> Iterator[Text]:
+    """Yield how many findings the command line can mend; notebooks it does not write."""
+    firsts = [
+        finding.fixes[0]
+        for finding in result.findings
+        if finding.fixes and all(edit.cell is None for edit in finding.fixes[0].edits)
+    ]
+    safe = sum(fix.safety is Safety.SAFE for fix in firsts)
+    if safe:
+        yield Text(f"{safe} fixable with `--fix`")
+    if len(firsts) > safe:
+        unsafe = len(firsts) - safe
+        enabled = "can be fixed with `--fix --unsafe-fixes`"
+        yield Text(f"{unsafe} more {enabled}" if safe else f"{unsafe} {enabled}")
 
 
 def tally(result: Result) -> str:

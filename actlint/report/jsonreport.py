@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from typing import Any
 
-from actlint.findings import Evidence, FileError, Finding, Result
+from actlint.findings import Evidence, FileError, Finding, Fix, Result
 from actlint.graph import Site
 from actlint.report import Style, standing
 from actlint.version import VERSION
@@ -69,7 +69,25 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "evidence": None if finding.evidence is None else _evidence(finding.evidence, finding),
         "hint": finding.hint,
         "trail": [_site(site) for site in finding.trail],
-        "fixes": [],
+        "fixes": [_fix(fix) for fix in finding.fixes],
+    }
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    return {
+        "title": fix.title,
+        "safety": fix.safety,
+        "reason": fix.reason,
+        "edits": [
+            {
+                "path": edit.path,
+                "cell": edit.cell,
+                **dataclasses.asdict(edit.span),
+                "content": edit.content,
+            }
+            for edit in fix.edits
+        ],
+        "proof": dataclasses.asdict(fix.proof),
     }
 
 

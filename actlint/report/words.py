@@ -6,7 +6,7 @@ import math
 import struct
 import unicodedata
 
-from actlint.findings import Evidence, Finding, Hazard, Reach, Tensor, Verdict
+from actlint.findings import Evidence, Finding, Fix, Hazard, Reach, Tensor, Verdict
 from actlint.graph import Site
 
 # Activations that a small convolutional network computes in one training step: a batch of 128
@@ -146,6 +146,25 @@ def repair(hint: str) -> str:
     return f"instead: {words[:1].lower()}{words[1:]}"
 
 
+def proof(fix: Fix) -> str:
+    """Return what TensorFlow measured before the fix was offered."""
+    found = fix.proof
+    ends = [
+        f"the {name} there is {number(value)}"
+        for name, value in (("value", found.value), ("gradient", found.gradient))
+        if value is not None
+    ]
+    parts = [f"the hazard is gone ({_listed_modes(found.modes)})", *ends]
+    if found.agrees:
+        parts.append(f"{found.compared} values and gradients elsewhere agree")
+    else:
+        parts.append(
+            f"values elsewhere change by up to {number(found.value_difference)}, gradients by up "
+            f"to {number(found.gradient_difference)}, of {found.compared}"
+        )
+    return ", ".join(parts)
+
+
 def plural(count: int, noun: str) -> str:
     """Return ``1 file``, ``2 files``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
@@ -162,8 +181,11 @@ def _rounded(value: float) -> str:
 def _modes(evidence: Evidence) -> str:
     """Return the modes that showed the hazard; the worker names them in ``detail["modes"]``."""
     listed = evidence.detail.get("modes")
-    names = listed.replace(",", " ").split() if isinstance(listed, str) else []
-    spelled = ["XLA" if name == "xla" else name for name in names or [evidence.mode]]
+    return _listed_modes(listed if isinstance(listed, str) and listed else evidence.mode)
+
+
+def _listed_modes(listed: str) -> str:
+    spelled = ["XLA" if name == "xla" else name for name in listed.replace(",", " ").split()]
     if len(spelled) == 1:
         return f"{spelled[0]} mode" if spelled[0] != "XLA" else "under XLA"
     return ", ".join(spelled[:-1]) + " and " + spelled[-1]

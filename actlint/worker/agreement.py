@@ -8,7 +8,7 @@ rounding explains its distance from the judge, or if the original was no nearer.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,7 +28,7 @@ _ROUNDINGS = 64.0
 # By how much a number may be farther from the judge than the original's.
 _NO_NEARER = 2.0
 _MAX = float(np.finfo(np.float32).max)
-_KINDS = ("structural", "typical", "extended")
+_KINDS = ("typical", "structural", "extended")
 _MODES = ("graph", "xla")
 
 
@@ -44,6 +44,8 @@ class _Tally:
     disagreements: int = 0
     first: str = ""  # of the disagreements, in words
     cut: bool = False  # one of both has a gradient where the other has none
+    # Largest gradient of each input on typical batches: where rows join, rounding is of this size.
+    usual: dict[int, float] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:
@@ -205,7 +207,10 @@ def _compare(
             tally.cut |= (slope is None) != (now is None)
             continue
         judge = None if exact is None else exact.gradients.get(ident)
-        scale = np.ones(()) if slope.size == size.size else _largest(slope)
+        if sample.reach is Reach.TYPICAL:
+            tally.usual[ident] = max(_largest(slope), tally.usual.get(ident, 0.0))
+        usual = max(_largest(slope), tally.usual.get(ident, 0.0))
+        scale = np.asarray(1.0 if slope.size == size.size else usual)
         worst = _differ(slope, now, judge, scale, tally)
         tally.gradient = max(tally.gradient, worst)
 
@@ -284,7 +289,6 @@ def _magnitude(bench: Bench, sample: Sample) -> Array:
     return np.asarray(max(1.0, *(float(value.max(initial=0.0)) for value in found)))
 
 
-def _largest(value: Array) -> Array:
+def _largest(value: Array) -> float:
     """Return the largest finite magnitude."""
-    held = np.abs(value[np.isfinite(value)])
-    return np.asarray(float(held.max(initial=0.0)))
+    return float(np.abs(value[np.isfinite(value)]).max(initial=0.0))
