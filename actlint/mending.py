@@ -7,6 +7,7 @@ nothing outside the replaced expression is touched.
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 import libcst as cst
 
 from actlint.findings import Edit
-from actlint.graph import Arg, Graph, Ref, Span
+from actlint.graph import Arg, Graph, Items, Ref, Span, refs
 from actlint.index import FileIndex
 from actlint.lower.machine import Mark
 from actlint.lower.module import Module
@@ -267,8 +268,54 @@ class _Writer:
         made = tree.visit(_Fill(filled))
         if not isinstance(made, cst.BaseExpression):
             raise _Unmendable
+        self._check_settings(made)
         self._made = made
         return made
+
+    def _consumed(self) -> list[Mark]:
+        """Return the expressions of all values that the new expression computes anew.
+
+        These are the replaced one and what leads to it from the parts.
+        """
+        stop = {each for _, part in self.change.parts for each in refs(part)}
+        found: dict[int, Mark] = {}
+        pending = [each for each in refs(self.change.value) if self.change.within is None]
+        if set(pending) & stop:
+            return []  # the old expression is a part of the new one
+        while pending:
+            node = self.graph.nodes[pending.pop()]
+            if node.id in found or node.id in stop:
+                continue
+            if node.input is not None:
+                raise _Unmendable  # something that the old expression reads is lost
+            mark = self._computed(Ref(node.id))
+            if mark is not None:
+                found[node.id] = mark
+            pending += node.operands
+        return list(found.values())
+
+    def _check_settings(self, made: cst.BaseExpression) -> None:
+        """Make sure that no setting is lost whose value is known here only by chance.
+
+        A parameter's default, or a constant of the module, may be changed by the user; an
+        expression that is right for its present value alone is none to offer.
+
+        Raises:
+            _Unmendable: one is lost.
+        """
+        kept = _names(made)
+        consumed = [(mark.module, mark.module.span(mark.node)) for mark in self._consumed()]
+        if self.change.within is not None:
+            consumed.append((self.module, self.span))
+        for mark in self.marks:
+            if isinstance(mark.value, Ref) or not isinstance(mark.node, (cst.Name, cst.Attribute)):
+                continue
+            if isinstance(mark.node, cst.Name) and mark.node.value in _LITERALS:
+                continue
+            span = mark.module.span(mark.node)
+            lost = not _names(mark.node) <= kept
+            if lost and any(mark.module is m and _inside(span, whole) for m, whole in consumed):
+                raise _Unmendable
 
     def _part(self, value: Arg) -> cst.BaseExpression:
         """Return the user's expression of a value.
@@ -278,12 +325,17 @@ class _Writer:
         """
         here = [mark for mark in self._same(value) if mark.module is self.module]
         inside = [mark for mark in here if _inside(self.module.span(mark.node), self.span)]
+        if not inside and not isinstance(value, Ref):
+            wholes = [mark.module.span(mark.node) for mark in self._consumed()]
+            spans = [(mark, self.module.span(mark.node)) for mark in here]
+            inside = [mark for mark, span in spans if any(_inside(span, each) for each in wholes)]
         if inside:
             return max(inside, key=_length).node
         if not isinstance(value, Ref):
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                return cst.parse_expression(repr(value))
-            raise _Unmendable
+            text = _literal(value)
+            if text is None:
+                raise _Unmendable
+            return cst.parse_expression(text)
         before = [mark for mark in here if self.module.span(mark.node).line <= self.span.end_line]
         named = [mark for mark in before if isinstance(mark.node, cst.Name)]
         if named:
@@ -339,7 +391,7 @@ class _Fill(cst.CSTTransformer):
             for side in ("left", "right")
             if isinstance(name := getattr(original_node, side), cst.Name)
             and name.value in self._parts
-            and _binding(self._parts[name.value]) > binding
+            and _binding(self._parts[name.value]) >= binding + (side == "right")
         }
         return updated_node.with_changes(**sides)
 
@@ -352,6 +404,26 @@ class _Fill(cst.CSTTransformer):
 
     def _found(self, name: cst.Name) -> cst.BaseExpression:
         return self._parts[name.value].deep_clone()
+
+
+# Names that Python reads as values.
+_LITERALS = frozenset({"None", "True", "False"})
+
+
+def _literal(value: Arg) -> str | None:
+    """Return how Python spells a plain value, or None if it is none."""
+    if isinstance(value, (bool, int, float)):
+        return repr(value) if math.isfinite(value) else None
+    if isinstance(value, Items):
+        items = [_literal(item) for item in value.items]
+        return None if None in items else f"[{', '.join(str(item) for item in items)}]"
+    return None
+
+
+def _names(node: cst.CSTNode) -> set[str]:
+    """Return the names in an expression; of ``self.axis`` both."""
+    found = {node.value} if isinstance(node, cst.Name) else set[str]()
+    return found.union(*(_names(child) for child in node.children))
 
 
 def _inside(span: Span, whole: Span) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from actlint.query import Arg, Items, Node, Ref, Remedy, Rewrite, Safety, View
 
@@ -14,6 +14,9 @@ EPSILON = "1e-7"
 SQUARED_EPSILON = "1e-12"
 # exp(80) is 5.5e34, which leaves room for a factor below the largest float32.
 LARGEST_EXPONENT = "80.0"
+
+# What the placeholders of a template stand for.
+Parts = Mapping[str, Arg]
 
 _SUM = ("add",)
 _LOG = ("log",)
@@ -29,9 +32,9 @@ def replaced(
     template: str,
     title: str,
     reason: str,
+    parts: Parts,
     *,
     safety: Safety = Safety.SAFE,
-    **parts: Arg,
 ) -> Remedy:
     """Return the remedy that writes `template` in the place of a node's expression."""
     change = Rewrite(ref(node), template, tuple(parts.items()))
@@ -45,11 +48,11 @@ def argument(
     title: str,
     reason: str,
     *,
+    parts: Parts | None = None,
     safety: Safety = Safety.UNSAFE,
-    **parts: Arg,
 ) -> Remedy:
     """Return the remedy that rewrites an operand where `node` reads it; ``{x}`` is the operand."""
-    change = Rewrite(ref(operand), template, (("x", ref(operand)), *parts.items()), node.id)
+    change = Rewrite(ref(operand), template, (("x", ref(operand)), *(parts or {}).items()), node.id)
     return Remedy(title, reason, safety, (change,))
 
 
@@ -83,30 +86,23 @@ def only_user(view: View, node: Node) -> Node | None:
     return users[0] if len(users) == 1 else None
 
 
-def settings(node: Node, *names: str) -> str | None:
-    """Return the static arguments `names` that a call sets, as further arguments of another one.
+def settings(node: Node, *names: str) -> tuple[str, Parts] | None:
+    """Return the static arguments `names` of a call, to be handed to another one.
 
-    None if one of them is not told by the source.
+    Returns:
+        What to write behind the first argument in a template, and its parts; None if the source
+        does not tell one of them.
     """
-    written = ""
-    for name in names:
-        value = node.arg(name)
-        if value is None:
-            continue
-        text = _literal(value)
-        if text is None:
-            return None
-        written += f", {name}={text}"
-    return written
+    parts = {name: node.arg(name) for name in names if node.arg(name) is not None}
+    if any(not _static(value) for value in parts.values()):
+        return None
+    return "".join(f", {name}={{{name}}}" for name in parts), parts
 
 
-def _literal(value: Arg) -> str | None:
-    if isinstance(value, (bool, int)):
-        return repr(value)
+def _static(value: Arg) -> bool:
     if isinstance(value, Items):
-        items = [_literal(item) for item in value.items]
-        return None if None in items else f"[{', '.join(str(item) for item in items)}]"
-    return None
+        return all(_static(item) for item in value.items)
+    return isinstance(value, (bool, int))
 
 
 # ---- naive forms -------------------------------------------------------------------------------
@@ -122,7 +118,7 @@ def log1p(view: View, node: Node) -> Iterator[Remedy]:
             "tf.math.log1p({x})",
             "Write tf.math.log1p(x) for log(1 + x)",
             "it is the same function, without the rounding of 1 + x",
-            x=ref(x),
+            {"x": ref(x)},
         )
 
 
@@ -136,7 +132,7 @@ def expm1(view: View, node: Node) -> Iterator[Remedy]:
             "tf.math.expm1({x})",
             "Write tf.math.expm1(x) for exp(x) - 1",
             "it is the same function, without the cancellation near 0",
-            x=ref(x),
+            {"x": ref(x)},
         )
 
 
@@ -156,7 +152,7 @@ def softplus(view: View, exponential: Node) -> Iterator[Remedy]:
         "tf.math.softplus({x})",
         "Write tf.math.softplus(x) for log(1 + exp(x))",
         "it is the same function, and does not overflow",
-        x=ref(x),
+        {"x": ref(x)},
     )
 
 
@@ -168,12 +164,13 @@ def logsumexp(view: View, exponential: Node) -> Iterator[Remedy]:
         return
     axes = settings(total, "axis", "keepdims")
     if total.op == "reduce_sum" and logarithm.op in _LOG and axes is not None:
+        further, parts = axes
         yield replaced(
             logarithm,
-            f"tf.reduce_logsumexp({{x}}{axes})",
+            f"tf.reduce_logsumexp({{x}}{further})",
             "Write tf.reduce_logsumexp(x) for log(sum(exp(x)))",
             "it is the same function, shifted by the maximum so that nothing overflows",
-            x=ref(x),
+            {"x": ref(x), **parts},
         )
 
 
@@ -186,14 +183,29 @@ def sigmoid(view: View, exponential: Node) -> Iterator[Remedy]:
     one_over = division.op in {"divide", "div"} and constant(view, division, "x") == 1.0
     if not one_over and division.op != "reciprocal":
         return
-    x = negated(view, inner)
+    positive, parts = _opposite(view, inner)
     yield replaced(
         division,
-        "tf.sigmoid({x})" if x is not None else "tf.sigmoid(-{x})",
+        f"tf.sigmoid({positive})",
         "Write tf.sigmoid(x) for 1 / (1 + exp(-x))",
         "it is the same function, and does not overflow",
-        x=ref(inner if x is None else x),
+        parts,
     )
+
+
+def _opposite(view: View, node: Node) -> tuple[str, Parts]:
+    """Return a template of ``-x``, without a second minus if ``x`` begins with one."""
+    x = negated(view, node)
+    if x is not None:
+        return "{x}", {"x": ref(x)}
+    factor = view.operand(node, "x") if node.op == "multiply" else None
+    inner = None if factor is None else negated(view, factor)
+    if inner is not None:
+        return "{x} * {y}", {"x": ref(inner), "y": node.arg("y")}
+    first = node.arg("x")
+    if node.op == "multiply" and isinstance(first, (int, float)) and first < 0.0:
+        return "{x} * {y}", {"x": -first, "y": node.arg("y")}
+    return "-{x}", {"x": ref(node)}
 
 
 def library_softmax(view: View, division: Node, exponential: Node) -> Iterator[Remedy]:
@@ -206,11 +218,18 @@ def library_softmax(view: View, division: Node, exponential: Node) -> Iterator[R
     if axis is None or total.arg("axis") is None:
         return
     title = "Write tf.nn.softmax(x) for exp(x) / sum(exp(x))"
-    template = f"tf.nn.softmax({{x}}{axis})"
+    template = f"tf.nn.softmax({{x}}{axis[0]})"
     same = "it is the same function, shifted by the maximum so that nothing overflows"
-    yield replaced(division, template, title, same, x=ref(x))
+    yield replaced(division, template, title, same, {"x": ref(x), **axis[1]})
     near = "the constant that is added to the sum goes, and the values with it"
-    yield replaced(division, template, title, near, safety=Safety.UNSAFE, x=ref(x))
+    yield replaced(
+        division,
+        template,
+        title,
+        near,
+        {"x": ref(x), **axis[1]},
+        safety=Safety.UNSAFE,
+    )
 
 
 def _below(view: View, division: Node) -> tuple[Node, ...]:
@@ -230,16 +249,17 @@ def log_probability(view: View, node: Node) -> Iterator[Remedy]:
         axis = settings(inner, "axis")
         if axis is not None:
             title = "Write tf.nn.log_softmax(x) for log(softmax(x))"
-            yield replaced(node, f"tf.nn.log_softmax({{x}}{axis})", title, same, x=ref(logits))
+            template = f"tf.nn.log_softmax({{x}}{axis[0]})"
+            yield replaced(node, template, title, same, {"x": ref(logits), **axis[1]})
     elif inner.op == "sigmoid" and logits is not None:
         title = "Write tf.math.log_sigmoid(x) for log(sigmoid(x))"
-        yield replaced(node, "tf.math.log_sigmoid({x})", title, same, x=ref(logits))
+        yield replaced(node, "tf.math.log_sigmoid({x})", title, same, {"x": ref(logits)})
     elif inner.op == "subtract" and constant(view, inner, "x") == 1.0:
         share = view.operand(inner, "y")
         logits = next(iter(view.operands(share)), None) if share is not None else None
         if share is not None and share.op == "sigmoid" and logits is not None:
             title = "Write tf.math.log_sigmoid(-x) for log(1 - sigmoid(x))"
-            yield replaced(node, "tf.math.log_sigmoid(-{x})", title, same, x=ref(logits))
+            yield replaced(node, "tf.math.log_sigmoid(-{x})", title, same, {"x": ref(logits)})
 
 
 def xlogx(view: View, node: Node) -> Iterator[Remedy]:
@@ -254,7 +274,7 @@ def xlogx(view: View, node: Node) -> Iterator[Remedy]:
             "tf.math.xlogy({x}, {x})",
             "Write tf.math.xlogy(x, x) for x * log(x)",
             "it is 0 with a finite gradient at x = 0, and the same elsewhere",
-            x=ref(others[0]),
+            {"x": ref(others[0])},
         )
 
 
@@ -270,8 +290,7 @@ def no_nan(view: View, node: Node) -> Iterator[Remedy]:
             "tf.math.divide_no_nan({x}, {y})",
             "Divide with tf.math.divide_no_nan",
             "it is 0 where the divisor is 0, and the quotient elsewhere",
-            x=x,
-            y=y,
+            {"x": x, "y": y},
         )
         yield from floored(node, view.node(y.node), EPSILON)
     if node.op == "reciprocal" and isinstance(x, Ref):
@@ -280,7 +299,7 @@ def no_nan(view: View, node: Node) -> Iterator[Remedy]:
             "tf.math.reciprocal_no_nan({x})",
             "Use tf.math.reciprocal_no_nan",
             "it is 0 at 0, and the reciprocal elsewhere",
-            x=x,
+            {"x": x},
         )
 
 
@@ -356,9 +375,8 @@ def straight_through(node: Node, value: Node, operand: Node) -> Remedy:
         "{x} + tf.stop_gradient({step} - {x})",
         "Let the gradient pass straight through the step",
         "the value stays, and the gradient becomes that of the argument",
+        {"x": ref(operand), "step": ref(value)},
         safety=Safety.UNSAFE,
-        x=ref(operand),
-        step=ref(value),
     )
 
 
@@ -368,11 +386,12 @@ def norm(view: View, node: Node) -> Iterator[Remedy]:
     axes = settings(node, "axis", "keepdims")
     if operand is None or axes is None or node.arg("ord") not in (None, "euclidean"):
         return
+    further, parts = axes
     inner = {
-        "keras_norm": f"tf.reduce_sum(tf.square({{x}}){axes})",
-        "norm": f"tf.reduce_sum(tf.square({{x}}){axes})",
-        "reduce_euclidean_norm": f"tf.reduce_sum(tf.square({{x}}){axes})",
-        "reduce_std": f"tf.math.reduce_variance({{x}}{axes})",
+        "keras_norm": f"tf.reduce_sum(tf.square({{x}}){further})",
+        "norm": f"tf.reduce_sum(tf.square({{x}}){further})",
+        "reduce_euclidean_norm": f"tf.reduce_sum(tf.square({{x}}){further})",
+        "reduce_std": f"tf.math.reduce_variance({{x}}{further})",
     }.get(node.op)
     if inner is not None:
         yield replaced(
@@ -380,8 +399,8 @@ def norm(view: View, node: Node) -> Iterator[Remedy]:
             f"tf.sqrt({inner} + {SQUARED_EPSILON})",
             f"Write the root out and add {SQUARED_EPSILON} under it",
             "it is at least 1e-6, and its gradient at zeros is 0",
+            {"x": ref(operand), **parts},
             safety=Safety.UNSAFE,
-            x=ref(operand),
         )
 
 
@@ -406,9 +425,8 @@ def double_where(view: View, node: Node, operand: Node, neutral: str) -> Iterato
             f"tf.where({{condition}}, {chosen})",
             "Select the argument with a tf.where of its own",
             "the argument is another only where the other branch is selected",
+            parts={"condition": ref(condition), "like": ref(_shaped(view, operand))},
             safety=Safety.SAFE,
-            condition=ref(condition),
-            like=ref(_shaped(view, operand)),
         )
 
 

@@ -82,7 +82,14 @@ class InverseFunctionAtEdge(Rule):
             if operand.op == "clip_by_value":
                 template = f"tf.clip_by_value({{t}}, {low}, {high})"
                 t = operand.arg("t")
-                yield replaced(operand, template, title, reason, safety=Safety.UNSAFE, t=t)
+                yield replaced(
+                    operand,
+                    template,
+                    title,
+                    reason,
+                    {"t": t},
+                    safety=Safety.UNSAFE,
+                )
             else:
                 template = f"tf.clip_by_value({{x}}, {low}, {high})"
                 yield argument(node, operand, template, title, reason)

@@ -19,14 +19,15 @@ RULES = next(path for path in (PACKAGE / "rules", PACKAGE.parent / "rules") if p
 # From the bottom up. A module may import from the lines above its own; packages also themselves.
 LAYERS = (
     "version", "errors", "defaults", "progress", "suppress",
-    "graph", "findings", "interval", "ops",
+    "graph", "findings", "editing", "interval", "ops",
     "values", "attained", "narrow", "relations", "absint", "flow",
-    "query",
+    "remedy", "query", "screening",
     "notebook", "source", "files", "config", "index", "names", "project", "scene", "lower",
+    "mending",
     "worker",
     "rendering", "excerpt", "client", "cache", "examiner",
-    "catalogue", "engine",
-    "report", "terminal", "checking", "cli", "__init__", "__main__",
+    "proof", "catalogue", "engine",
+    "report", "terminal", "repairing", "checking", "cli", "__init__", "__main__",
 )  # fmt: skip
 # What the worker shares with the main process; the rest of actlint does not exist for it.
 SHARED = {"graph", "findings", "interval", "ops", "worker"}

@@ -93,7 +93,7 @@ class Mark:
 
     module: Module
     node: cst.BaseExpression
-    value: Arg  # a Ref, or a number of Python's
+    value: Arg  # a Ref, or a plain value of Python's
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +162,9 @@ class Machine:
         """Note the value of an expression, if marks are kept."""
         if self.marks is None:
             return
-        if isinstance(value, TensorValue):
-            self.marks.append(Mark(self.modules[-1], node, Ref(value.node)))
-        elif isinstance(value, Static) and isinstance(value.value, (int, float)):
-            self.marks.append(Mark(self.modules[-1], node, value.value))
+        found = _marked(value)
+        if found is not None:
+            self.marks.append(Mark(self.modules[-1], node, found[0]))
 
     # -- decisions ---------------------------------------------------------------------------
 
@@ -410,6 +409,19 @@ class Machine:
         """Remember the variable that a value is bound to, for messages and repros."""
         if isinstance(value, TensorValue) and name.isidentifier():
             self.names.setdefault(value.node, name)
+
+
+def _marked(value: Value) -> tuple[Arg] | None:
+    """Return the value as an operand, if it is a tensor or a plain value of Python's."""
+    if isinstance(value, TensorValue):
+        return (Ref(value.node),)
+    if isinstance(value, Static):
+        plain = value.value
+        return (plain,) if plain is None or isinstance(plain, (int, float, str)) else None
+    if isinstance(value, Sequence):
+        items = [_marked(item) for item in value.items]
+        return (Items(tuple(item[0] for item in items if item)),) if all(items) else None
+    return None
 
 
 def _callee_name(text: str) -> str:

@@ -240,23 +240,22 @@ def _differ(was: Array, now: Array, judge: Array | None, size: Array, tally: _Ta
     if spoilt.any():
         tally.spoilt += int(spoilt.sum())
         tally.first = tally.first or "some number that was finite is not any more"
-    both = mended & np.isfinite(truth)
+    # Where the original is not finite, nothing was promised.
+    both = known & mended
     if not both.any():
         return 0.0
     scale = size.reshape(was.shape) if size.size == was.size else size
     allowed = _ROUNDINGS * EPS * np.maximum(np.abs(truth), np.broadcast_to(scale, was.shape))
-    off = np.where(both, np.abs(new - np.where(both, truth, 0.0)), 0.0)
-    # Of a number that was not finite, only the exact one says what it should be.
-    former = np.where(known, np.abs(old - np.where(both, truth, 0.0)), 0.0)
+    off = np.where(both, np.abs(new - truth), 0.0)
+    former = np.where(both, np.abs(old - truth), 0.0)
     wrong = both & (off > allowed + _NO_NEARER * former)
     if wrong.any():
         tally.disagreements += int(wrong.sum())
         at = int(np.flatnonzero(wrong.reshape(-1))[0])
         numbers = tuple(float(np.float32(a.reshape(-1)[at])) for a in (now, truth))
         tally.first = tally.first or f"{numbers[0]:.6g} instead of {numbers[1]:.6g}"
-    here = known & mended
-    moved = np.abs(np.where(here, new - old, 0.0)) / np.maximum(np.abs(old), 1.0)
-    return float(np.where(here, moved, 0.0).max(initial=0.0))
+    moved = np.abs(np.where(both, new - old, 0.0)) / np.maximum(np.abs(old), 1.0)
+    return float(np.where(both, moved, 0.0).max(initial=0.0))
 
 
 def _traced(lab: Lab, sample: Sample, weights: Array | None) -> Trace | None:

@@ -1,0 +1,506 @@
+"""Fixes: faulty source in, mended source out, and nothing offered that is not proved."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from actlint import catalogue, editing
+from actlint.engine import Options, lint
+from actlint.findings import Finding, Fix, Result, Safety, Suspect, Verdict
+from actlint.query import Ref, Remedy, Rewrite, Rule, View
+from actlint.report import OutputFormat, Style, render
+from actlint.source import SourceFile
+
+# Ends of programs that make an activation of `f`, or a loss of it.
+ACTIVATION = "\n\nlayer = tf.keras.layers.Dense(4, activation=f)\n"
+BACKEND = "\n\nlayer = Dense(4, activation=f)\n"
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    source: str
+    safety: Safety | None  # None: nothing is offered
+    changes: tuple[tuple[str, str], ...] = ()  # text that occurs once, and what it becomes
+
+    @property
+    def path(self) -> str:
+        return f"cases/{self.name}.py"
+
+    @property
+    def mended(self) -> str:
+        text = self.source
+        for old, new in self.changes:
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        return text
+
+
+CASES = (
+    Case(
+        "comments_and_layout_stay",
+        """\
+import tensorflow as tf
+
+
+def dice_loss(y_true, y_pred):
+    overlap = tf.reduce_sum( y_true*y_pred )   # odd blanks
+    return 1.0 - (2.0 * overlap) / (
+        tf.reduce_sum(tf.square(y_true))  # the label
+        + tf.reduce_sum(tf.square(y_pred))  # the prediction
+    )
+""",
+        Safety.SAFE,
+        (
+            ("(2.0 * overlap) / (\n", "tf.math.divide_no_nan(2.0 * overlap, (\n"),
+            ("prediction\n    )", "prediction\n    ))"),
+        ),
+    ),
+    Case(
+        "alias",
+        """\
+import tensorflow as t
+
+
+def share_loss(y_true, y_pred):
+    return t.reduce_mean(t.abs(y_true - y_pred) / y_true)
+""",
+        Safety.SAFE,
+        (
+            (
+                "t.abs(y_true - y_pred) / y_true",
+                "t.math.divide_no_nan(t.abs(y_true - y_pred), y_true)",
+            ),
+        ),
+    ),
+    Case(
+        "module_of_functions",
+        """\
+from tensorflow import math as tm
+
+
+def share_loss(y_true, y_pred):
+    return tm.reduce_mean(tm.square(y_true - y_pred) / tm.square(y_true))
+""",
+        Safety.SAFE,
+        (
+            (
+                "tm.square(y_true - y_pred) / tm.square(y_true)",
+                "tm.divide_no_nan(tm.square(y_true - y_pred), tm.square(y_true))",
+            ),
+        ),
+    ),
+    Case(
+        "function_by_itself",
+        """\
+from tensorflow import exp as e, math
+from tensorflow.keras.layers import Dense
+from tensorflow.math import softplus as soft
+
+
+def f(x):
+    return math.log(1.0 + e(x))
+"""
+        + BACKEND,
+        Safety.SAFE,
+        (("math.log(1.0 + e(x))", "soft(x)"),),
+    ),
+    Case(
+        "backend_has_it",
+        """\
+from tensorflow.keras import backend as K
+from tensorflow.keras.layers import Dense
+
+
+def f(x):
+    return K.log(1.0 + K.exp(x))
+"""
+        + BACKEND,
+        Safety.SAFE,
+        (("K.log(1.0 + K.exp(x))", "K.softplus(x)"),),
+    ),
+    Case(
+        "backend_lacks_it",
+        '''\
+"""A docstring stays first."""
+from tensorflow.keras import backend as K
+from tensorflow.keras.layers import Dense
+
+
+def f(x):
+    return K.log(K.sigmoid(x))
+'''
+        + BACKEND,
+        Safety.SAFE,
+        (
+            (
+                "from tensorflow.keras import b",
+                "import tensorflow as tf\nfrom tensorflow.keras import b",
+            ),
+            ("K.log(K.sigmoid(x))", "tf.math.log_sigmoid(x)"),
+        ),
+    ),
+    Case(
+        "name_is_taken",
+        """\
+from tensorflow.keras import backend as K
+from tensorflow.keras.layers import Dense
+
+tf = "transfer function"
+
+
+def f(x):
+    return K.log(1.0 - K.sigmoid(x))
+"""
+        + BACKEND,
+        Safety.UNSAFE,
+        (("1.0 - K.sigmoid(x)", "1.0 - K.sigmoid(x) + 1e-7"),),
+    ),
+    Case(
+        "keras_ops",
+        """\
+from keras import ops
+from keras.layers import Layer
+
+
+class LogProbability(Layer):
+    def call(self, inputs):
+        return ops.log(ops.softmax(inputs, axis=1))
+""",
+        Safety.SAFE,
+        (("ops.log(ops.softmax(inputs, axis=1))", "ops.log_softmax(inputs, axis=1)"),),
+    ),
+    Case(
+        "variable_on_the_way",
+        """\
+import tensorflow as tf
+
+
+def cross_entropy_loss(y_true, logits):
+    p = tf.nn.softmax(logits)
+    return -tf.reduce_mean(tf.reduce_sum(y_true * tf.math.log(p), axis=-1))
+""",
+        Safety.SAFE,
+        (("tf.math.log(p)", "tf.nn.log_softmax(logits)"),),
+    ),
+    Case(
+        "graph_script",
+        """\
+import tensorflow.compat.v1 as tf
+
+x = tf.placeholder(tf.float32, [None, 4])
+y_ = tf.placeholder(tf.float32, [None, 3])
+w = tf.Variable(tf.zeros([4, 3]))
+b = tf.Variable(tf.zeros([3]))
+y = tf.nn.softmax(tf.matmul(x, w) + b)
+loss = -tf.reduce_sum(y_ * tf.log(y))
+train = tf.train.GradientDescentOptimizer(0.01).minimize(loss)
+""",
+        Safety.SAFE,
+        (("tf.log(y)", "tf.nn.log_softmax(tf.matmul(x, w) + b)"),),
+    ),
+    Case(
+        "double_where",
+        """\
+import tensorflow as tf
+
+
+def f(x):
+    return tf.where(x >= 0, x / (x + 1.0), 0.1 * x)
+"""
+        + ACTIVATION,
+        Safety.SAFE,
+        (("(x + 1.0)", "tf.where(x >= 0, x + 1.0, tf.ones_like(x))"),),
+    ),
+    Case(
+        "double_where_in_the_other_branch",
+        """\
+import tensorflow as tf
+
+
+def f(x):
+    tail = tf.exp(x)
+    return tf.where(x > 0, x, tail - 1.0)
+"""
+        + ACTIVATION,
+        Safety.SAFE,
+        (("tf.exp(x)", "tf.exp(tf.where(x > 0, tf.zeros_like(x), x))"),),
+    ),
+    Case(
+        "log_sum_exp",
+        """\
+import tensorflow as tf
+
+
+class Energy(tf.keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        energy = tf.math.log(tf.reduce_sum(tf.exp(y_pred), axis=-1, keepdims=True))
+        return tf.reduce_mean(energy - tf.reduce_sum(y_true * y_pred, axis=-1, keepdims=True))
+""",
+        Safety.SAFE,
+        (
+            (
+                "tf.math.log(tf.reduce_sum(tf.exp(y_pred), axis=-1, keepdims=True))",
+                "tf.reduce_logsumexp(y_pred, axis=-1, keepdims=True)",
+            ),
+        ),
+    ),
+    Case(
+        "softmax",
+        """\
+import tensorflow as tf
+
+
+def f(x):
+    e = tf.exp(x)
+    return e / tf.reduce_sum(e, axis=-1, keepdims=True)
+"""
+        + ACTIVATION,
+        Safety.SAFE,
+        (
+            (
+                "e / tf.reduce_sum(e, axis=-1, keepdims=True)",
+                "tf.nn.softmax(x, axis=-1)",
+            ),
+        ),
+    ),
+    Case(
+        "x_log_x",
+        """\
+import tensorflow as tf
+
+
+def entropy_loss(y_true, p):
+    surprise = tf.reduce_sum(p * tf.math.log(p), axis=-1)
+    return tf.reduce_mean(tf.square(y_true - p)) + 0.1 * tf.reduce_mean(surprise)
+""",
+        Safety.SAFE,
+        (("p * tf.math.log(p)", "tf.math.xlogy(p, p)"),),
+    ),
+    Case(
+        "epsilon_under_a_root",
+        """\
+import tensorflow as tf
+
+
+def distance_loss(y_true, y_pred):
+    return tf.sqrt(tf.reduce_sum(tf.square(y_true - y_pred)))
+""",
+        Safety.UNSAFE,
+        (("tf.square(y_true - y_pred))", "tf.square(y_true - y_pred)) + 1e-12"),),
+    ),
+    Case(
+        "norm",
+        """\
+import tensorflow as tf
+
+
+def distance_loss(y_true, y_pred):
+    return tf.reduce_mean(tf.norm(y_true - y_pred, axis=-1))
+""",
+        Safety.UNSAFE,
+        (
+            (
+                "tf.norm(y_true - y_pred, axis=-1)",
+                "tf.sqrt(tf.reduce_sum(tf.square(y_true - y_pred), axis=-1) + 1e-12)",
+            ),
+        ),
+    ),
+    Case(
+        "bound_that_float32_holds",
+        """\
+import tensorflow as tf
+
+
+def binary_loss(y_true, y_pred):
+    p = tf.clip_by_value(y_pred, 1e-7, 1.0 - 1e-12)
+    return -tf.reduce_mean(y_true * tf.math.log(p) + (1.0 - y_true) * tf.math.log(1.0 - p))
+""",
+        Safety.UNSAFE,
+        (("1.0 - 1e-12", "1 - 1e-7"),),
+    ),
+    Case(
+        "straight_through",
+        """\
+import tensorflow as tf
+
+
+def f(x):
+    return 0.5 * tf.round(x)
+"""
+        + ACTIVATION,
+        Safety.UNSAFE,
+        (("tf.round(x)", "(x + tf.stop_gradient(tf.round(x) - x))"),),
+    ),
+    Case(
+        "lambda_of_a_regularizer",
+        """\
+import tensorflow as tf
+
+dense = tf.keras.layers.Dense(
+    8, kernel_regularizer=lambda w: tf.reduce_sum(tf.square(w)) / tf.reduce_max(tf.abs(w))
+)
+""",
+        Safety.SAFE,
+        (
+            (
+                "tf.reduce_sum(tf.square(w)) / tf.reduce_max(tf.abs(w))",
+                "tf.math.divide_no_nan(tf.reduce_sum(tf.square(w)), tf.reduce_max(tf.abs(w)))",
+            ),
+        ),
+    ),
+    Case(
+        "helper_of_two_losses",
+        """\
+import tensorflow as tf
+
+
+def ratio(a, b):
+    return a / b
+
+
+def first_loss(y_true, y_pred):
+    return tf.reduce_mean(ratio(tf.square(y_true - y_pred), y_true))
+
+
+def second_loss(y_true, y_pred):
+    return tf.reduce_mean(ratio(tf.abs(y_true - y_pred), tf.abs(y_true)))
+""",
+        Safety.SAFE,
+        (("a / b", "tf.math.divide_no_nan(a, b)"),),
+    ),
+    # The quotient becomes 0, and its logarithm -inf: the hazard would only move.
+    Case(
+        "no_fix_that_moves_the_hazard",
+        """\
+import tensorflow as tf
+
+
+def f(x):
+    return tf.math.log(tf.square(x) / tf.square(x)) + x
+"""
+        + ACTIVATION,
+        None,
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def result() -> Result:
+    """The cases in one run, because TensorFlow starts once."""
+    found = lint([SourceFile(case.path, case.source) for case in CASES], Options())
+    assert not found.errors
+    return found
+
+
+def of(result: Result, case: Case) -> list[Finding]:
+    return [finding for finding in result.findings if finding.site.path == case.path]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_fix(case: Case, result: Result) -> None:
+    fixes = [fix for finding in of(result, case) for fix in finding.fixes]
+    assert of(result, case)
+    assert [fix.safety for fix in fixes] == ([] if case.safety is None else [case.safety])
+    if fixes:
+        assert editing.apply(case.source, fixes[0].edits) == case.mended
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_fixes_carry_their_proof(case: Case, result: Result) -> None:
+    for finding in of(result, case):
+        for fix in finding.fixes:
+            assert finding.verdict is Verdict.CONFIRMED
+            assert fix.proof.value is not None
+            assert abs(fix.proof.value) < float("inf")
+            assert fix.proof.gradient is not None
+            assert abs(fix.proof.gradient) < float("inf")
+            assert fix.proof.modes == "eager, graph, xla"
+            assert fix.proof.compared > 100
+            assert fix.proof.agrees or fix.safety is Safety.UNSAFE
+            compile(editing.apply(case.source, fix.edits), case.path, "exec")
+
+
+def test_reports_show_fixes_and_two_runs_agree(result: Result) -> None:
+    sources = {case.path: case.source for case in CASES}
+    again = lint([SourceFile(case.path, case.source) for case in CASES], Options())
+    for form in (OutputFormat.JSON, OutputFormat.FULL):
+        one, two = (render(each, form, Style(sources=sources)) for each in (result, again))
+        assert one == two
+    text = render(result, OutputFormat.FULL, Style(sources=sources))
+    assert "  safe fix: Divide with tf.math.divide_no_nan: it is 0 where the divisor is 0" in text
+    assert "\n    - return tf.where(x >= 0, x / (x + 1.0), 0.1 * x)\n" in text
+    assert " fixable with `--fix`\n" in text
+
+
+def test_a_mended_program_has_no_finding_of_its_hazard(result: Result) -> None:
+    mended = {
+        finding.site.path: SourceFile(
+            finding.site.path,
+            editing.apply(case.source, finding.fixes[0].edits),
+        )
+        for case in CASES
+        for finding in of(result, case)
+        if finding.fixes
+    }
+    found = lint(list(mended.values()), Options())
+    left = {(finding.site.path, finding.code) for finding in found.findings}
+    before = {
+        (finding.site.path, finding.code)
+        for finding in result.findings
+        if finding.site.path in mended and finding.fixes
+    }
+    assert not left & before
+
+
+# ---- remedies that are wrong --------------------------------------------------------------------
+
+WRONG = {
+    "changes_values": "{x} / ({y} + 0.001)",
+    "changes_gradients": "tf.stop_gradient(tf.math.divide_no_nan({x}, {y}))",
+    "leaves_the_hazard": "{x} * (1.0 / {y})",
+    "brings_another": "tf.math.divide_no_nan({x}, {y}) + 0.0 * tf.sqrt({y})",
+    "unknown_name": "tf.math.divide_no_nan({x}, nothing_of_this_name)",
+    "no_python": "tf.math.divide_no_nan({x},, {y})",
+    "same_text": "{x} / {y}",
+}
+FINE = {"right": "tf.math.divide_no_nan({x}, {y})"}
+
+
+def test_wrong_remedies_are_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def remedies(self: Rule, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        name = view.graph.name.removesuffix("_loss")
+        node = view.node(suspect.node)
+        parts = (("x", node.arg("x")), ("y", node.arg("y")))
+        change = Rewrite(Ref(node.id), (WRONG | FINE)[name], parts)
+        yield Remedy("Try it", "it says so", Safety.SAFE, (change,))
+
+    rule = catalogue.find(catalogue.load(), "ACT101")
+    monkeypatch.setattr(rule, "remedies", remedies)
+    functions = [
+        f"def {name}_loss(y_true, y_pred):\n"
+        "    return tf.reduce_mean(tf.abs(y_true - y_pred) / tf.square(y_pred))\n"
+        for name in (*WRONG, *FINE)
+    ]
+    source = "import tensorflow as tf\n\n\n" + "\n\n".join(functions)
+    found = lint([SourceFile("losses.py", source)], Options())
+    assert not found.errors
+    offered: dict[str, tuple[Fix, ...]] = {f.function: f.fixes for f in found.findings}
+    assert len(offered) == len(functions)
+    assert [name for name, fixes in offered.items() if fixes] == ["right_loss"]
+
+
+def test_nothing_is_offered_without_proof() -> None:
+    found = lint([SourceFile(case.path, case.source) for case in CASES], Options(confirm=False))
+    assert found.findings
+    assert not any(finding.fixes for finding in found.findings)
+
+
+@pytest.mark.parametrize("rule", catalogue.load(), ids=lambda rule: rule.code)
+def test_rules_with_remedies_say_how_safe_they_are(rule: type[Rule]) -> None:
+    page = inspect.cleandoc(rule.__doc__ or "")
+    assert ("## Fix safety" in page) == (rule.remedies is not Rule.remedies)
