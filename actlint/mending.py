@@ -6,20 +6,19 @@ nothing outside the replaced expression is touched.
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import libcst as cst
 
 from actlint.findings import Edit
 from actlint.graph import Arg, Graph, Items, Ref, Span, refs
-from actlint.index import FileIndex
 from actlint.lower.machine import Mark
 from actlint.lower.module import Module
-from actlint.remedy import Change, Keyword, Remedy
+from actlint.remedy import Change, Keyword, Remedy, Rewrite
+from actlint.spelling import Spelling, Unspeakable
 
 # Expressions longer than this are not written down a second time.
 _MAX_COPIED = 60
@@ -38,110 +37,9 @@ _ATOMS = (
     cst.Tuple, cst.Dict, cst.Set, cst.ListComp, cst.Ellipsis,
 )  # fmt: skip
 
-# In files that import them instead: functions of keras.ops, and of the Keras backend, that take
-# the arguments of TensorFlow's.
-_KERAS = {
-    "tensorflow.clip_by_value": "clip",
-    "tensorflow.math.divide_no_nan": "divide_no_nan",
-    "tensorflow.math.expm1": "expm1",
-    "tensorflow.math.log1p": "log1p",
-    "tensorflow.math.log_sigmoid": "log_sigmoid",
-    "tensorflow.math.softplus": "softplus",
-    "tensorflow.maximum": "maximum",
-    "tensorflow.minimum": "minimum",
-    "tensorflow.nn.log_softmax": "log_softmax",
-    "tensorflow.nn.softmax": "softmax",
-    "tensorflow.ones_like": "ones_like",
-    "tensorflow.reduce_logsumexp": "logsumexp",
-    "tensorflow.reduce_sum": "sum",
-    "tensorflow.sigmoid": "sigmoid",
-    "tensorflow.sqrt": "sqrt",
-    "tensorflow.square": "square",
-    "tensorflow.stop_gradient": "stop_gradient",
-    "tensorflow.where": "where",
-    "tensorflow.zeros_like": "zeros_like",
-}
-_BACKEND = {
-    name: _KERAS[name]
-    for name in (
-        "tensorflow.clip_by_value", "tensorflow.math.softplus", "tensorflow.maximum",
-        "tensorflow.minimum", "tensorflow.nn.softmax", "tensorflow.ones_like",
-        "tensorflow.reduce_sum", "tensorflow.sigmoid", "tensorflow.sqrt", "tensorflow.square",
-        "tensorflow.stop_gradient", "tensorflow.zeros_like",
-    )
-}  # fmt: skip
-_HOMES = (
-    ("keras.ops", _KERAS),
-    ("tensorflow.keras.ops", _KERAS),
-    ("tensorflow.keras.backend", _BACKEND),
-    ("keras.backend", _BACKEND),
-)
-# Packages that are TensorFlow under another name.
-_TENSORFLOW = ("tensorflow", "tensorflow.compat.v1", "tensorflow.compat.v2")
-
 
 class _Unmendable(Exception):  # carried out of nested calls
     """The remedy cannot be written into this source."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Spelling:
-    """How a file names TensorFlow's functions, and the import that this takes."""
-
-    index: FileIndex
-    imports: list[Edit]
-
-    def of(self, name: str) -> str:
-        """Return the file's spelling of a dotted name that begins with ``tensorflow``.
-
-        Raises:
-            _Unmendable: the file has none, and an import would not be plain.
-        """
-        parts = name.split(".")
-        for count in range(len(parts), 0, -1):
-            prefix = ".".join(parts[:count])
-            local = self._local(prefix)
-            if local is not None:
-                return ".".join([local, *parts[count:]])
-        for home, functions in _HOMES:
-            local = self._local(home)
-            if local is not None and name in functions:
-                return f"{local}.{functions[name]}"
-        self.imports[:] = [_import(self.index)]
-        return ".".join(["tf", *parts[1:]])
-
-    def _local(self, meaning: str) -> str | None:
-        """Return the shortest name that means nothing but this."""
-        wanted = {f"{root}{meaning[10:]}" for root in _TENSORFLOW}
-        if not meaning.startswith("tensorflow"):
-            wanted = {meaning}
-        if meaning == "tensorflow":
-            wanted = set(_TENSORFLOW)
-        found = [
-            name
-            for name, meanings in self.index.imports.items()
-            if name not in self.index.definitions and len(meanings) == 1 and meanings[0] in wanted
-        ]
-        return min(found, key=lambda name: (len(name), name), default=None)
-
-
-def _import(index: FileIndex) -> Edit:
-    """Return the edit that imports TensorFlow above the first import of one of its modules.
-
-    Raises:
-        _Unmendable: there is none at the top level, or the name is taken.
-    """
-    taken = {*index.imports, *(name.partition(".")[0] for name in index.definitions)}
-    if "tf" in taken or index.stars:
-        raise _Unmendable
-    for statement in ast.parse(index.text).body:
-        module = statement.module if isinstance(statement, ast.ImportFrom) else None
-        if module is not None and module.partition(".")[0] == "tensorflow":
-            if statement.col_offset or ";" in ast.unparse(statement):
-                break
-            span = Span(statement.lineno, 1, statement.lineno, 1)
-            return Edit(index.path, span, "import tensorflow as tf\n")
-    raise _Unmendable
 
 
 def edits(remedy: Remedy, graph: Graph, marks: Sequence[Mark]) -> tuple[Edit, ...] | None:
@@ -156,7 +54,7 @@ def edits(remedy: Remedy, graph: Graph, marks: Sequence[Mark]) -> tuple[Edit, ..
     for change in remedy.changes:
         try:
             found += _Writer(graph, marks, change).edits()
-        except _Unmendable:
+        except (_Unmendable, Unspeakable):
             return None
     return tuple(dict.fromkeys(found))
 
@@ -177,7 +75,7 @@ class _Writer:
             raise _Unmendable
         self.module, self.old = mark.module, mark.node
         self.span = mark.module.span(mark.node)
-        self.spelling = _Spelling(self.module.index, [])
+        self.spelling = Spelling(self.module.index, [])
         self._made: cst.BaseExpression | None = None
 
     def _computed(self, value: Arg) -> Mark | None:
@@ -247,6 +145,8 @@ class _Writer:
         value = _code(_loose(self._expression()))
         for argument in call.args:
             if argument.keyword is not None and argument.keyword.value == change.name:
+                if _names(argument.value) - _LITERALS:
+                    raise _Unmendable  # a setting, see _check_settings
                 span = self.module.span(argument.value)
                 return Edit(self.module.path, span, value)
         if not call.args:
@@ -268,7 +168,8 @@ class _Writer:
         made = tree.visit(_Fill(filled))
         if not isinstance(made, cst.BaseExpression):
             raise _Unmendable
-        self._check_settings(made)
+        if isinstance(self.change, Rewrite):
+            self._check_settings(made)
         self._made = made
         return made
 

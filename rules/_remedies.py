@@ -284,6 +284,8 @@ def xlogx(view: View, node: Node) -> Iterator[Remedy]:
 def no_nan(view: View, node: Node) -> Iterator[Remedy]:
     """Yield the remedies of a division by a value that can be 0."""
     x, y = node.arg("x"), node.arg("y")
+    if isinstance(x, int):
+        x = float(x)  # older versions take the dtype of the first operand, an int32 then
     if node.op in {"divide", "div"} and isinstance(y, Ref):
         yield replaced(
             node,

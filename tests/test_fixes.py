@@ -67,13 +67,13 @@ import tensorflow as t
 
 
 def share_loss(y_true, y_pred):
-    return t.reduce_mean(t.abs(y_true - y_pred) / y_true)
+    return t.reduce_mean(t.abs(y_true - y_pred) / t.abs(y_true))
 """,
         Safety.SAFE,
         (
             (
-                "t.abs(y_true - y_pred) / y_true",
-                "t.math.divide_no_nan(t.abs(y_true - y_pred), y_true)",
+                "t.abs(y_true - y_pred) / t.abs(y_true)",
+                "t.math.divide_no_nan(t.abs(y_true - y_pred), t.abs(y_true))",
             ),
         ),
     ),
@@ -151,6 +151,26 @@ from tensorflow.keras import backend as K
 from tensorflow.keras.layers import Dense
 
 tf = "transfer function"
+
+
+def f(x):
+    return K.log(1.0 - K.sigmoid(x))
+"""
+        + BACKEND,
+        Safety.UNSAFE,
+        (("1.0 - K.sigmoid(x)", "1.0 - K.sigmoid(x) + 1e-7"),),
+    ),
+    Case(
+        "import_of_another_function",
+        """\
+from tensorflow.keras import backend as K
+from tensorflow.keras.layers import Dense
+
+
+def version():
+    import tensorflow as tf
+
+    return tf.__version__
 
 
 def f(x):
@@ -372,6 +392,47 @@ def second_loss(y_true, y_pred):
 """,
         Safety.SAFE,
         (("a / b", "tf.math.divide_no_nan(a, b)"),),
+    ),
+    Case(
+        "settings_stay",
+        """\
+import tensorflow as tf
+
+
+def f(x, axis=-1, steepness=1.0):
+    p = tf.nn.softmax(steepness * x, axis=axis)
+    return tf.math.log(p)
+"""
+        + ACTIVATION,
+        Safety.SAFE,
+        (("tf.math.log(p)", "tf.nn.log_softmax(steepness * x, axis=axis)"),),
+    ),
+    # `height` is 1 here, but another call may say otherwise.
+    Case(
+        "no_setting_is_lost",
+        """\
+import tensorflow as tf
+
+
+def f(x, height=1.0):
+    return height / (1.0 + tf.exp(-x))
+"""
+        + ACTIVATION,
+        Safety.UNSAFE,
+        (("tf.exp(-x)", "tf.exp(tf.minimum(-x, 80.0))"),),
+    ),
+    Case(
+        "two_minus_signs_are_none",
+        """\
+import tensorflow as tf
+
+
+def f(x):
+    return 1.0 / (1.0 + tf.exp(-3.0 * x))
+"""
+        + ACTIVATION,
+        Safety.SAFE,
+        (("1.0 / (1.0 + tf.exp(-3.0 * x))", "tf.sigmoid(3.0 * x)"),),
     ),
     # The quotient becomes 0, and its logarithm -inf: the hazard would only move.
     Case(

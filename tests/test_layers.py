@@ -23,7 +23,7 @@ LAYERS = (
     "values", "attained", "narrow", "relations", "absint", "flow",
     "remedy", "query", "screening",
     "notebook", "source", "files", "config", "index", "names", "project", "scene", "lower",
-    "mending",
+    "spelling", "mending",
     "worker",
     "rendering", "excerpt", "client", "cache", "examiner",
     "proof", "catalogue", "engine",

@@ -1,0 +1,136 @@
+"""How a file spells TensorFlow's functions, by what it imports."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from actlint.findings import Edit
+from actlint.graph import Span
+from actlint.index import FileIndex
+
+# In files that import them instead: functions of keras.ops, and of the Keras backend, that take
+# the arguments of TensorFlow's.
+_KERAS = {
+    "tensorflow.clip_by_value": "clip",
+    "tensorflow.math.divide_no_nan": "divide_no_nan",
+    "tensorflow.math.expm1": "expm1",
+    "tensorflow.math.log1p": "log1p",
+    "tensorflow.math.log_sigmoid": "log_sigmoid",
+    "tensorflow.math.softplus": "softplus",
+    "tensorflow.maximum": "maximum",
+    "tensorflow.minimum": "minimum",
+    "tensorflow.nn.log_softmax": "log_softmax",
+    "tensorflow.nn.softmax": "softmax",
+    "tensorflow.ones_like": "ones_like",
+    "tensorflow.reduce_logsumexp": "logsumexp",
+    "tensorflow.reduce_sum": "sum",
+    "tensorflow.sigmoid": "sigmoid",
+    "tensorflow.sqrt": "sqrt",
+    "tensorflow.square": "square",
+    "tensorflow.stop_gradient": "stop_gradient",
+    "tensorflow.where": "where",
+    "tensorflow.zeros_like": "zeros_like",
+}
+_BACKEND = {
+    name: _KERAS[name]
+    for name in (
+        "tensorflow.clip_by_value", "tensorflow.math.softplus", "tensorflow.maximum",
+        "tensorflow.minimum", "tensorflow.nn.softmax", "tensorflow.ones_like",
+        "tensorflow.reduce_sum", "tensorflow.sigmoid", "tensorflow.sqrt", "tensorflow.square",
+        "tensorflow.stop_gradient", "tensorflow.zeros_like",
+    )
+}  # fmt: skip
+_HOMES = (
+    ("keras.ops", _KERAS),
+    ("tensorflow.keras.ops", _KERAS),
+    ("tensorflow.keras.backend", _BACKEND),
+    ("keras.backend", _BACKEND),
+)
+# Packages that are TensorFlow under another name.
+_TENSORFLOW = ("tensorflow", "tensorflow.compat.v1", "tensorflow.compat.v2")
+
+
+class Unspeakable(Exception):  # a refusal, not a failure
+    """The file has no name for a function, and an import of TensorFlow would not be plain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How a file names TensorFlow's functions, and the import that this takes."""
+
+    index: FileIndex
+    imports: list[Edit]
+
+    def of(self, name: str) -> str:
+        """Return the file's spelling of a dotted name that begins with ``tensorflow``.
+
+        Raises:
+            Unspeakable: the file has none, and an import would not be plain.
+        """
+        parts = name.split(".")
+        for count in range(len(parts), 0, -1):
+            prefix = ".".join(parts[:count])
+            local = self._local(prefix)
+            if local is not None:
+                return ".".join([local, *parts[count:]])
+        for home, functions in _HOMES:
+            local = self._local(home)
+            if local is not None and name in functions:
+                return f"{local}.{functions[name]}"
+        self.imports[:] = [_import(self.index)]
+        return ".".join(["tf", *parts[1:]])
+
+    def _local(self, meaning: str) -> str | None:
+        """Return the shortest name that means nothing but this."""
+        wanted = {f"{root}{meaning[10:]}" for root in _TENSORFLOW}
+        if not meaning.startswith("tensorflow"):
+            wanted = {meaning}
+        if meaning == "tensorflow":
+            wanted = set(_TENSORFLOW)
+        everywhere = {name for name, _ in _imported(ast.parse(self.index.text).body)}
+        found = [
+            name
+            for name, meanings in self.index.imports.items()
+            if name in everywhere
+            and name not in self.index.definitions
+            and len(meanings) == 1
+            and meanings[0] in wanted
+        ]
+        return min(found, key=lambda name: (len(name), name), default=None)
+
+
+def _import(index: FileIndex) -> Edit:
+    """Return the edit that imports TensorFlow above the first import of one of its modules.
+
+    Raises:
+        Unspeakable: there is none at the top level, or the name is taken.
+    """
+    taken = {*index.imports, *(name.partition(".")[0] for name in index.definitions)}
+    if "tf" in taken or index.stars:
+        raise Unspeakable
+    for _, statement in _imported(ast.parse(index.text).body):
+        if isinstance(statement, ast.ImportFrom):
+            modules = ["" if statement.level else statement.module or ""]
+        else:
+            modules = [alias.name for alias in statement.names]
+        if any(module.partition(".")[0] == "tensorflow" for module in modules):
+            if statement.col_offset:
+                break
+            span = Span(statement.lineno, 1, statement.lineno, 1)
+            return Edit(index.path, span, "import tensorflow as tf\n")
+    raise Unspeakable
+
+
+def _imported(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.Import | ast.ImportFrom]]:
+    """Yield the names that imports at module level bind, inside ``try`` and ``if``, too."""
+    for statement in body:
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            for alias in statement.names:
+                yield alias.asname or alias.name.partition(".")[0], statement
+        elif isinstance(statement, (ast.If, ast.Try, ast.With)):
+            yield from _imported(statement.body)
+            yield from _imported(getattr(statement, "orelse", []))
+            for handler in getattr(statement, "handlers", []):
+                yield from _imported(handler.body)
