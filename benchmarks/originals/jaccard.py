@@ -1,0 +1,9 @@
+# probe: loss jaccard_distance(y_true=binary, *y_pred=probability)
+import tensorflow.keras.backend as K
+
+
+def jaccard_distance(y_true, y_pred, smooth=100.0):
+    overlap = K.sum(K.abs(y_true * y_pred), axis=-1)
+    total = K.sum(K.abs(y_true) + K.abs(y_pred), axis=-1)
+    jaccard = (overlap + smooth) / (total - overlap + smooth)
+    return K.mean((1.0 - jaccard) * smooth)
