@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class _Problem:
     prediction: Slot
     label: Slot
     base: Sample
+    softmax: bool = False  # predictions are rows that sum to 1
 
     def run(self, prediction: Array) -> Trace | None:
         """Trace the loss of one prediction."""
@@ -55,6 +56,9 @@ class _Problem:
         low, high = self.prediction.spec.lo, self.prediction.spec.hi
         if self.prediction.encoding is Encoding.UNIT:
             low, high = low + _MARGIN, high - _MARGIN
+        if self.softmax:
+            prediction = np.clip(prediction, low, high)
+            prediction = prediction / prediction.sum(-1, keepdims=True)
         return np.clip(prediction, low, high)
 
 
@@ -65,7 +69,9 @@ def check(bench: Bench, _: Suspect) -> Outcome:
         return Outcome(
             Verdict.UNCONFIRMED, "no label and prediction of one shape and meaning were found"
         )
-    target = problem.bounded(problem.base.feeds[problem.label.id].astype(np.float64))
+    label = problem.base.feeds[problem.label.id].astype(np.float64)
+    problem = replace(problem, softmax=_tells_classes(problem, label))
+    target = problem.bounded(label)
     rng = samples.generator(bench.job, 8)
     others = [
         problem.bounded(samples.typical(problem.prediction, rng, 1, _ROWS).astype(np.float64))
@@ -115,6 +121,20 @@ def check(bench: Bench, _: Suspect) -> Outcome:
         },
     )
     return Outcome(Verdict.CONFIRMED, None, evidence)
+
+
+def _tells_classes(problem: _Problem, label: Array) -> bool:
+    """Return whether the loss prefers the label's class to each other one.
+
+    Such a loss is one of a softmax: what becomes of it when all classes are certain at once, as
+    with smoothed labels, says nothing.
+    """
+    if problem.label.encoding is not Encoding.ONE_HOT or label.ndim < 2:
+        return False
+    right = problem.loss(problem.bounded(label))
+    turns = range(1, label.shape[-1])
+    wrong = [problem.loss(problem.bounded(np.roll(label, turn, -1))) for turn in turns]
+    return bool(wrong) and right < min(wrong) - _CLEARLY * abs(right)
 
 
 def _problem(bench: Bench) -> _Problem | None:
