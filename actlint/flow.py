@@ -100,17 +100,18 @@ class Flow:
             and name not in op.passive
         )
 
-    def cuts(self) -> tuple[int, ...]:
+    def cuts(self, *, gates: bool = False) -> tuple[int, ...]:
         """Return the nodes at which the gradient dies though the value matters.
 
         An operand depends differentiably on a differentiated input, no cotangent comes back to
         it, and the value goes on to the output past every gate. A `stop_gradient` is deliberate
-        unless nothing else brings a gradient to a differentiated input.
+        unless nothing else brings a gradient to a differentiated input. With `gates`, those
+        count too whose value only weighs others, if a gradient of the output comes back to them.
         """
         return tuple(
             node.id
             for node in self._graph.nodes
-            if self.past_gates[node.id]
+            if (self.past_gates[node.id] or (gates and self.to_output[node.id]))
             and (node.op != STOP or not self.has_gradient)
             and not self._is_gate_at(node)
             and self._is_end(node)

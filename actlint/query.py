@@ -377,17 +377,17 @@ class View:
         index = _id(node)
         return self.flow.differentiable[index] and self.flow.to_output[index]
 
-    def cuts(self) -> tuple[Node, ...]:
+    def cuts(self, *, gates: bool = False) -> tuple[Node, ...]:
         """Return the nodes where the gradient dies going back, though the value matters.
 
-        See Flow.cuts; of a chain such as ``tf.cast(x > 0.5, tf.float32)`` it is the innermost
-        one, the comparison. There are none where the gradient may go round them, through a part
-        that cannot be followed, nor in a layer that has a gradient beside them: layers sample,
-        count and index on purpose.
+        See Flow.cuts, also for `gates`; of a chain such as ``tf.cast(x > 0.5, tf.float32)`` it is
+        the innermost one, the comparison. There are none where the gradient may go round them,
+        through a part that cannot be followed, nor in a layer that has a gradient beside them:
+        layers sample, count and index on purpose.
         """
         if self._graph.joined or (self._graph.role is Role.LAYER and self.has_gradient()):
             return ()
-        return tuple(self._graph.nodes[cut] for cut in self.flow.cuts())
+        return tuple(self._graph.nodes[cut] for cut in self.flow.cuts(gates=gates))
 
     def has_gradient(self) -> bool:
         """Say whether any differentiable path leads from a differentiated input to the output."""

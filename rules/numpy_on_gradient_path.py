@@ -56,7 +56,8 @@ class NumpyOnGradientPath(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the calls that leave the tape."""
-        for node in view.cuts():
+        # A factor made by NumPy is no mask: what it was computed from gets no gradient.
+        for node in view.cuts(gates=True):
             if is_numpy(view, node):
                 message = f"{shown(node)} leaves TensorFlow, and the gradient tape ends there"
                 yield cut(view, self.code, node, message)

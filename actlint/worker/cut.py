@@ -18,6 +18,8 @@ from actlint.worker.samples import Array, Feeds, Sample
 _MOVES = 1e-5
 # Halvings that bring two batches of float32 numbers next to each other.
 _HALVINGS = 32
+# Share of the way between two batches on which a step seldom switches.
+_NEAR = 2.0**-10
 
 _DEGENERATE = "it runs only with one element per row, where a vanished gradient means nothing"
 
@@ -47,7 +49,7 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
     if partial:
         if lab.steps[node].op == "stop_gradient":
             return _refuted("it detaches one term on purpose, and the rest still gets a gradient")
-        if not _jumps(bench, node, *moved):
+        if not _slides(bench, node, *moved) and not _jumps(bench, node, *moved):
             return _refuted(
                 "the output is continuous where it switches, so that the gradient is complete"
             )
@@ -161,6 +163,9 @@ def _pairs(bench: Bench) -> Iterator[tuple[Trace, Trace]]:
         yield from pairwise(runs)
         wide = bench.traces(index, "extended") if index == 0 else ()
         yield from zip(runs, wide[-1:] * len(runs), strict=False)
+        # Some steps are met at exact values only, as `tf.sign(tf.abs(error))` is.
+        exact = bench.traces(index, "structural") if index == 0 else ()
+        yield from zip(runs[:1] * len(exact), exact, strict=False)
 
 
 def _output(bench: Bench, feeds: Feeds) -> Array | None:
@@ -219,27 +224,49 @@ def _arrives(bench: Bench, node: int, trace: Trace) -> bool:
     )
 
 
+def _between(
+    bench: Bench, node: int, one: Trace, other: Trace, share: float
+) -> tuple[Array | None, Array | None]:
+    """Return the node's value and the output at a share of the way from one run to the other."""
+    feeds = dict(one.sample.feeds)
+    for ident in bench.lab.inputs:
+        if ident in feeds:
+            start = feeds[ident].astype(np.float64)
+            feeds[ident] = (start + share * (other.sample.feeds[ident] - start)).astype(np.float32)
+    try:
+        values = bench.lab.values(feeds)
+    # As in `_output`.
+    except Exception:
+        return None, None
+    return values.get(node), values.get(bench.job.output)
+
+
+def _slides(bench: Bench, node: int, one: Trace, other: Trace) -> bool:
+    """Return True if the node's value changes steadily, unlike that of a step.
+
+    Then its share of the derivative is missing everywhere, not at single points.
+    """
+    near = [_between(bench, node, one, other, share)[0] for share in (0.0, _NEAR, 2.0 * _NEAR)]
+    last, _ = _between(bench, node, one, other, 1.0)
+    first, second, third = near
+    if first is None or second is None or third is None or last is None:
+        return False
+    if not first.shape == second.shape == third.shape == last.shape:
+        return False
+    changed = first != last
+    steady = changed & (first != second) & (second != third)
+    return bool(changed.any()) and 2 * int(steady.sum()) > int(changed.sum())
+
+
 def _jumps(bench: Bench, node: int, one: Trace, other: Trace) -> bool:
     """Return True if the output jumps where the node's value switches.
 
     The two runs are brought together by halving the way between them until one element of the
     node differs at neighbouring points; a mask such as ``x * (x > 0)`` does not jump there.
     """
-    lab = bench.lab
-    inputs = [ident for ident in lab.inputs if ident in one.sample.feeds]
 
     def at(share: float) -> tuple[Array | None, Array | None]:
-        feeds = dict(one.sample.feeds)
-        for ident in inputs:
-            start = one.sample.feeds[ident].astype(np.float64)
-            end = other.sample.feeds[ident]
-            feeds[ident] = (start + share * (end - start)).astype(np.float32)
-        try:
-            values = lab.values(feeds)
-        # As in `_output`.
-        except Exception:
-            return None, None
-        return values.get(node), values.get(bench.job.output)
+        return _between(bench, node, one, other, share)
 
     first, _ = at(0.0)
     last, _ = at(1.0)
