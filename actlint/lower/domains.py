@@ -98,6 +98,7 @@ _TAKES_CLASS_IDS = frozenset({"one_hot"})
 # Values that could not be followed, by the names that the code gives them.
 _MASK = re.compile(r"(^|_)masks?(_output)?(_\d+)?$")
 _LENGTH = re.compile(r"(^|_)(dists?|distances?|norms?)(_output)?(_\d+)?$")
+_LATENT = re.compile(r"(^|_)(means?|mus?|loc|latents?|embeddings?)$")
 _COUNT = re.compile(r"^(height|width|channels|size|ndim|(num|n)_\w+|\w+_(size|count|len))(_\d+)?$")
 _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
 _CONSTANTS = frozenset({"constant", "convert_to_tensor", "cast", "identity", "ones_like"})
@@ -138,7 +139,7 @@ def with_domains(
             found[node.id] = _parameter(users, node.id, record)
         elif record.role is InputRole.ACTIVATION and role is Role.LAYER:
             evidence = _evidence(nodes, users, node.id)
-            if "class-id" in evidence:
+            if "class-id" in evidence and not _truncated(users, node.id):
                 # An embedding is fed with ids, which nothing differentiates.
                 found[node.id] = replace(record, integer=True, differentiated=False)
     predictions = [r for r in found.values() if r.role in {InputRole.PREDICTION, InputRole.CUT}]
@@ -158,6 +159,13 @@ def with_domains(
             if record is not None and record.shape is None and record.role in _SHAPED:
                 found[node.id] = replace(record, shape=(None,) * rank)
     return tuple(replace(n, input=found[n.id]) if n.id in found else n for n in nodes)
+
+
+def _truncated(users: dict[int, list[Node]], start: int) -> bool:
+    """Tell whether a value becomes an integer only to be a float again, which rounds it."""
+    integers = [u for u in users.get(start, ()) if u.op == "cast" and _to_integer(u)]
+    after = [user for integer in integers for user in users.get(integer.id, ())]
+    return bool(after) and all(user.op == "cast" and not _to_integer(user) for user in after)
 
 
 def _named_domain(record: Input) -> tuple[float, float] | None:
@@ -218,7 +226,12 @@ def _prediction_domain(
         return REAL
     if evidence & {"probability", "complement"}:
         return PROBABILITY
-    if record.role is InputRole.CUT or "difference" in evidence or "logit" in record.name.lower():
+    if (
+        record.role is InputRole.CUT
+        or _LATENT.search(record.name)
+        or "difference" in evidence
+        or "logit" in record.name.lower()
+    ):
         return REAL
     return PROBABILITY
 
