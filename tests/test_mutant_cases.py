@@ -20,6 +20,58 @@ class Categorical(keras.losses.Loss):
         y_true = y_true * (1.0 - self.smoothing) + self.smoothing / self.classes
         return -K.sum(y_true * K.log(K.clip(y_pred, K.epsilon(), 1.0)), axis=-1)
 """),
+    Case("numpy_in_one_of_two_terms", HEADER + """\
+def binary_loss(y_true, y_pred):
+    y_pred = tf.clip_by_value(y_pred, 1e-7, 1.0 - 1e-7)
+    positive = y_true * np.log(y_pred)
+    negative = (1.0 - y_true) * tf.math.log(1.0 - y_pred)
+    return -tf.reduce_mean(positive + negative)
+""", (("ACT204", "np.log(y_pred)"),)),
+    Case("numpy_in_a_factor", HEADER + """\
+def gelu(x):
+    inner = np.sqrt(2.0 / np.pi) * (x + 0.044715 * tf.pow(x, 3))
+    return 0.5 * x * (1.0 + np.tanh(inner))
+
+
+layer = keras.layers.Dense(8, activation=gelu)
+""", (("ACT204", "np.tanh(inner)"),)),
+    Case("mask_made_by_numpy", HEADER + """\
+def clipped_linear(x):
+    return x * np.greater(x, 0.0)
+
+
+layer = keras.layers.Dense(8, activation=clipped_linear)
+"""),
+    Case("step_at_equal_arguments_only", HEADER + """\
+w = tf.Variable(tf.zeros([4, 1]))
+
+
+def step(x, y):
+    with tf.GradientTape() as tape:
+        error = tf.sign(tf.matmul(x, w) - y)
+        loss = tf.reduce_mean(tf.sqrt(tf.square(error) + 1e-6))
+        loss += 1e-4 * tf.reduce_sum(tf.square(w))
+    return tape.gradient(loss, [w])
+""", (("ACT201", "tf.sign(tf.matmul(x, w) - y)"),)),
+    Case("layer_that_truncates_its_input", HEADER + """\
+class Whole(keras.layers.Layer):
+    def call(self, inputs):
+        return 2.0 * tf.cast(tf.cast(inputs, tf.int32), tf.float32)
+""", (("ACT201", "tf.cast(inputs, tf.int32)"),)),
+    Case("layer_that_takes_ids", HEADER + """\
+class Embed(keras.layers.Layer):
+    def build(self, shape):
+        self.table = self.add_weight(shape=(9, 4), name="table")
+
+    def call(self, inputs):
+        return tf.gather(self.table, tf.cast(inputs, tf.int32))
+"""),
+    Case("power_of_a_latent_mean", HEADER + """\
+def latent_loss(y_true, decoded, mean, log_var):
+    log_var = tf.clip_by_value(log_var, -10.0, 10.0)
+    kl = -0.5 * tf.reduce_sum(1.0 + log_var - mean**1.5 - tf.exp(log_var), axis=-1)
+    return tf.reduce_mean(tf.square(y_true - decoded)) + tf.reduce_mean(kl)
+""", (("ACT106", "mean**1.5"),)),
 )  # fmt: skip
 
 

@@ -108,7 +108,7 @@ def _steep(o: Original) -> Iterator[Edit]:
 def _narrow_clip(o: Original) -> Iterator[Edit]:
     for call in o.calls("clip"):
         x = o.code(call.args[0].value)
-        low, high = ("0.45", "0.55") if o.probe.kind == "loss" else ("0.0", "0.1")
+        low, high = ("0.45", "0.55") if o.probe.kind in ("loss", "graph") else ("0.0", "0.1")
         yield o.replace(call, f"{o.code(call.func)}({x}, {low}, {high})")
 
 
@@ -206,7 +206,8 @@ MUTATORS = (
         "saturated activation", ("ACT302", "ACT305", "ACT303", "ACT304", "ACT301"), Harm.CHANGED,
         _one_of(("activation",), (), _rebound("100.0 * tf.tanh(10.0 * {x} + 30.0)")),
     ),
-    Mutator("clip bounds narrowed", ("ACT301", "ACT303", "ACT304"), Harm.CHANGED, _narrow_clip),
+    Mutator("clip bounds narrowed", ("ACT301", "ACT303", "ACT304", "ACT501", "ACT502"),
+            Harm.CHANGED, _narrow_clip),
     Mutator("jump between pieces", ("ACT402",), Harm.CHANGED, _jump),
     Mutator("falling piece", ("ACT401",), Harm.CHANGED, _falling),
     Mutator("custom gradient doubled", ("ACT207",), Harm.CHANGED, _gradient("2.0 * {g}"),

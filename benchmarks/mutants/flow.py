@@ -45,6 +45,8 @@ def _statements(node: ast.AST, function: str) -> Iterator[_Statement]:
             # Who calls a function hands values to its parameters.
             params = frozenset(arg.arg for arg in child.args.args)
             yield range(0), params, frozenset({f"{child.name}()"})
+            for default in child.args.defaults:
+                yield range(default.lineno, default.lineno + 1), params, frozenset()
             yield from _statements(child, child.name)
         elif isinstance(child, ast.With | ast.If | ast.For | ast.ClassDef):
             yield from _statements(child, function)
