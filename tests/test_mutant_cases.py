@@ -66,6 +66,10 @@ class Embed(keras.layers.Layer):
     def call(self, inputs):
         return tf.gather(self.table, tf.cast(inputs, tf.int32))
 """),
+    Case("probability_in_a_logarithm_of_numpy", HEADER + """\
+def poisson_loss(y_true, y_pred):
+    return tf.reduce_mean(y_pred - y_true * np.log(y_pred + 1e-7))
+""", (("ACT204", "np.log(y_pred + 1e-7)"),)),
     Case("power_of_a_latent_mean", HEADER + """\
 def latent_loss(y_true, decoded, mean, log_var):
     log_var = tf.clip_by_value(log_var, -10.0, 10.0)

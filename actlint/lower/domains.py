@@ -252,22 +252,23 @@ def _evidence(nodes: Sequence[Node], users: dict[int, list[Node]], start: int) -
 
 
 def _of_user(nodes: Sequence[Node], user: Node, operand: int) -> set[str]:
+    op = user.op.removeprefix("np_")  # NumPy's function of the same name
     if user.op in _TAKES_CLASS_IDS or (user.op == "cast" and _to_integer(user)):
         return {"class-id"}
     if user.op == "gather" and user.arg("indices") == Ref(operand):
         return {"class-id"}
-    if user.op in _TAKES_LOGITS:
+    if op in _TAKES_LOGITS:
         return {"logit"}
-    if user.op in _TAKES_PROBABILITIES:
+    if op in _TAKES_PROBABILITIES:
         logits = user.arg("from_logits")
         return {"logit"} if logits is True else {"probability"}
-    if user.op == "subtract":
+    if op == "subtract":
         left, right = user.arg("x"), user.arg("y")
         if right == Ref(operand) and _number(nodes, left) == 1.0:
             return {"complement"}
         if _number(nodes, left) is None and _number(nodes, right) is None:
             return {"difference"}
-    if user.op == "squared_difference" or user.op.startswith("mean_squared"):
+    if op == "squared_difference" or op.startswith("mean_squared"):
         return {"difference"}
     return set()
 
