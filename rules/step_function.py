@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 from actlint.query import Bad, Good, Gradient, Hazard, Remedy, Rule, Suspect, View
@@ -12,6 +13,9 @@ from ._estimators import behind_estimators
 from ._remedies import straight_through
 
 _OTHERS = frozenset({*INDEX, *STOP})
+_ROUNDING = frozenset(
+    {"ceil", "floor", "floordiv", "keras_round", "rint", "round", "trunc", "truncatediv"}
+)
 
 
 class StepFunction(Rule):
@@ -20,8 +24,9 @@ class StepFunction(Rule):
     ## What it does
     Reports `round`, `floor`, `ceil`, `sign`, comparisons, casts by way of integers or booleans,
     hand-written Heaviside functions and `where` between constants, on the way from what is trained
-    to what is minimised. A condition that only selects between differentiable branches, a mask
-    that multiplies a differentiable value, and a straight-through estimator are not reported.
+    to what is minimised, also where what was rounded multiplies something else. A condition that
+    only selects between differentiable branches, a mask that multiplies a differentiable value,
+    and a straight-through estimator are not reported.
 
     ## Why is this bad?
     The derivative of a step is 0 wherever it exists. TensorFlow registers no gradient for most of
@@ -66,9 +71,13 @@ class StepFunction(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the steps at which the gradient dies."""
-        estimated = behind_estimators(view)
-        for node in view.cuts():
+        cuts, estimated = view.cuts(), behind_estimators(view)
+        for node in view.cuts(gates=True):
+            # A factor that was rounded is no mask, unless the worker sees that nothing jumps.
+            factor = node not in cuts
             if node.op in _OTHERS or is_numpy(view, node) or node.id in estimated:
+                continue
+            if factor and node.op not in _ROUNDING:
                 continue
             if node.op in COMPARISON:
                 reason = "compares, and no gradient passes through a comparison"
@@ -76,7 +85,8 @@ class StepFunction(Rule):
                 reason = "is a step, whose registered gradient is 0 everywhere"
             else:
                 reason = "is a step, and TensorFlow passes no gradient through it"
-            yield cut(view, self.code, node, f"{shown(node)} {reason}")
+            suspect = cut(view, self.code, node, f"{shown(node)} {reason}")
+            yield replace(suspect, provisional=suspect.provisional or factor)
 
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Keep the step and let the gradient pass."""

@@ -53,6 +53,14 @@ def step(x, y):
         loss += 1e-4 * tf.reduce_sum(tf.square(w))
     return tape.gradient(loss, [w])
 """, (("ACT201", "tf.sign(tf.matmul(x, w) - y)"),)),
+    Case("rounded_shares_of_a_softmax", HEADER + """\
+def cool_softmax(x, temperature=2.0):
+    powers = tf.exp(x / temperature - tf.reduce_max(x / temperature, axis=-1, keepdims=True))
+    return 0.1 * x * (powers // tf.reduce_sum(powers, axis=-1, keepdims=True))
+
+
+layer = keras.layers.Dense(8, activation=cool_softmax)
+""", (("ACT201", "powers // tf.reduce_sum(powers, axis=-1, keepdims=True)"),)),
     Case("layer_that_truncates_its_input", HEADER + """\
 class Whole(keras.layers.Layer):
     def call(self, inputs):
