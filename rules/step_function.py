@@ -14,7 +14,7 @@ from ._remedies import straight_through
 
 _OTHERS = frozenset({*INDEX, *STOP})
 _ROUNDING = frozenset(
-    {"ceil", "floor", "floordiv", "keras_round", "rint", "round", "trunc", "truncatediv"}
+    {"ceil", "floor", "floordiv", "keras_round", "rint", "round", "sign", "trunc", "truncatediv"}
 )
 
 

@@ -61,6 +61,27 @@ def cool_softmax(x, temperature=2.0):
 
 layer = keras.layers.Dense(8, activation=cool_softmax)
 """, (("ACT201", "powers // tf.reduce_sum(powers, axis=-1, keepdims=True)"),)),
+    Case("sign_times_a_continuous_factor", HEADER + """\
+def symlog(x):
+    return tf.sign(x) * tf.math.log1p(tf.abs(x))
+
+
+layer = keras.layers.Dense(8, activation=symlog)
+"""),
+    Case("sign_over_a_variance", HEADER + """\
+def gaussian_nll(y_true, y_pred):
+    mean, raw = tf.split(y_pred, 2, axis=-1)
+    variance = tf.nn.softplus(raw) + 1e-4
+    return tf.reduce_mean(tf.math.log(variance) + tf.sign(y_true - mean) / variance)
+""", (("ACT201", "tf.sign(y_true - mean)"),)),
+    Case("registered_lambda", HEADER + """\
+half = keras.saving.register_keras_serializable(package="mine")(lambda x: x + tf.sqrt(x))
+layer = keras.layers.Dense(8, activation=half)
+""", (("ACT104", "tf.sqrt(x)"),)),
+    Case("traced_lambda", HEADER + """\
+half = tf.function(jit_compile=True)(lambda x: x + tf.sqrt(x))
+layer = keras.layers.Dense(8, activation=half)
+""", (("ACT104", "tf.sqrt(x)"),)),
     Case("layer_that_truncates_its_input", HEADER + """\
 class Whole(keras.layers.Layer):
     def call(self, inputs):

@@ -135,6 +135,9 @@ def _one_name(
         return Partial(args[0], tuple(args[1:]), tuple(keywords.items()))
     if _hands_on(short) and args and not isinstance(args[0], (Static, Sequence)):
         return args[0]
+    if short == "tf.function" or last(short) == "register_keras_serializable":
+        # `register_keras_serializable("mine")(f)`: what is returned hands its argument on.
+        return Api(("tf.autograph.experimental.do_not_convert",))
     if short in {"K.epsilon", "keras.config.epsilon", "keras.src.backend.epsilon"}:
         return Static(KERAS_EPSILON)
     if short in {"K.floatx", "keras.config.floatx"}:

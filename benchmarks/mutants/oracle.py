@@ -100,7 +100,7 @@ def _far(right: Array, wrong: Array, limit: float) -> bool:
 # ---- inputs ---------------------------------------------------------------------------------
 
 _KINDS = ("typical", "typical", "zero", "top", "equal", "saturated", "constant", "tiny", "huge",
-          "spread")  # fmt: skip
+          "spread", "minus")  # fmt: skip
 
 
 def batches(probe: Probe) -> Iterator[Batch]:
@@ -163,6 +163,7 @@ def _made(param: Param, kind: str, rng: np.random.Generator) -> Array:
             "constant": 0 * normal - 2.0,
             "tiny": 1e-6 * normal,
             "huge": 500 * normal,
+            "minus": 0 * normal - 1.0,
             "spread": np.linspace(-9, 9, normal.size).reshape(shape),
         }
     made = special.get(kind, made)
@@ -177,6 +178,7 @@ def _tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     tf = importlib.import_module("tensorflow")
     tf.get_logger().setLevel("ERROR")
+    tf.autograph.set_verbosity(0)  # a mutant has no file that AutoGraph could read
     return tf
 
 

@@ -1,4 +1,4 @@
-# probe: loss events_loss(y_true=binary[16,4], *y_pred=probability[16,4])
+# probe: loss events_loss(y_true=binary[16,40], *y_pred=probability[16,40])
 import tensorflow as tf
 
 

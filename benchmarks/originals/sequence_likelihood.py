@@ -1,4 +1,4 @@
-# probe: loss sequence_loss(y_true=onehot[4,6,3], *y_pred=simplex[4,6,3])
+# probe: loss sequence_loss(y_true=onehot[4,40,3], *y_pred=simplex[4,40,3])
 import tensorflow as tf
 
 
