@@ -34,6 +34,7 @@ from actlint.lower.module import Library, Module
 from actlint.project import Project
 from actlint.proof import MAX_UNITS, Case, Context, Key, prove
 from actlint.query import Rule
+from actlint.retry import retry
 from actlint.scene import Unit, incoming, units
 from actlint.source import SourceFile, read
 from actlint.suppress import suppressed
@@ -135,7 +136,7 @@ def lint(
                     # TensorFlow loads while the rest of the files is read.
                     examiner.expect(jobs[-1])
         if options.confirm:
-            _confirm(examiner, jobs, static, on_progress)
+            _confirm(examiner, jobs, static, options, on_progress)
         chosen, summary = _chosen(project, static, options, rules)
         fixes: dict[Key, tuple[Fix, ...]] = {}
         if options.confirm:
@@ -267,6 +268,7 @@ def _confirm(
     examiner: Examiner,
     jobs: Sequence[Job | None],
     static: _Static,
+    options: Options,
     on_progress: Progress | None,
 ) -> None:
     """Have every candidate tried."""
@@ -281,6 +283,20 @@ def _confirm(
             outcomes = next(answers).outcomes
         for candidate, outcome in zip(group, outcomes, strict=True):
             candidate.outcome = outcome
+    _confirm_parts(examiner, static, options)
+
+
+def _confirm_parts(examiner: Examiner, static: _Static, options: Options) -> None:
+    """Have the worker try parts of those graphs that it could not run as a whole."""
+    for candidates in static.candidates.values():
+        best, outcome = _best(candidates)
+        if outcome.verdict is not Verdict.UNCONFIRMED or best.suspect.provisional:
+            continue
+        cases = [(candidate.graph, candidate.suspect) for candidate in candidates]
+        found = retry(examiner, cases, seed=options.seed, samples=options.samples)
+        if found is not None:
+            at, part, judged = found
+            candidates[at].graph, candidates[at].outcome = part, judged
 
 
 # Longest expression in characters that is quoted whole beside the culprit.

@@ -86,3 +86,33 @@ def test_many_inputs_are_not_combined_in_every_way() -> None:
     out = g("log", total)
     outcome = ask(g, out, out, Check.NONFINITE, at(total, 0.0))
     assert outcome.verdict is Verdict.CONFIRMED, outcome.reason
+
+
+def test_axes_that_a_permutation_names() -> None:
+    g = Build()
+    x = g.input()
+    turned = g("transpose", x, Items((0, 2, 1, 4, 3)))
+    out = g("log", turned)
+    outcome = ask(g, out, out, Check.NONFINITE, at(turned, 0.0))
+    assert outcome.verdict is Verdict.CONFIRMED, outcome.reason
+
+
+def test_parts_that_a_split_asks_for() -> None:
+    g = Build()
+    boxes, scale = g.input("boxes"), g.input("scale")
+    parts = g("split", boxes, 4, 1)
+    height = g("subtract", g("getitem", parts, 2), g("getitem", parts, 0))
+    flat = g("squeeze", height, 1)
+    out = g("multiply", g("sqrt", flat), g("reduce_sum", scale, 2))
+    outcome = ask(g, out, Ref(out.node - 2), Check.NONFINITE, at(flat, -INF, 0.0))
+    assert outcome.verdict is Verdict.CONFIRMED, outcome.reason
+
+
+def test_values_of_unknown_dtype_take_the_one_that_runs() -> None:
+    g = Build()
+    x = g.input()
+    least = g.input("least", role=InputRole.CUT)
+    level = g("maximum", g("cast", g("floor", x), "int32"), least)
+    out = g("divide", x, g("cast", level, "float32"))
+    outcome = ask(g, out, out, Check.NONFINITE, at(Ref(out.node - 1), 0.0))
+    assert outcome.verdict is not Verdict.UNCONFIRMED, outcome.reason

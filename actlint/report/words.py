@@ -113,6 +113,9 @@ def measured(evidence: Evidence) -> str:
         parts.append(f"elsewhere gradients do flow (at {flowing:.0%} of the typical samples)")
     if evidence.rate:
         parts.append(rate(evidence.rate))
+    free = evidence.detail.get("free")
+    if isinstance(free, str):
+        parts.append(f"what computes {free} was not run, so that any value is assumed there")
     return "; ".join(parts)
 
 

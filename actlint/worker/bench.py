@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from actlint.findings import Reach
 from actlint.graph import Items
-from actlint.worker import inputs, rows, samples
+from actlint.worker import inputs, joint, rows, samples
 from actlint.worker.inputs import BATCH, Encoding, Slot, Template
 from actlint.worker.probes import Lab, Trace, floating
 from actlint.worker.protocol import Job
@@ -97,7 +97,7 @@ class Bench:
         found, self.reason = inputs.templates(job, self._holds if job.assumptions else self._runs)
         if not found and job.assumptions:
             found, self.reason = inputs.templates(job, self._runs)
-        self.templates = found
+        self.templates = found or joint.solve(job, program, self._runs, self._feed)
         self._traces: dict[tuple[int, str], tuple[Trace, ...]] = {}
         self._drawn: dict[tuple[int, str], tuple[Sample, ...]] = {}
         self._rows: dict[int, Rows | None] = {}
@@ -127,6 +127,11 @@ class Bench:
         feeds = {slot.id: samples.typical(slot, rng, 0) for slot in template.slots}
         held = self.lab.holds(self.lab.values(feeds))
         return None if held.any() else "the path's conditions do not hold for it"
+
+    def _feed(self, slot: Slot) -> Any:
+        """Return a typical value of one input, as the program takes it."""
+        rng = samples.generator(self.job, 1)
+        return self.lab.fed({slot.id: samples.typical(slot, rng, 0)})[slot.id]
 
     def _runs(self, template: Template) -> str | None:
         """Return None if the program runs on the template, else why not."""

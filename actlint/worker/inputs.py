@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice, product
 from math import prod
@@ -152,13 +152,12 @@ def _joint(
 ) -> Iterator[Template]:
     sizes = tuple(dict.fromkeys(small.get(size, size) for size in class_sizes(job)))
     later: list[Template] = []
-    for rank, (classes, shape) in enumerate(_prediction_shapes(sizes, inputs)):
+    for rank, (classes, shape) in enumerate(prediction_shapes(sizes, inputs)):
         options = [
-            _slots(ident, spec, shape, classes, inputs=inputs, small=small)
-            for ident, spec in inputs
+            slots(ident, spec, shape, classes, inputs=inputs, small=small) for ident, spec in inputs
         ]
         # Fewest departures from the usual choice first.
-        order = _choices([len(option) for option in options])
+        order = choices([len(option) for option in options])
         made = [
             Template(tuple(option[index] for option, index in zip(options, choice, strict=True)))
             for choice in islice(order, 40)
@@ -169,7 +168,7 @@ def _joint(
     yield from later
 
 
-def _choices(counts: list[int]) -> list[tuple[int, ...]]:
+def choices(counts: list[int]) -> list[tuple[int, ...]]:
     """Return which form each input takes, fewest departures from the usual one first.
 
     Of very many combinations only those remain in which all inputs, or a single one, depart.
@@ -190,7 +189,7 @@ def _departures(choice: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
     return (len(set(choice) - {0}), sum(choice), choice)
 
 
-def _prediction_shapes(
+def prediction_shapes(
     sizes: tuple[int, ...], inputs: list[tuple[int, Input]]
 ) -> Iterator[tuple[int, Shape]]:
     """Yield (number of classes, shape of a differentiated input)."""
@@ -215,7 +214,7 @@ def _prediction_shapes(
         yield size, (None, size)
 
 
-def _slots(
+def slots(
     ident: int,
     spec: Input,
     shape: Shape,
@@ -265,6 +264,14 @@ def _slots(
     if not spec.differentiated and not spec.integer:
         slots.append(Slot(ident, spec, forms[0].shape, "bool", Encoding.BINARY, classes))
     return list(dict.fromkeys(slots))
+
+
+def shaped_slot(slot: Slot, shape: Shape) -> Slot:
+    """Return a slot of another shape, with elements that mean what they mean there."""
+    if slot.encoding in (Encoding.ONE_HOT, Encoding.BINARY) and slot.dtype != "bool":
+        wide = len(shape) >= 2 and shape[-1] not in (1, None)
+        return replace(slot, shape=shape, encoding=Encoding.ONE_HOT if wide else Encoding.BINARY)
+    return replace(slot, shape=shape)
 
 
 def _class_slot(ident: int, spec: Input, shape: Shape, classes: int) -> Slot:

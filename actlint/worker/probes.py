@@ -96,9 +96,9 @@ class Lab:
         Raises:
             Exception: whatever TensorFlow raises if the feeds do not fit.
         """
-        return _arrays((program or self.program).forward(self._fed(feeds)))
+        return _arrays((program or self.program).forward(self.fed(feeds)))
 
-    def _fed(self, feeds: Mapping[int, Any]) -> dict[int, Any]:
+    def fed(self, feeds: Mapping[int, Any]) -> dict[int, Any]:
         """Return feeds as TensorFlow takes them: hyperparameters stay plain numbers."""
         return {
             key: value.item() if self._is_parameter(key) else tf.constant(value)
@@ -134,7 +134,7 @@ class Lab:
         """
         runner = program or self.program
         end = self.job.output if output is None else output
-        feeds = {**self._fed(sample.feeds), **(plain or {})}
+        feeds = {**self.fed(sample.feeds), **(plain or {})}
         watched = [key for key in (self.inputs if watch is None else watch) if key in feeds]
         watched = [key for key in watched if tf.is_tensor(feeds[key])]
         watched = [key for key in watched if feeds[key].dtype.is_floating]
@@ -182,7 +182,7 @@ class Lab:
         Raises:
             Exception: whatever TensorFlow raises if the feeds do not fit.
         """
-        feeds = self._fed(sample.feeds)
+        feeds = self.fed(sample.feeds)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for key in watch:
                 tape.watch(feeds[key])
@@ -294,7 +294,7 @@ class Lab:
             The output and the gradients that are not None; None if the mode refuses the program.
         """
         watched = [ident for ident in self.inputs if ident in sample.feeds]
-        fed = self._fed(sample.feeds)
+        fed = self.fed(sample.feeds)
         fixed = {ident: value for ident, value in fed.items() if not tf.is_tensor(value)}
         shapes = tuple((ident, value.shape) for ident, value in sample.feeds.items())
         key = (mode, shapes, tuple(fixed.items()))

@@ -155,6 +155,35 @@ class Program:
                 values[ident] = _apply(step, step.row, step.function, values)
         return values
 
+    def resume(self, values: dict[int, Any], first: int, stop: int) -> tuple[int, str] | None:
+        """Compute some of the instructions, for a search that knows the values before them.
+
+        Args:
+            values: by instruction id, those of the inputs included; what is computed is added.
+            first: index of the first instruction to compute.
+            stop: index behind the last one.
+
+        Returns:
+            The index of the first instruction that fails, and why; None if all succeed.
+        """
+        if self._random:
+            tf.random.set_seed(self.job.seed)
+            np.random.seed(self.job.seed % 2**32)
+        for index in range(first, stop):
+            step = self._steps[index]
+            ident = step.instruction.id
+            if step.instruction.input is not None:
+                continue
+            try:
+                if step.row is None or step.function is None:
+                    values[ident] = _runtime(step.instruction.value, values)
+                else:
+                    values[ident] = _apply(step, step.row, step.function, values)
+            # An op raises what it likes on operands that do not suit it.
+            except Exception as error:
+                return index, str(error) or type(error).__name__
+        return None
+
 
 def _apply(step: _Step, row: Op, function: Callable[..., Any], values: Mapping[int, Any]) -> Any:
     given = {name: _runtime(arg, values) for name, arg in step.instruction.args}
