@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from actlint.findings import Check, Suspect
-from actlint.graph import EXTENDED_LIMIT, DType, Graph, Input, InputRole, Node
+from actlint.graph import EXTENDED_LIMIT, DType, Graph, Input, InputRole, Node, refs
 from actlint.ops import table
 from actlint.ops.model import Kind
 from actlint.query import View
@@ -21,7 +21,7 @@ from actlint.values import SHAPE_ONLY
 # What can be judged without the way to the inputs; the rest needs their typical values.
 _JUDGED: Final = frozenset({Check.NONFINITE, Check.CUT, Check.NO_GRADIENT})
 # Values of a part beyond which finding shapes for it takes too long.
-_MAX_NODES: Final = 60
+_MAX_NODES: Final = 200
 # Sums over so many weights that their results no longer hang together.
 _MIXES: Final = frozenset(
     {"matmul", "dot", "batch_dot", "matvec", "tensordot", "einsum", "conv2d", "depthwise_conv2d",
@@ -207,10 +207,12 @@ class _Part:
             taken_names.add(spec.name)
             nodes[node.id] = replace(node, op="", args=(), input=spec)
         graph = replace(self.graph, nodes=tuple(nodes), output=end, assumptions=conditions)
-        ends = [*free, *(at for at in kept if self.graph.nodes[at].input is not None)]
-        dropped = [node for node, _ in self.graph.assumptions if (node, True) not in conditions
-                   and (node, False) not in conditions]  # fmt: skip
-        proves = self._apart(ends, dropped) and (whole or self._hands_on(end))
+        dropped = [
+            node for node, taken in self.graph.assumptions if (node, taken) not in conditions
+        ]
+        proves = self._apart(self._deciding(graph, suspect, way), dropped) and (
+            whole or self._hands_on(end)
+        )
         moved = any(not self.view.depends_differentiably(node) for node in made)
         return Cut(graph, tuple(made), proves, moved, whole or self._alone(way), whole)
 
@@ -252,11 +254,31 @@ class _Part:
                     queue.append(ref)
         return found
 
+    def _deciding(self, part: Graph, suspect: Suspect, way: list[int]) -> set[int]:
+        """Return the inputs of a part that decide whether the hazard occurs and is picked."""
+        queue = [suspect.node, *(target.node for target in suspect.targets)]
+        queue += [node for node, _ in part.assumptions]
+        for at in way:
+            node = self.graph.nodes[at]
+            passive = table.row(node.op).passive if node.op in table.TABLE else ()
+            queue += [ref for name, value in node.args if name in passive for ref in refs(value)]
+        found, seen = set[int](), set(queue)
+        while queue:
+            node = part.nodes[queue.pop()]
+            if node.input is not None:
+                found.add(node.id)
+            fresh = [ref for ref in node.operands if ref not in seen]
+            seen.update(fresh)
+            queue += fresh
+        return found
+
     def _apart(self, ends: Iterable[int], dropped: Iterable[int]) -> bool:
-        """Say whether no two of the free values are computed from the same ones."""
+        """Say whether the free values are known, and no two are computed from the same ones."""
         seen: set[int] = set()
-        for at in ends:
-            if seen & self.sources[at]:
+        for at in sorted(ends):
+            spec = self.graph.nodes[at].input
+            # Of what an opaque call gives, no interval is known.
+            if seen & self.sources[at] or (spec is not None and spec.role is InputRole.CUT):
                 return False
             seen |= self.sources[at]
         return not any(seen & self.sources[at] for at in dropped)

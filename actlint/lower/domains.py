@@ -95,6 +95,8 @@ _TAKES_PROBABILITIES = frozenset(
     ]
 )
 _TAKES_CLASS_IDS = frozenset({"one_hot"})
+# Nobody asks for the shape of a plain number, or picks elements of it.
+_OF_TENSORS = frozenset({"shape", "gather_nd", "boolean_mask"})
 # Values that could not be followed, by the names that the code gives them.
 _MASK = re.compile(r"(^|_)masks?(_output)?(_\d+)?$")
 _LENGTH = re.compile(r"(^|_)(dists?|distances?|norms?)(_output)?(_\d+)?$")
@@ -198,9 +200,11 @@ def _label(record: Input, evidence: frozenset[str], regression: bool) -> Input:
 
 
 def _parameter(users: dict[int, list[Node]], start: int, record: Input) -> Input:
-    """Tell axes and sizes, which are integers, from plain numbers."""
+    """Tell axes and sizes, which are integers, and tensors from plain numbers."""
     for user in users.get(start, ()):
         op = TABLE.get(user.op)
+        if user.op in _OF_TENSORS and op is not None and user.arg(op.operands[0]) == Ref(start):
+            return replace(record, role=InputRole.DATA)
         names = [name for name, value in user.args if start in refs(value)]
         if op is None or all(name in op.operands for name in names):
             continue

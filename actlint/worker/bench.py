@@ -16,7 +16,7 @@ from actlint.graph import Items
 from actlint.worker import inputs, joint, rows, samples
 from actlint.worker.inputs import BATCH, Encoding, Slot, Template
 from actlint.worker.probes import Lab, Trace, floating
-from actlint.worker.protocol import Job
+from actlint.worker.protocol import Instruction, Job
 from actlint.worker.rows import Block, Rows
 from actlint.worker.samples import Array, Feeds, Sample
 
@@ -34,6 +34,7 @@ _MORE_ROWS = 64
 # Elements above which only a few batches of each class are run.
 _LARGE = 50_000
 _FEW = 3
+_FILTERS = frozenset({"boolean_mask", "where_indices", "dynamic_partition", "unique_values"})
 # Rounding differs between a vectorised kernel and its scalar remainder.
 _SAME = 1e-5
 
@@ -81,6 +82,12 @@ def flat(value: Array | None, length: int) -> Array | None:
     if value.size == 1:
         return np.broadcast_to(value.reshape(()), (length,))
     return value.reshape(-1) if value.size == length else None
+
+
+def _picks(step: Instruction) -> bool:
+    """Return True if values decide how many elements the result has."""
+    alone = step.op == "where" and {name for name, _ in step.args} <= {"condition", "name"}
+    return alone or step.op in _FILTERS
 
 
 class Bench:
@@ -288,6 +295,8 @@ class Bench:
         if len({slot.shape for slot in slots}) != 1 or any(
             slot.encoding is Encoding.CLASS for slot in slots
         ):
+            return None
+        if any(_picks(self.lab.steps[ident]) for ident in needed):
             return None
         only = Template(tuple(slot for slot in template.slots if slot.id in needed))
         line = Line(only)

@@ -24,7 +24,7 @@ _MAX_CHOICES: Final = 150
 # Inputs of which nothing says whether they hold integers.
 _RETYPED: Final = frozenset({InputRole.CUT, InputRole.ACTIVATION})
 # Length of a program beyond which its parts are tried instead.
-_MAX_INSTRUCTIONS: Final = 150
+_MAX_INSTRUCTIONS: Final = 250
 # Ops that are run in all.
 _MAX_STEPS: Final = 4_000
 
