@@ -20,7 +20,7 @@ from actlint.query import (
     View,
 )
 
-from ._common import DIVISION, LOGARITHM, POWER, ROOT, is_constant, shown
+from ._common import DIVISION, LOGARITHM, POWER, ROOT, ancestors, is_constant, shown
 
 _MAGNIFIERS = frozenset({*DIVISION, "divide_no_nan", *LOGARITHM, *ROOT, *POWER})
 _QUOTIENTS = frozenset({"div", "divide", "divide_no_nan", "np_divide", "np_true_divide"})
@@ -66,8 +66,9 @@ class Cancellation(Rule):
     ```
 
     ## What it misses
-    Differences whose error stays as small as it is, such as `tf.exp(x) - 1` in an ELU: the last
-    digit of an output does not keep a network from learning.
+    Differences of a value and its own mean, which cannot be had better, and differences with an
+    input. Differences whose error stays as small as it is, such as `tf.exp(x) - 1` in an ELU: the
+    last digit of an output does not keep a network from learning.
 
     ## References
     Higham, Accuracy and Stability of Numerical Algorithms, 2002, sections 1.7 to 1.14.
@@ -294,7 +295,27 @@ def _difference(view: View, node: Node) -> tuple[str, Target] | None:
         return None
     if not any(_rounded(view, term) for term in (first, second)):
         return None
+    # A shift by one's own mean or maximum is how to keep digits, and inputs are as they are.
+    if first is not None and second is not None:
+        pair = (first, second)
+        if any(_is_input(view, term) for term in pair):
+            return None
+        if _reduces(view, first, second) or _reduces(view, second, first):
+            return None
     return f"the terms of {shown(node)} can agree in most digits", Target(node.id, 0.0, 0.0)
+
+
+def _is_input(view: View, term: Node) -> bool:
+    return view.definition(term).input is not None
+
+
+def _reduces(view: View, reduction: Node, term: Node) -> bool:
+    """Return whether a value is a mean, maximum or the like of `term`."""
+    return any(
+        view.same_value(found, term)
+        for found in ancestors(view, reduction.id)
+        if found.id != reduction.id
+    )
 
 
 def _near_one(view: View, node: Node) -> tuple[str, Target] | None:

@@ -42,11 +42,11 @@ def hinge_loss(y_true, y_pred):
     Case("margin_of_logits", HEADER + """\
 def logistic_loss(y_true, logits):
     return tf.reduce_mean(tf.math.log(1.0 + tf.exp(-y_true * logits)))
-""", (("ACT108", "tf.exp(-y_true * logits)"),)),
+""", (("ACT114", "tf.exp(-y_true * logits)"),)),
     Case("negated_logits", HEADER + """\
 def softplus_loss(y_true, logits):
     return tf.reduce_mean(y_true * tf.math.log(1.0 + tf.exp(-logits)))
-""", (("ACT108", "tf.exp(-logits)"),)),
+""", (("ACT114", "tf.exp(-logits)"),)),
     Case("comparison_of_a_layer_output", HEADER + """\
 class Block(keras.layers.Layer):
     def __init__(self):

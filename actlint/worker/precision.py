@@ -30,6 +30,8 @@ HARMFUL: Final = 0.1
 # Relative errors of a value that has lost digits, and of operands that have not.
 _LOST: Final = 1e-4
 _ACCURATE: Final = 2e-6
+# Share of its operands' size from which on a float64 difference has six digits.
+_RELIABLE: Final = 1e-10
 # Share of its usual size from which on a gradient or output matters.
 _NEGLIGIBLE: Final = 0.1
 # The error must shrink to this share when the expression's accurate value is put in its place.
@@ -181,6 +183,7 @@ class _Study:
         if value is None or exact is None or value.shape != exact.shape or not floating(value):
             return np.zeros(0, bool)
         bad = _relative(value, exact, 0.0) >= _LOST
+        size = np.zeros(exact.shape)
         for ref in self.bench.lab.operands[self.node]:
             operand, true = single.values.get(ref), double.values.get(ref)
             if operand is None or true is None or operand.shape != true.shape:
@@ -188,9 +191,11 @@ class _Study:
             good = _relative(operand, true, 0.0) <= _ACCURATE
             try:
                 bad = bad & np.broadcast_to(good, bad.shape)
+                size = np.maximum(size, np.abs(true))
             except ValueError:
                 bad = bad & bool(good.all())
-        return np.asarray(bad)
+        # Where float64 has lost its digits as well it is no yardstick.
+        return np.asarray(bad & (np.abs(exact) > _RELIABLE * size))
 
     def _compared(self, single: Trace | None, double: Trace) -> Iterator[_Loss]:
         if single is None:
