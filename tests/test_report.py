@@ -449,3 +449,31 @@ def test_whose_value_is_told(owner: str, value: float, gradient: float | None, w
 def test_signs_that_a_stream_lacks_are_spelled_out() -> None:
     assert encodable("a → b … é", "ascii") == "a -> b ... \\xe9"
     assert encodable("a → b", "utf-8") == "a → b"
+
+
+@pytest.mark.parametrize(
+    ("mode", "modes", "finite", "words"),
+    [
+        ("xla", "xla", "eager, graph", "(under XLA, finite in eager and graph)"),
+        ("graph", "graph", "eager, xla", "(graph mode, finite in eager and XLA)"),
+        ("eager", "eager, xla", "graph", "(eager and XLA, finite in graph)"),
+        ("eager", "eager", "", "(eager mode)"),
+    ],
+)
+def test_modes_that_disagree_are_named(mode: str, modes: str, finite: str, words: str) -> None:
+    detail: dict[str, float | str | list[float]] = {"modes": modes}
+    if finite:
+        detail["finite"] = finite
+    assert words in measured(dataclasses.replace(EVIDENCE, mode=mode, detail=detail))
+
+
+def test_lost_digits_are_told_with_both_values() -> None:
+    evidence = dataclasses.replace(
+        EVIDENCE,
+        hazard=Hazard.INACCURATE,
+        detail={"value_of": "gradient", "float32": -6.25, "float64": 0.5, "relative_error": 13.5},
+    )
+    told = (
+        "the gradient is -6.25 in float32 and 0.5 in float64, a relative error of 14 (eager mode)"
+    )
+    assert told in measured(evidence)

@@ -157,7 +157,7 @@ def proof(fix: Fix) -> str:
         for name, value in (("value", found.value), ("gradient", found.gradient))
         if value is not None
     ]
-    parts = [f"the hazard is gone ({_listed_modes(found.modes)})", *ends]
+    parts = [f"the hazard is gone ({_where(_names(found.modes))})", *ends]
     if found.agrees:
         parts.append(f"{found.compared} values and gradients elsewhere agree")
     else:
@@ -182,16 +182,37 @@ def _rounded(value: float) -> str:
 
 
 def _modes(evidence: Evidence) -> str:
-    """Return the modes that showed the hazard; the worker names them in ``detail["modes"]``."""
-    listed = evidence.detail.get("modes")
-    return _listed_modes(listed if isinstance(listed, str) and listed else evidence.mode)
+    """Return the modes that showed the hazard, and those that are finite at the same point.
+
+    The worker names them in ``detail["modes"]`` and ``detail["finite"]``.
+    """
+    where = _where(_spelled(evidence, "modes") or [_mode(evidence.mode)])
+    calm = _spelled(evidence, "finite")
+    return f"{where}, finite in {_joined(calm)}" if calm else where
 
 
-def _listed_modes(listed: str) -> str:
-    spelled = ["XLA" if name == "xla" else name for name in listed.replace(",", " ").split()]
-    if len(spelled) == 1:
-        return f"{spelled[0]} mode" if spelled[0] != "XLA" else "under XLA"
-    return ", ".join(spelled[:-1]) + " and " + spelled[-1]
+def _where(modes: list[str]) -> str:
+    """Return ``eager mode``, ``under XLA`` or ``eager and graph``."""
+    if len(modes) > 1:
+        return _joined(modes)
+    return "under XLA" if modes == ["XLA"] else f"{modes[0]} mode"
+
+
+def _spelled(evidence: Evidence, key: str) -> list[str]:
+    listed = evidence.detail.get(key)
+    return _names(listed) if isinstance(listed, str) else []
+
+
+def _names(listed: str) -> list[str]:
+    return [_mode(name) for name in listed.replace(",", " ").split()]
+
+
+def _mode(name: str) -> str:
+    return "XLA" if name == "xla" else name
+
+
+def _joined(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
 def _counted(evidence: Evidence) -> tuple[str, ...]:

@@ -53,11 +53,11 @@ def _confirmed(bench: Bench, node: int, case: Case, tally: Tally, rate: float | 
     own = witness.worst([trace.values.get(node)])
     # Training sees the output; the expression's own value is told where it does not get that far.
     local = own is not None and not np.isfinite(own) and output is not None and np.isfinite(output)
-    modes = ["eager"]
+    modes, calm = ["eager"], list[str]()
     for mode in _COMPILED:
         run = bench.lab.compiled(mode, trace.sample)
-        if run is not None and witness.hazard_of([run[0], *run[1]]):
-            modes.append(mode)
+        if run is not None:
+            (modes if witness.hazard_of([run[0], *run[1]]) else calm).append(mode)
     evidence = Evidence(
         hazard=witness.hazard_of(witness.ends(trace)) or Hazard.NAN,
         witness=witness.numbers(case.template, trace.sample),
@@ -71,10 +71,16 @@ def _confirmed(bench: Bench, node: int, case: Case, tally: Tally, rate: float | 
         detail={
             "modes": ", ".join(modes),
             "value_of": "expression" if local else "output",
+            **_finite(calm),
             **_flowing(rate, tally),
         },
     )
     return Outcome(Verdict.CONFIRMED, None, evidence)
+
+
+def _finite(modes: list[str]) -> dict[str, str]:
+    """Return the modes that give finite values at the witness."""
+    return {"finite": ", ".join(modes)} if modes else {}
 
 
 def _flowing(rate: float | None, tally: Tally) -> dict[str, float]:
@@ -108,10 +114,21 @@ def _compiled_only(
                 hits=1,
                 rate=None,
                 reach=trace.sample.reach,
-                detail={"modes": mode, "value_of": "output"},
+                detail={
+                    "modes": mode,
+                    "value_of": "output",
+                    **_finite(["eager", *_calm(bench, mode, trace)]),
+                },
             )
             return Outcome(Verdict.CONFIRMED, None, evidence)
     return None
+
+
+def _calm(bench: Bench, shown: str, trace: Trace) -> list[str]:
+    """Return the compiled modes, but for `shown`, that are finite at this point."""
+    others = [mode for mode in _COMPILED if mode != shown]
+    runs = [(mode, bench.lab.compiled(mode, trace.sample)) for mode in others]
+    return [mode for mode, run in runs if run and witness.hazard_of([run[0], *run[1]]) is None]
 
 
 def _causes(bench: Bench, node: int, mode: str, trace: Trace) -> bool:
