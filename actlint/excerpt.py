@@ -388,7 +388,26 @@ def _gradient(function: Function, evidence: Evidence) -> list[str]:
         "for g in gradients]",
         'print("gradient:", gradients)',
     ]
+    if evidence.hazard is Hazard.INACCURATE and "float32" not in function.text:
+        lines += _doubled(function)
     return lines
+
+
+def _doubled(function: Function) -> list[str]:
+    """Print the value and the gradient of the same inputs in float64."""
+    wrt = ", ".join(_differentiated(function))
+    return [
+        *(
+            f"{name} = tf.cast({name}, tf.float64)"
+            for name, spec in function.inputs
+            if not _plain(spec) and not spec.integer
+        ),
+        "with tf.GradientTape() as tape:",
+        f"    tape.watch([{wrt}])",
+        f"    value = {_call(function)}",
+        'print("in float64 value:", value.numpy().tolist())',
+        f'print("gradient:", [g.numpy().tolist() for g in tape.gradient(value, [{wrt}])])',
+    ]
 
 
 def _expected(evidence: Evidence) -> str:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PATHS = tuple(
     path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "fixtures").rglob("*.py"))
 )
-STORIES = ("cifar10_tflearn", "perceptron", "staircase", "why_no_learning")
+STORIES = ("cifar10_tflearn", "guards_that_fail", "perceptron", "staircase", "why_no_learning")
 # Longest that one of our subprocesses may take, in seconds.
 PATIENCE = 300
 # Most lines of a program that people still paste.
@@ -194,7 +194,15 @@ SHOWS: dict[Hazard, Callable[[str], bool]] = {
     Hazard.DISCONTINUOUS: lambda output: len(set(numbers(output))) > 1,
     Hazard.WRONG_GRADIENT: lambda output: "None" in output or len(set(numbers(output))) > 1,
     Hazard.WRONG_LOSS: lambda output: len(set(numbers(output))) > 1,
+    Hazard.INACCURATE: lambda output: _disagree(*output.partition("in float64")[::2]),
 }
+
+
+def _disagree(single: str, double: str) -> bool:
+    """Say whether some number of the second half is off by a tenth in the first half."""
+    pattern = r"[-+]?\d+\.?\d*(?:e[-+]?\d+)?"
+    pairs = zip(*(map(float, re.findall(pattern, half)) for half in (single, double)), strict=True)
+    return any(abs(one - two) >= 0.1 * abs(two) and one != two for one, two in pairs)
 
 
 def test_every_confirmed_finding_has_a_short_repro(result: Result) -> None:
