@@ -104,12 +104,19 @@ INDEX = (
     "one_hot",
     "ops_argmax",
     "ops_argmin",
-    "random_categorical",
     "searchsorted",
     "to_categorical",
     "top_k_indices",
     "unique_indices",
     "where_indices",
+)
+# Draws from a distribution, to whose parameters no gradient leads.
+DRAW = (
+    "random_bernoulli",
+    "random_binomial",
+    "random_categorical",
+    "random_poisson",
+    "random_stateless_categorical",
 )
 COMPARISON = ("equal", "greater", "greater_equal", "less", "less_equal", "not_equal")
 _PYTHON = ("numpy_function", "py_func", "py_function")

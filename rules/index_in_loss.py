@@ -15,9 +15,9 @@ class IndexInLoss(Rule):
     """An index, such as argmax, where a gradient has to pass.
 
     ## What it does
-    Reports `argmax`, `argmin`, `argsort`, the indices of `top_k`, `one_hot` of a prediction and
-    drawn categories, on the way from what is trained to what is minimised. An index of the label,
-    or one that only picks among differentiable values, is not reported.
+    Reports `argmax`, `argmin`, `argsort`, the indices of `top_k`, `one_hot` of a prediction,
+    histograms and the like, on the way from what is trained to what is minimised. An index of the
+    label, or one that only picks among differentiable values, is not reported.
 
     ## Why is this bad?
     An index is an integer: it has no derivative, and the tape answers None for everything in front

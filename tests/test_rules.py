@@ -160,6 +160,7 @@ def test_families_of_ops_name_rows_of_the_table() -> None:
         common.INVERSE,
         common.STOP,
         common.INDEX,
+        common.DRAW,
         common.COMPARISON,
     )
     keys = [key for family in families for key in family]

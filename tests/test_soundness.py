@@ -241,7 +241,7 @@ def whole_table() -> tuple[Move, ...]:
     moves: list[Move] = []
     for op in TABLE.values():
         eligible = (op.kind is Kind.ELEMENTWISE or op.key in ROWWISE) and op.transfer and op.runs
-        if not eligible or not op.operands or "random" in op.key or "dropout" in op.key:
+        if not eligible or not op.operands or op.draws or "random" in op.key or "dropout" in op.key:
             continue
         if op.results or not _takes_floats(op):
             continue

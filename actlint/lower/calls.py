@@ -162,7 +162,7 @@ def bind(op: Op, args: list[Value], keywords: dict[str, Value]) -> list[tuple[st
         taken.add(name)
         bound.append((name, value))
     values = dict(bound)
-    for operand in op.operands[:1]:
+    for operand in () if op.draws else op.operands[:1]:
         given = values.get(operand)
         if given is None or (isinstance(given, Static) and given.value is None):
             return None

@@ -27,6 +27,7 @@ PREFIXES: Final = {
     "nn": "tf.nn",
     "linalg": "tf.linalg",
     "random": "tf.random",
+    "kr": "keras.random",
     "sets": "tf.sets",
     "K": "K",
     "ops": "ops",
@@ -124,6 +125,7 @@ def row(
     ignored: str = "",
     ranks: Mapping[str, int] | None = None,
     runs: bool = True,
+    draws: bool = False,
 ) -> Op:
     """Build one row from compact notation.
 
@@ -155,6 +157,7 @@ def row(
         ignored: names besides ``name``, separated by blanks.
         ranks: least rank by operand.
         runs: see Op.
+        draws: see Op.
     """
     parameters = tuple(params.split())
     tensors = parameters[:1] if operands is None else tuple(operands.split())
@@ -194,6 +197,7 @@ def row(
         ignored=("name", *ignored.split()),
         ranks=tuple((ranks or {}).items()),
         runs=runs,
+        draws=draws,
     )
 
 

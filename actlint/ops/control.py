@@ -14,12 +14,14 @@ _NONE: Final = Gradient.NONE
 _OTHER: Final = Kind.OTHER
 _MOVES: Final = Kind.STRUCTURAL
 _SHAPE: Final = {"shape": Items((3, 3))}
+_SEEDED: Final = {**_SHAPE, "seed": Items((1, 2))}
 
 
 def _uniform(bound: Bound) -> Interval:
-    lo = number(bound, "minval", 0.0)
-    hi = 1.0 if bound.statics.get("maxval") is None else number(bound, "maxval", 1.0)
-    return TOP if lo is None or hi is None else Interval(point(lo).lo, point(hi).hi)
+    lo, hi = number(bound, "minval", 0.0), number(bound, "maxval", 1.0)
+    if lo is None or hi is None:
+        return TOP
+    return Interval(point(min(lo, hi)).lo, point(max(lo, hi)).hi)
 
 
 def _normal(bound: Bound) -> Interval:
@@ -85,20 +87,41 @@ ROWS: Final[tuple[Op, ...]] = (
     row("epsilon", "tf.keras.backend.epsilon", "", "K,config:epsilon", constant(point(1e-7)),
         operands="", gradient=_NONE, kind=_OTHER),
     # ---- random
-    row("random_normal", "tf.random.normal", _RANDOM, "random:normal tf,K:random_normal",
-        bound=_normal, operands="", gradient=_NONE, kind=_OTHER, examples=_SHAPE),
+    row("random_normal", "tf.random.normal", _RANDOM,
+        "random:normal tf,K:random_normal kr:normal", bound=_normal, operands="mean stddev",
+        kind=_OTHER, examples=_SHAPE, draws=True),
     row("truncated_normal", "tf.random.truncated_normal", _RANDOM,
-        "random,tf,K:truncated_normal", bound=_truncated_normal, operands="", gradient=_NONE,
-        kind=_OTHER, examples=_SHAPE),
+        "random,tf,K:truncated_normal kr:truncated_normal", bound=_truncated_normal,
+        operands="mean stddev", kind=_OTHER, examples=_SHAPE, draws=True),
     row("random_uniform", "tf.random.uniform", "shape minval maxval dtype seed name",
-        "random:uniform tf,K:random_uniform", bound=_uniform, operands="", gradient=_NONE,
-        kind=_OTHER, examples=_SHAPE),
+        "random:uniform tf,K:random_uniform kr:uniform", bound=_uniform, operands="minval maxval",
+        kind=_OTHER, examples=_SHAPE, draws=True),
+    row("random_stateless_normal", "tf.random.stateless_normal",
+        "shape seed mean stddev dtype name", "random:stateless_normal", bound=_normal,
+        operands="mean stddev", kind=_OTHER, examples=_SEEDED, draws=True),
+    row("random_stateless_uniform", "tf.random.stateless_uniform",
+        "shape seed minval maxval dtype name", "random:stateless_uniform", bound=_uniform,
+        operands="minval maxval", kind=_OTHER, examples=_SEEDED, draws=True),
+    # Differentiated implicitly, so that its parameters do get a gradient.
+    row("random_gamma", "tf.random.gamma", "shape alpha beta dtype seed name",
+        "random:gamma kr:gamma", constant(TOP), operands="alpha beta", kind=_OTHER,
+        examples=_SHAPE, draws=True),
+    row("random_poisson", "tf.random.poisson", "shape lam dtype seed name", "random:poisson",
+        constant(TOP), operands="lam", gradient=_NONE, kind=_OTHER, jumps=True, examples=_SHAPE,
+        draws=True),
+    row("random_binomial", "tf.keras.random.binomial", "shape counts probabilities dtype seed",
+        "kr:binomial", constant(TOP), operands="counts probabilities", gradient=_NONE,
+        kind=_OTHER, jumps=True, examples=_SHAPE, draws=True),
     row("random_bernoulli", "tf.keras.backend.random_bernoulli", "shape p dtype seed",
-        "K:random_bernoulli,random_binomial", bound=_bernoulli, operands="", gradient=_NONE,
-        kind=_OTHER, examples=_SHAPE),
+        "K:random_bernoulli,random_binomial", bound=_bernoulli, operands="p", gradient=_NONE,
+        kind=_OTHER, jumps=True, examples=_SHAPE, draws=True),
     row("random_categorical", "tf.random.categorical", "logits num_samples dtype seed name",
-        "random:categorical tf:multinomial", constant(INDEX), gradient=_NONE, kind=_OTHER,
-        jumps=True, examples={"num_samples": 2}),
+        "random:categorical tf:multinomial kr:categorical", constant(INDEX), gradient=_NONE,
+        kind=_OTHER, jumps=True, examples={"num_samples": 2}),
+    row("random_stateless_categorical", "tf.random.stateless_categorical",
+        "logits num_samples seed dtype name", "random:stateless_categorical", constant(INDEX),
+        gradient=_NONE, kind=_OTHER, jumps=True,
+        examples={"num_samples": 2, "seed": Items((1, 2))}),
     row("random_shuffle", "tf.random.shuffle", "value seed name",
         "random:shuffle tf:random_shuffle", same, gradient=_NONE, kind=_MOVES),
     row("dropout", "tf.nn.dropout", "x rate noise_shape seed name", "nn:dropout",

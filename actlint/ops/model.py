@@ -131,6 +131,8 @@ class Op:
         ranks: least ranks of operands that the worker checks before it calls: TensorFlow 2.21's
             eager conv2d ends the process on an input of a lower rank instead of raising.
         runs: False if the worker cannot call it, because it takes a function of the user's.
+        draws: the value is drawn at random; the operands are parameters of its distribution, and
+            all optional.
     """
 
     key: str
@@ -159,6 +161,7 @@ class Op:
     ignored: tuple[str, ...] = ("name",)
     ranks: tuple[tuple[str, int], ...] = ()
     runs: bool = True
+    draws: bool = False
 
     def gradient_of(self, bound: Bound) -> Gradient:
         """Return what happens to the cotangent, given what is known of the operands."""

@@ -155,6 +155,7 @@ _KERAS: Final[Mapping[str, str]] = {
     "regularizers.regularizers.": "regularizers.",
     "layers.": "layers.",
     "config.": "config.",
+    "random.": "keras.random.",
     "utils.": "utils.",
     "utils.np_utils.": "utils.",
     "utils.numerical_utils.": "utils.",
