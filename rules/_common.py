@@ -89,6 +89,7 @@ INVERSE = (
     "np_arctanh",
 )
 STOP = ("stop_gradient",)
+HELD = ("variable_read",)
 INDEX = (
     "argmax",
     "argmin",

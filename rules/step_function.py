@@ -8,14 +8,14 @@ from typing import ClassVar
 
 from actlint.query import Bad, Good, Gradient, Hazard, Remedy, Rule, Suspect, View
 
-from ._common import COMPARISON, DRAW, INDEX, STOP, cut, is_constant, is_numpy, shown
+from ._common import COMPARISON, DRAW, HELD, INDEX, STOP, cut, is_constant, is_numpy, shown
 from ._estimators import behind_estimators
 from ._remedies import straight_through
 
 _ROUNDING = frozenset(
     {"ceil", "floor", "floordiv", "keras_round", "rint", "round", "sign", "trunc", "truncatediv"}
 )
-_OTHERS = frozenset({*DRAW, *INDEX, *STOP})
+_OTHERS = frozenset({*DRAW, *HELD, *INDEX, *STOP})
 
 
 class StepFunction(Rule):

@@ -161,6 +161,7 @@ def test_families_of_ops_name_rows_of_the_table() -> None:
         common.STOP,
         common.INDEX,
         common.DRAW,
+        common.HELD,
         common.COMPARISON,
     )
     keys = [key for family in families for key in family]

@@ -144,6 +144,7 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
     whole = bool(outputs)
     if not outputs or unit.role not in {Role.GRAPH, Role.TRAINING_STEP}:
         found, whole = _outputs(value)
+        found = [machine.held.get(node, node) for node in found]
         outputs = list(dict.fromkeys([*found, *outputs]))
     if unit.role in {Role.GRAPH, Role.TRAINING_STEP} and not machine.sinks:
         return []

@@ -134,6 +134,7 @@ class Machine:
         self.cut_sources: list[tuple[int, tuple[int, ...]]] = []
         self.compiling = False  # models and their losses are read, and nothing else is minimised
         self.linear: list[int] = []  # inputs that are outputs of linear layers
+        self.held: dict[int, int] = {}  # variables that were assigned to, and what they hold
         self.homes: set[str] = set()  # numeric libraries that are called with a tensor
         self.path: list[Site] = []
         self.modules: list[Module] = [module]
@@ -380,7 +381,7 @@ class Machine:
         """
         self.step()
         if isinstance(value, TensorValue):
-            return Ref(value.node)
+            return Ref(self.held.get(value.node, value.node))
         if isinstance(value, Static):
             if isinstance(value.value, (complex, bytes)):
                 raise Unlowerable("complex or bytes operand")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import libcst as cst
 
 from actlint.graph import EXTENDED_LIMIT, DType, InputRole, Role
-from actlint.lower import folding, models
+from actlint.lower import folding, models, variables
 from actlint.lower.builtin import BUILTINS, Call
 from actlint.lower.layers import layer_function
 from actlint.lower.machine import Machine, TooLarge
@@ -50,6 +50,10 @@ _VARIABLES = frozenset(
         "keras.Variable",
     }
 )
+_ASSIGNMENTS = {
+    "K.update": "assign", "K.update_add": "assign_add", "K.update_sub": "assign_sub",
+    "tf.assign": "assign", "tf.assign_add": "assign_add", "tf.assign_sub": "assign_sub",
+}  # fmt: skip
 _PLACEHOLDERS = frozenset(
     {
         "tf.placeholder",
@@ -152,6 +156,8 @@ def _one_name(
         return Static(isinstance(args[0], TensorValue))
     if short in _VARIABLES:
         return variable(machine, _name_of(keywords, "variable"), args, keywords, at)
+    if short in _ASSIGNMENTS and len(args) > 1 and isinstance(args[0], TensorValue):
+        return variables.update(machine, args[0], _ASSIGNMENTS[short], args[1:], at)
     if short in _PLACEHOLDERS:
         return _placeholder(machine, args, keywords, at)
     if short in _GRADIENTS and args:
@@ -191,7 +197,14 @@ def _name_of(keywords: dict[str, Value], default: str) -> str:
 def variable(
     machine: Machine, name: str, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
 ) -> Value:
-    """Return a trained weight; ``trainable=False`` makes it plain data."""
+    """Return a trained weight; ``trainable=False`` makes it plain data.
+
+    A variable that is made of a value of this pass hands that on, without its gradient.
+    """
+    initial = args[0] if args else keywords.get("initial_value")
+    found = variables.read_back(machine, initial, at)
+    if found is not None:
+        return found
     trainable = keywords.get("trainable")
     frozen = trainable is not None and truth(trainable) is False
     return machine.input(
@@ -385,6 +398,8 @@ def method_call(
     if isinstance(base, Mapping):
         return _dict_method(base, name, args)
     if isinstance(base, TensorValue):
+        if name in variables.UPDATES:
+            return variables.update(machine, base, name, args, at)
         if name == "get_shape":
             return StaticShape(base.node)
         if name == "set_shape":

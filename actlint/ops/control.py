@@ -67,6 +67,9 @@ ROWS: Final[tuple[Op, ...]] = (
     # What a tf.custom_gradient function returns: its value, and what it says its gradient is.
     row("custom_gradient", "tf.identity", "input x upstream gradients optional name", "", same,
         kind=_MOVES, ignored="x upstream gradients optional"),
+    # What a variable gives that this very pass has put there.
+    row("variable_read", "tf.Variable", "initial_value name", "", same, gradient=_NONE,
+        kind=_MOVES),
     # ---- out of TensorFlow
     row("numpy_value", "np.asarray", "x", "method:numpy ops:convert_to_numpy K:get_value,eval",
         same, gradient=_NONE, kind=_MOVES),
