@@ -96,6 +96,7 @@ INDEX = (
     "argsort",
     "bincount",
     "confusion_matrix",
+    "digitize",
     "histogram_fixed_width",
     "histogram_fixed_width_bins",
     "in_top_k",

@@ -28,6 +28,7 @@ PREFIXES: Final = {
     "linalg": "tf.linalg",
     "random": "tf.random",
     "kr": "keras.random",
+    "strings": "tf.strings",
     "sets": "tf.sets",
     "K": "K",
     "ops": "ops",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from actlint.graph import DType, Items
-from actlint.interval import BOOL, INF, MAX, ONE, ZERO, Interval, hull, round_down, round_up
+from actlint.interval import BOOL, INF, MAX, ONE, TOP, ZERO, Interval, hull, round_down, round_up
 from actlint.ops.arithmetic import BINARY
 from actlint.ops.build import constant, number, operand, row, same
 from actlint.ops.model import Bound, Gradient, Op, Transfer, Trend
@@ -220,6 +220,11 @@ ROWS: Final[tuple[Op, ...]] = (
     row("bitcast", "tf.bitcast", "input type name", "tf:bitcast",
         constant(Interval(-INF, INF, nan=True)), gradient=_NONE,
         examples={"type": DType("int32")}),
+    row("as_string", "tf.strings.as_string", "input precision scientific shortest width fill name",
+        "strings,tf:as_string", constant(TOP), gradient=_NONE),
+    row("to_number", "tf.strings.to_number", "input out_type name",
+        "strings:to_number tf:string_to_number", constant(TOP), renamed="string_tensor=input",
+        gradient=_NONE, examples={"input": Items(("1.5", "-2"))}),
     # ---- quantisation, straight-through by design
     row("fake_quant_args", "tf.quantization.fake_quant_with_min_max_args",
         "inputs min max num_bits narrow_range name",

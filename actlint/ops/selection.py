@@ -129,6 +129,8 @@ ROWS: Final[tuple[Op, ...]] = (
         component=0, examples={"x": Items((1.0, 2.0, 1.0))}),
     row("unique_indices", "tf.unique", "x out_idx name", "", constant(INDEX), gradient=_NONE,
         kind=_OTHER, component=1, examples={"x": Items((1.0, 2.0, 1.0))}),
+    row("digitize", "tf.keras.ops.digitize", "x bins", "ops:digitize", constant(INDEX),
+        gradient=_NONE, jumps=True, examples={"bins": Items((-1.0, 0.0, 1.0))}),
     row("bincount", "tf.math.bincount", "arr weights minlength maxlength dtype name axis "
         "binary_output", "tf,math:bincount", constant(INDEX), gradient=_NONE, kind=_OTHER,
         examples={"arr": _INDICES}),
