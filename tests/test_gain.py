@@ -59,6 +59,8 @@ def test_curves_without_a_gain() -> None:
     assert gain.gains(lambda points: (np.asarray(points), None), scales) is None
     with np.errstate(invalid="ignore"):
         assert gain.gains(curve(np.log, lambda x: 1.0 / x), scales) is None
+    pole = curve(lambda x: x / (x + 0.6), lambda x: 0.6 / (x + 0.6) ** 2)
+    assert gain.gains(pole, scales) is None
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ _THOUSANDFOLD = 2.0 * math.log(1000.0)
 _WIDEST = 6.0
 _NODES = (np.arange(1200) + 0.5) / 100.0 - _WIDEST
 _WEIGHTS = np.exp(-(_NODES**2) / 2.0) / np.exp(-(_NODES**2) / 2.0).sum()
+# Share of an integral above which one node means a pole or a sliver that the nodes miss.
+_SINGLE = 0.05
 # Standard deviations of pre-activations that weights can be initialised for.
 _SCALES = np.geomspace(0.05, 2.0, 17)
 # Those in which growth has to be met to be called so.
@@ -53,7 +55,9 @@ class Gain:
 
 
 def gains(at: At, scales: npt.NDArray[np.float64]) -> tuple[Gain, ...] | None:
-    """Return the gain at each scale of the input; None if a value or slope is not finite.
+    """Return the gain at each scale of the input.
+
+    None if a value or slope is not finite, or if the quadrature does not resolve the curve.
 
     Args:
         at: values and slopes of the activation at given points.
@@ -62,9 +66,12 @@ def gains(at: At, scales: npt.NDArray[np.float64]) -> tuple[Gain, ...] | None:
     value, slope = at((scales[:, None] * _NODES).reshape(-1))
     if slope is None or not (np.isfinite(value).all() and np.isfinite(slope).all()):
         return None
-    length = (value.reshape(scales.size, -1) ** 2) @ _WEIGHTS
-    steep = (slope.reshape(scales.size, -1) ** 2) @ _WEIGHTS
-    if not (length > 0.0).all():
+    lengths = value.reshape(scales.size, -1) ** 2 * _WEIGHTS
+    slopes = slope.reshape(scales.size, -1) ** 2 * _WEIGHTS
+    length, steep = lengths.sum(1), slopes.sum(1)
+    if not ((length > 0.0) & (lengths.max(1) <= _SINGLE * length)).all():
+        return None
+    if (slopes.max(1) > _SINGLE * steep).any():
         return None
     return tuple(
         Gain(float(s), float(s / math.sqrt(v)), float(s * s * d / v), float(math.sqrt(d)))
@@ -85,7 +92,7 @@ def vanishing(bench: Bench, suspect: Suspect) -> Outcome:
         return curve
     measured = gains(curve.at, _SCALES)
     if measured is None:
-        return Outcome(Verdict.REFUTED, "it has no finite, non-zero curve to propagate")
+        return Outcome(Verdict.REFUTED, "it has no finite, smooth curve, or is 0")
     best = _best(measured)
     if best.gain >= suspect.threshold or best.slope >= _FAINT:
         return Outcome(
@@ -104,7 +111,7 @@ def exploding(bench: Bench, suspect: Suspect) -> Outcome:
     near = np.array([1.0 / _OFF, _OFF])
     measured, around = gains(curve.at, _USUAL), gains(curve.at, near)
     if measured is None or around is None:
-        return Outcome(Verdict.REFUTED, "it has no finite, non-zero curve to propagate")
+        return Outcome(Verdict.REFUTED, "it has no finite, smooth curve, or is 0")
     unit = measured[1]
     # Root mean square of the values at a scale is the scale over the weights that keep it.
     below, above = (each.scale / each.weights for each in around)
@@ -142,7 +149,7 @@ def _runaway(at: At, weights: float) -> int | None:
     for layer in range(1, _DEEPEST + 1):
         found_gain = gains(at, np.array([scale]))
         if found_gain is None:
-            return layer
+            return None
         each = found_gain[0]
         total += 2.0 * math.log(max(weights * each.slope, 1e-300))
         if total >= _THOUSANDFOLD:
