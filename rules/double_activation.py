@@ -49,8 +49,8 @@ class DoubleActivation(Rule):
     ```
 
     ## What it misses
-    Two activations that stand in different layers of a model, and probabilities that are scaled
-    in between.
+    Two activations that stand in different layers of a model, probabilities that are scaled in
+    between, and functions written out with `exp`.
 
     ## References
     TensorFlow API: tf.nn.softmax, tf.nn.log_softmax. Goodfellow, Bengio and Courville, 2016: Deep

@@ -96,7 +96,8 @@ class ExtremeTemperature(Rule):
                 yield self._suspect(node, logits, factor, Check.STEEPNESS)
             elif (
                 0.0 < factor <= _HOT
-                and view.graph.role is not Role.ACTIVATION
+                # A sigmoid as an activation is judged by its gain.
+                and (node.op == "softmax" or view.graph.role is not Role.ACTIVATION)
                 # A product with weights may be large.
                 and free.role is not InputRole.CUT
             ):

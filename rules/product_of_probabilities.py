@@ -63,7 +63,7 @@ class ProductOfProbabilities(Rule):
     code: ClassVar[str] = "ACT307"
     name: ClassVar[str] = "product-of-probabilities"
     hint: ClassVar[str] = (
-        "Add logarithms instead: tf.reduce_sum(tf.math.log(p)), or tf.math.log_sigmoid and "
+        "Add logarithms: tf.reduce_sum(tf.math.log(p)), or tf.math.log_sigmoid and "
         "tf.nn.log_softmax of the logits"
     )
     supersedes: ClassVar[tuple[str, ...]] = ("ACT103", "ACT109")

@@ -354,8 +354,10 @@ def _banded(evidence: Evidence) -> str:
         number(value) if isinstance(value := evidence.detail.get(key), float) else "?"
         for key in ("smallest_value", "largest_value", "largest_gradient")
     )
-    inputs = evidence.detail.get("inputs")
-    return f"values are between {low} and {high} for {inputs}, and slopes within {slope}"
+    return (
+        f"it is {high}, the largest value for {evidence.detail.get('inputs')}; the smallest is "
+        f"{low}, and slopes stay within {slope}"
+    )
 
 
 def _through(evidence: Evidence, whole: str) -> str:
