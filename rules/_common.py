@@ -13,6 +13,7 @@ from actlint.query import (
     Check,
     Effect,
     Hit,
+    Kind,
     Node,
     Role,
     Severity,
@@ -337,3 +338,10 @@ def is_whole_activation(view: View) -> bool:
     """Return whether the graph is an activation of which nothing is cut off."""
     graph = view.graph
     return graph.role is Role.ACTIVATION and not (graph.partial or graph.opaque)
+
+
+def is_curve(view: View) -> bool:
+    """Return whether the graph is a whole activation that acts on each number by itself."""
+    return is_whole_activation(view) and not any(
+        view.op(node).kind is Kind.REDUCTION for node in view.nodes() if view.depends(node)
+    )

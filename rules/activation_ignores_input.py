@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from actlint.query import Bad, Check, Good, Hazard, Rule, Severity, Suspect, View
 
-from ._common import is_whole_activation, shown
+from ._common import is_curve, shown
 
 
 class ActivationIgnoresInput(Rule):
@@ -56,7 +56,7 @@ class ActivationIgnoresInput(Rule):
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of an activation, for TensorFlow to measure."""
         output = view.node(view.graph.output)
-        if not is_whole_activation(view) or view.graph.assumptions or not output.op:
+        if not is_curve(view) or view.graph.assumptions or not output.op:
             return
         # A gradient that is cut is another matter.
         if view.has_gradient() or not view.depends(output):

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from actlint.query import Bad, Cause, Check, Good, Hazard, Rule, Severity, Suspect, View
 
-from ._common import first_hit, is_whole_activation, shown
+from ._common import first_hit, is_curve, shown
 
 _OVERFLOW = frozenset({Cause.OVERFLOW})
 # Power with which the length of the output grows with that of the input. Quadratic growth (2) is
@@ -67,7 +67,7 @@ class ExplodingActivation(Rule):
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of an activation, for TensorFlow to measure."""
         output = view.node(view.graph.output)
-        if not is_whole_activation(view) or not view.has_gradient() or not output.op:
+        if not is_curve(view) or not view.has_gradient() or not output.op:
             return
         if any(first_hit(view, node, _OVERFLOW) is not None for node in view.nodes()):
             return  # told there, at the expression that overflows

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from actlint.query import Bad, Check, Good, Hazard, Rule, Severity, Suspect, View
 
-from ._common import is_whole_activation, shown
+from ._common import is_curve, shown
 
 # Share of the squared gradient that a layer keeps at best. A single sigmoid keeps 0.35, which is
 # poor in a hidden layer and right in a gate or an output; a sigmoid of a sigmoid 0.02.
@@ -64,7 +64,7 @@ class VanishingActivation(Rule):
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of an activation, for TensorFlow to measure."""
         output = view.node(view.graph.output)
-        if is_whole_activation(view) and view.has_gradient() and output.op:
+        if is_curve(view) and view.has_gradient() and output.op:
             yield Suspect(
                 code=self.code,
                 node=output.id,

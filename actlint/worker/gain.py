@@ -39,6 +39,8 @@ _USUAL = np.array([0.5, 1.0, 2.0])
 _FAINT = 0.05
 # Deviation of the input's length that a network of finite width starts with.
 _OFF = 1.1
+# Slope that may be rounding alone, in a curve of values near 1.
+_ROUNDING = 1e-6
 _DEEPEST = 1000
 
 At = Callable[[npt.ArrayLike], tuple[Vector, Vector | None]]
@@ -99,6 +101,8 @@ def vanishing(bench: Bench, suspect: Suspect) -> Outcome:
             Verdict.REFUTED,
             f"a layer keeps {best.gain:.2g} of the squared gradient at the best scaling",
         )
+    if best.slope < _ROUNDING:
+        return Outcome(Verdict.REFUTED, "it is constant, which is no matter of scaling")
     relu, tanh = (_best(gains(_library(op), _SCALES) or ()) for op in (tf.nn.relu, tf.tanh))
     return _outcome(curve, Hazard.VANISHING, best, (relu, tanh), depth(best.gain))
 
