@@ -107,6 +107,21 @@ def linear_factor(view: View, node: Node) -> tuple[float, Node]:
     return factor, node
 
 
+def logistic_argument(view: View, node: Node) -> Node | None:
+    """Return u of a hand-written ``1 / (1 + exp(u))``, or None."""
+    if node.op in DIVIDE:
+        below = view.operand(node, "y") if _known(view, node, "x") == 1.0 else None
+    else:
+        below = view.operand(node, "x") if node.op == "reciprocal" else None
+    if below is None or below.op != "add":
+        return None
+    for name, other in (("x", "y"), ("y", "x")):
+        exponential = view.operand(below, other)
+        if _known(view, below, name) == 1.0 and exponential is not None:
+            return view.operand(exponential, "x") if exponential.op == "exp" else None
+    return None
+
+
 def guessed(view: View, node: Node) -> bool:
     """Return whether `node` depends on a value of which nothing says how large it is."""
     return any(each.input is not None and each.input.unknown for each in ancestors(view, node.id))

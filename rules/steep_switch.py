@@ -8,14 +8,17 @@ from typing import ClassVar
 from actlint.query import Bad, Check, Good, Hazard, Role, Rule, Severity, Suspect, Target, View
 
 from ._common import number, shown
-from ._patterns import guessed, linear_factor
+from ._patterns import DIVIDE, guessed, linear_factor, logistic_argument
 
 _SWITCHES = ("erf", "hard_sigmoid", "hard_tanh", "sigmoid", "softsign", "tanh")
-# A steepness below this leaves a gradient over most of the typical range.
-_STEEP = 20.0
-# Share of the typical elements without gradient. Differentiable binarisation (Liao et al., 2020),
-# sigmoid(50 * (p - t)), stays below it.
-_SHARE = 0.75
+# What 1 / (1 + exp(-x)) ends with, written out.
+_QUOTIENTS = (*DIVIDE, "reciprocal")
+# Differentiable binarisation (Liao et al., 2020), sigmoid(50 * (p - t)) of two probabilities, is
+# the steepest switch in common use.
+_STEEP = 60.0
+# Share of the typical elements without gradient: 0.72 for a factor of 50 between 0 and 1, 0.86 for
+# one of 100.
+_SHARE = 0.8
 
 
 class SteepSwitch(Rule):
@@ -24,7 +27,7 @@ class SteepSwitch(Rule):
     ## What it does
     Reports a `sigmoid`, `tanh` or `erf` in a loss, a layer or a training step whose argument is
     multiplied by a large constant, such as a soft threshold `sigmoid(100 * (p - 0.5))`, where the
-    slope is below a thousandth of its largest on three quarters of the typical elements.
+    slope is below a thousandth of its largest on four fifths of the typical elements.
 
     ## Why is this bad?
     It is written to make a threshold differentiable, yet it is a threshold: whatever lies outside
@@ -49,8 +52,8 @@ class SteepSwitch(Rule):
     ```
 
     ## What it misses
-    Factors that are trained or annealed, arguments of unknown size, and functions that a layer
-    calls. Whole activations are judged by ACT302.
+    Factors below 60, those that are trained or annealed, arguments of unknown size, and functions
+    that a layer calls. Whole activations are judged by ACT302.
 
     ## References
     Bengio, Léonard and Courville, 2013: Estimating or propagating gradients through stochastic
@@ -68,8 +71,11 @@ class SteepSwitch(Rule):
         """Yield switches whose argument is multiplied by a large constant."""
         if view.graph.role is Role.ACTIVATION:
             return
-        for node in view.nodes(*_SWITCHES):
-            argument = view.operand(node, view.op(node).operands[0])
+        for node in view.nodes(*_SWITCHES, *_QUOTIENTS):
+            if node.op in _QUOTIENTS:
+                argument = logistic_argument(view, node)
+            else:
+                argument = view.operand(node, view.op(node).operands[0])
             if argument is None or not view.on_gradient_path(node):
                 continue
             if node.path and view.graph.role is Role.LAYER:
@@ -110,7 +116,7 @@ class DifferentiableBinarisation(tf.keras.layers.Layer):
         probability, threshold = tf.sigmoid(inputs[..., 0]), tf.sigmoid(inputs[..., 1])
         return tf.sigmoid(50.0 * (probability - threshold))
 """,
-            note="published; most pairs still lie within the slope",
+            note="published",
         ),
         Good(
             """\
@@ -144,6 +150,17 @@ def weighted_loss(y_true, y_pred):
     return tf.reduce_mean(weight * tf.square(y_pred - y_true))
 """,
             note="a function of the label, which needs no gradient",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def step_loss(y_true, y_pred, k=50.0):
+    chosen = 1.0 / (1.0 + tf.exp(-k * (y_pred - 0.5)))
+    return tf.reduce_mean(tf.square(chosen - y_true))
+""",
+            note="no steeper than differentiable binarisation",
         ),
         Good(
             """\
@@ -220,6 +237,18 @@ def compile_model(model):
     model.compile(optimizer="adam", loss=counted(0.001))
 """,
             at="K.tanh(K.abs(y_pred - y_true) / width)",
+            hazard=Hazard.VANISHING,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def binarised_loss(y_true, y_pred, k=100.0):
+    chosen = 1.0 / (1.0 + tf.exp(-k * (y_pred - 0.5)))
+    return 1.0 - tf.reduce_mean(chosen * y_true + (1.0 - chosen) * (1.0 - y_true))
+""",
+            at="1.0 / (1.0 + tf.exp(-k * (y_pred - 0.5)))",
             hazard=Hazard.VANISHING,
         ),
         Bad(

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from actlint.findings import Evidence, Hazard, Outcome, Suspect, Verdict
-from actlint.worker import witness
+from actlint.findings import Evidence, Hazard, Outcome, Reach, Suspect, Verdict
+from actlint.worker import samples, witness
 from actlint.worker.bench import Bench
 from actlint.worker.probes import Trace
 from actlint.worker.samples import Array, Sample
@@ -21,6 +21,10 @@ _ARGUMENTS = np.linspace(-4.0, 4.0, 801, dtype=np.float32)
 _NEAR = 0.02
 # Functions that give the logarithm of a probability.
 _LOGARITHMS = frozenset({"log_softmax", "log_sigmoid"})
+# Last ops of functions with the slope p (1 - p): softmax, and 1 / (1 + exp(-x)) written out.
+_PROBABILITIES = frozenset({"softmax", "divide", "div", "reciprocal"})
+# Rows of the batches that a share is measured on.
+_ROWS = 256
 _ALL = ("typical", "structural", "extended")
 
 
@@ -30,7 +34,7 @@ def steep(bench: Bench, suspect: Suspect) -> Outcome:
     The first target names the operand whose scale makes it steep.
     """
     node, operand = suspect.node, suspect.targets[0].node
-    traces = list(bench.traces(0, "typical"))
+    traces = _many(bench)
     slopes = [slope for trace in traces if (slope := _slopes(bench, node, operand, trace)).size]
     if not slopes:
         return Outcome(Verdict.UNCONFIRMED, "the expression cannot be run on its own")
@@ -48,7 +52,8 @@ def steep(bench: Bench, suspect: Suspect) -> Outcome:
         slope = np.zeros(0) if run is None else _slopes(bench, node, operand, run)
         return bool(slope.size and np.mean(slope < _FLAT * largest) >= suspect.threshold)
 
-    first = next((trace.sample for trace in traces if shows(trace.sample)), traces[0].sample)
+    few = [trace.sample for trace in (*bench.traces(0, "typical"), *traces)]
+    first = next((sample for sample in few if shows(sample)), few[0])
     found = witness.shrink(bench.templates[0], first, shows)
     run = bench.run(found)
     value = None if run is None else witness.worst([run.values[run.output]])
@@ -85,6 +90,18 @@ def uniform(bench: Bench, suspect: Suspect) -> Outcome:
     if high >= suspect.threshold * low:
         return Outcome(Verdict.REFUTED, f"its typical values go from {low:.3g} to {high:.3g}")
     return _banded(bench, suspect.node, runs, band, "typical inputs")
+
+
+def _many(bench: Bench) -> list[Trace]:
+    """Return typical runs of many rows, so that a share of them means something."""
+    template = bench.templates[0]
+    rng = samples.generator(bench.job, 41)
+    made: list[Trace] = []
+    for turn in (0, 1):
+        feeds = {slot.id: samples.typical(slot, rng, turn, _ROWS) for slot in template.slots}
+        trace = bench.run(Sample(feeds, Reach.TYPICAL, "typical"))
+        made += [trace] if trace is not None else []
+    return made or list(bench.traces(0, "typical"))
 
 
 def _values(bench: Bench, node: int, trace: Trace) -> Array:
@@ -132,7 +149,7 @@ def _banded(
 
 def _slopes(bench: Bench, node: int, operand: int, trace: Trace) -> Array:
     """Return the slope of each element of the node with respect to its own argument."""
-    if bench.lab.steps[node].op == "softmax":
+    if bench.lab.steps[node].op in _PROBABILITIES:
         value = trace.values.get(node, np.zeros(0)).reshape(-1).astype(np.float64)
         found: Array = value * (1.0 - value)
         return found
@@ -143,7 +160,7 @@ def _slopes(bench: Bench, node: int, operand: int, trace: Trace) -> Array:
 
 def _largest_slope(bench: Bench, node: int, operand: int, trace: Trace) -> float:
     """Return the largest slope that the function itself has."""
-    if bench.lab.steps[node].op == "softmax":
+    if bench.lab.steps[node].op in _PROBABILITIES:
         return 0.25  # of p (1 - p)
     given = replace(trace, values={**trace.values, operand: _ARGUMENTS})
     slope = _slopes(bench, node, operand, given)
