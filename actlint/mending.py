@@ -122,7 +122,10 @@ class _Writer:
 
     def _place(self, content: str) -> Span:
         """Return the span to replace: with parentheses that the new text makes needless."""
-        span, brackets = self.span, self.old.lpar
+        span = self.span
+        if isinstance(self.old, cst.AugAssign):
+            return span
+        brackets = self.old.lpar
         wide = replace(span, column=span.column - 1, end_column=span.end_column + 1)
         around = replace(wide, column=max(wide.column - 1, 1))
         text = self.module.text(around) if wide.column > 0 else ""
@@ -224,14 +227,18 @@ class _Writer:
         Raises:
             _Unmendable: none can be quoted here.
         """
-        here = [mark for mark in self._same(value) if mark.module is self.module]
+        here = [
+            mark
+            for mark in self._same(value)
+            if mark.module is self.module and not isinstance(mark.node, cst.AugAssign)
+        ]
         inside = [mark for mark in here if _inside(self.module.span(mark.node), self.span)]
         if not inside and not isinstance(value, Ref):
             wholes = [mark.module.span(mark.node) for mark in self._consumed()]
             spans = [(mark, self.module.span(mark.node)) for mark in here]
             inside = [mark for mark, span in spans if any(_inside(span, each) for each in wholes)]
         if inside:
-            return max(inside, key=_length).node
+            return _quoted(max(inside, key=_length))
         if not isinstance(value, Ref):
             text = _literal(value)
             if text is None:
@@ -240,28 +247,32 @@ class _Writer:
         before = [mark for mark in here if self.module.span(mark.node).line <= self.span.end_line]
         named = [mark for mark in before if isinstance(mark.node, cst.Name)]
         if named:
-            return max(named, key=_start).node
+            return _quoted(max(named, key=_start))
         name = self.graph.nodes[value.node].name
         if name and self.graph.nodes[value.node].op:
             return cst.Name(name)
         copied = [mark for mark in here if _length(mark) <= _MAX_COPIED]
         if copied:
-            return min(copied, key=_length).node
+            return _quoted(min(copied, key=_length))
         if name:
             return cst.Name(name)
         raise _Unmendable
 
     def _text(self, made: cst.BaseExpression) -> str:
         """Return the code of the new expression as it has to be written in the old one's place."""
-        tree, parent = _home(self.module, self.old)
-        if isinstance(made, _ATOMS) or _parenthesised(self.old):
-            made = _loose(made)
-        elif not isinstance(parent, _ENCLOSED):
-            made = _tight(made)
+        old = self.old
+        tree, parent = _home(self.module, old)
+        new: cst.CSTNode
+        if isinstance(old, cst.AugAssign):
+            target = old.target.deep_clone()
+            new = cst.Assign([cst.AssignTarget(target)], _loose(made), old.semicolon)
+        else:
+            if isinstance(made, _ATOMS) or _parenthesised(old):
+                made = _loose(made)
+            elif not isinstance(parent, _ENCLOSED):
+                made = _tight(made)
+            new = made.with_changes(lpar=[*old.lpar, *made.lpar], rpar=[*made.rpar, *old.rpar])
         # Written as a part of its tree, continued lines get the indentation of their block.
-        new = made.with_changes(
-            lpar=[*self.old.lpar, *made.lpar], rpar=[*made.rpar, *self.old.rpar]
-        )
         code = tree.deep_replace(self.old, new)
         if not isinstance(code, cst.Module):
             raise _Unmendable
@@ -331,6 +342,12 @@ def _inside(span: Span, whole: Span) -> bool:
     """Tell whether a span lies in another one, or is the same."""
     first, last = (span.line, span.column), (span.end_line, span.end_column)
     return (whole.line, whole.column) <= first and last <= (whole.end_line, whole.end_column)
+
+
+def _quoted(mark: Mark) -> cst.BaseExpression:
+    """Return the expression of a mark that is no statement."""
+    assert isinstance(mark.node, cst.BaseExpression)
+    return mark.node
 
 
 def _length(mark: Mark) -> int:

@@ -8,9 +8,9 @@ rules find nothing there that was not there before?
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 from actlint import editing, excerpt, index, mending, screening
 from actlint.examiner import Examiner
@@ -99,6 +99,7 @@ class _Attempt:
     before: str  # the file's text
     after: str
     trials: list[_Trial] = field(default_factory=list)
+    blocked: bool = False  # it mends its own hazard, but its witness meets another one, too
 
 
 def prove(
@@ -116,7 +117,8 @@ class _Prover:
     def __init__(self, context: Context, examiner: Examiner) -> None:
         self._context = context
         self._examiner = examiner
-        self._jobs: list[Job] = []
+        self._jobs: list[Job] = []  # that wait for the worker
+        self._count = 0  # of all jobs so far, for their numbers
         self._answers: dict[int, Answer] = {}
         self._lowered: dict[Unit, tuple[Graph, ...]] = {}
         self._marks: dict[Unit, tuple[tuple[Mark, ...], ...]] = {}
@@ -126,7 +128,13 @@ class _Prover:
 
     def run(self, cases: Iterable[Case]) -> dict[Key, tuple[Fix, ...]]:
         attempts = [attempt for case in cases for attempt in self._attempts(case)]
-        for answer in self._examiner.examine(self._jobs):
+        found = self._examined(attempts)
+        # Where one witness meets several hazards, only their fixes together leave it finite.
+        return found | self._examined(list(self._joint(attempts, found)))
+
+    def _examined(self, attempts: Sequence[_Attempt]) -> dict[Key, tuple[Fix, ...]]:
+        jobs, self._jobs = self._jobs, []
+        for answer in self._examiner.examine(jobs):
             self._answers[answer.id] = answer
         found: dict[Key, tuple[Fix, ...]] = {}
         for attempt in attempts:
@@ -135,6 +143,35 @@ class _Prover:
                 if fix is not None:
                     found[attempt.case.key] = (fix,)
         return found
+
+    def _joint(
+        self, attempts: Iterable[_Attempt], found: Mapping[Key, tuple[Fix, ...]]
+    ) -> Iterator[_Attempt]:
+        """Yield for each finding that only others keep from being mended all fixes as one."""
+        groups: dict[tuple[Unit, int], dict[Key, _Attempt]] = {}
+        for attempt in attempts:
+            case = attempt.case
+            proved = case.key in found and found[case.key][0].edits == attempt.edits
+            if proved or (attempt.blocked and case.key not in found):
+                same = groups.setdefault((case.unit, id(case.graph)), {})
+                same.setdefault(case.key, attempt)
+        for group in groups.values():
+            edits = tuple(dict.fromkeys(edit for each in group.values() for edit in each.edits))
+            clash = any(editing.overlap(one, two) for one, two in combinations(edits, 2))
+            if clash or len({edit.path for edit in edits}) != 1:
+                continue
+            unsafe = any(each.remedy.safety is Safety.UNSAFE for each in group.values())
+            for key, attempt in group.items():
+                others = sorted({other.span.line for other in group if other != key})
+                if key in found or not others:
+                    continue
+                lines = " and ".join(map(str, others))
+                title = f"{attempt.remedy.title}, together with the fix of line {lines}"
+                safety = Safety.UNSAFE if unsafe else Safety.SAFE
+                remedy = replace(attempt.remedy, title=title, safety=safety)
+                joint = self._mended(attempt.case, remedy, edits)
+                if joint is not None:
+                    yield joint
 
     # ---- what is tried -------------------------------------------------------------------------
 
@@ -158,9 +195,12 @@ class _Prover:
             return None
         marks = self._marks[case.unit][graphs.index(case.graph)]
         edits = mending.edits(remedy, case.graph, marks)
-        paths = {edit.path for edit in edits or ()}
+        return None if edits is None else self._mended(case, remedy, edits)
+
+    def _mended(self, case: Case, remedy: Remedy, edits: tuple[Edit, ...]) -> _Attempt | None:
+        paths = {edit.path for edit in edits}
         home = self._context.indexes.get(next(iter(paths), ""))
-        if not edits or len(paths) != 1 or home is None:
+        if len(paths) != 1 or home is None:
             return None
         after = editing.apply(home.text, edits)
         mended = index.build(home.path, after)
@@ -238,13 +278,14 @@ class _Prover:
     def _ask(
         self, graph: Graph, suspects: Sequence[Suspect], witness: dict[str, Tensor]
     ) -> int | None:
-        number = len(self._jobs)
+        number = self._count
         job = excerpt.job(
             graph, suspects, id=number, seed=self._context.seed, samples=self._context.samples
         )
         if job is None:
             return None
         self._jobs.append(replace(job, witness=witness))
+        self._count += 1
         return number
 
     def _ask_baseline(self, graph: Graph) -> None:
@@ -268,7 +309,7 @@ class _Prover:
         for trial in attempt.trials:
             outcome = self._answers[trial.comparison].outcomes[0]
             found = outcome.evidence
-            if found is None or found.detail["spoilt"] or not found.detail["finite"]:
+            if found is None or found.detail["spoilt"]:
                 return None
             agrees = agrees and outcome.verdict is Verdict.CONFIRMED
             if self._hazards(attempt, trial):
@@ -277,7 +318,8 @@ class _Prover:
             witnessed = found if trial.witnessed else witnessed
         if witnessed is None or (remedy.safety is Safety.SAFE and not agrees):
             return None
-        if not _finite(witnessed.value) or not _finite(witnessed.gradient):
+        if not all(each.detail["finite"] for each in evidence):
+            attempt.blocked = True
             return None
         proof = Proof(
             value=witnessed.value,
@@ -328,10 +370,6 @@ class _Prover:
 def _key(graph: Graph, suspect: Suspect) -> Key:
     site = graph.nodes[suspect.node].site
     return Key(site.path, site.span, suspect.code)
-
-
-def _finite(value: float | None) -> bool:
-    return value is None or math.isfinite(value)
 
 
 def _most(found: Iterable[Evidence], name: str) -> float:

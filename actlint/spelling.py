@@ -17,6 +17,7 @@ _KERAS = {
     "tensorflow.math.divide_no_nan": "divide_no_nan",
     "tensorflow.math.expm1": "expm1",
     "tensorflow.math.log1p": "log1p",
+    "tensorflow.math.reduce_variance": "var",
     "tensorflow.math.log_sigmoid": "log_sigmoid",
     "tensorflow.math.softplus": "softplus",
     "tensorflow.maximum": "maximum",
@@ -39,7 +40,7 @@ _BACKEND = {
         "tensorflow.clip_by_value", "tensorflow.math.softplus", "tensorflow.maximum",
         "tensorflow.minimum", "tensorflow.nn.softmax", "tensorflow.ones_like",
         "tensorflow.reduce_sum", "tensorflow.sigmoid", "tensorflow.sqrt", "tensorflow.square",
-        "tensorflow.stop_gradient", "tensorflow.zeros_like",
+        "tensorflow.stop_gradient", "tensorflow.zeros_like", "tensorflow.math.reduce_variance",
     )
 }  # fmt: skip
 _HOMES = (

@@ -17,10 +17,12 @@ import tensorflow as tf
 
 
 def ratio_loss(y_true, y_pred):
-    return tf.reduce_mean(tf.abs(y_true - y_pred) / y_true)
+    share = tf.abs(y_true - y_pred) / tf.abs(y_true)
+    return tf.reduce_mean(share)
 """
 MENDED = SAFE.replace(
-    "tf.abs(y_true - y_pred) / y_true", "tf.math.divide_no_nan(tf.abs(y_true - y_pred), y_true)"
+    "tf.abs(y_true - y_pred) / tf.abs(y_true)",
+    "tf.math.divide_no_nan(tf.abs(y_true - y_pred), tf.abs(y_true))",
 )
 ROOTED = BAD.replace("- y_pred)))", "- y_pred)) + 1e-12)")
 
@@ -30,10 +32,11 @@ def test_diff_shows_and_writes_nothing(run: Run, here: Path) -> None:
     outcome = run("--diff", ".")
     assert outcome.status == 1
     assert outcome.out == (
-        "--- safe.py\n+++ safe.py\n@@ -2,4 +2,4 @@\n \n \n"
+        "--- safe.py\n+++ safe.py\n@@ -2,5 +2,5 @@\n \n \n"
         " def ratio_loss(y_true, y_pred):\n"
-        "-    return tf.reduce_mean(tf.abs(y_true - y_pred) / y_true)\n"
-        "+    return tf.reduce_mean(tf.math.divide_no_nan(tf.abs(y_true - y_pred), y_true))\n"
+        "-    share = tf.abs(y_true - y_pred) / tf.abs(y_true)\n"
+        "+    share = tf.math.divide_no_nan(tf.abs(y_true - y_pred), tf.abs(y_true))\n"
+        "     return tf.reduce_mean(share)\n"
     )
     assert outcome.err == "actlint: would fix 1 finding; 1 more with --unsafe-fixes\n"
     assert (here / "safe.py").read_text() == SAFE

@@ -407,6 +407,25 @@ def f(x, axis=-1, steepness=1.0):
         Safety.SAFE,
         (("tf.math.log(p)", "tf.nn.log_softmax(steepness * x, axis=axis)"),),
     ),
+    Case(
+        "augmented_assignment",
+        """\
+import tensorflow as tf
+
+
+def share_loss(y_true, y_pred):
+    y_pred /= tf.reduce_sum(tf.abs(y_pred), axis=-1, keepdims=True)  # normalise
+    return tf.reduce_mean(tf.square(y_true - y_pred))
+""",
+        Safety.SAFE,
+        (
+            (
+                "y_pred /= tf.reduce_sum(tf.abs(y_pred), axis=-1, keepdims=True)",
+                "y_pred = tf.math.divide_no_nan("
+                "y_pred, tf.reduce_sum(tf.abs(y_pred), axis=-1, keepdims=True))",
+            ),
+        ),
+    ),
     # `height` is 1 here, but another call may say otherwise.
     Case(
         "no_setting_is_lost",
@@ -484,6 +503,23 @@ def test_fixes_carry_their_proof(case: Case, result: Result) -> None:
             assert fix.proof.compared > 100
             assert fix.proof.agrees or fix.safety is Safety.UNSAFE
             compile(editing.apply(case.source, fix.edits), case.path, "exec")
+
+
+def test_hazards_that_meet_at_one_witness_are_mended_together() -> None:
+    logs = "y_true * tf.math.log({}) + (1.0 - y_true) * tf.math.log({})"
+    source = (
+        "import tensorflow as tf\n\n\ndef binary_loss(y_true, y_pred):\n"
+        f"    return -tf.reduce_mean({logs})\n"
+    )
+    faulty = source.format("y_pred", "1.0 - y_pred")
+    found = lint([SourceFile("loss.py", faulty)], Options()).findings
+    fixes = [fix for finding in found for fix in finding.fixes]
+    assert len(found) == 2
+    assert {fix.title for fix in fixes} == {
+        "Add 1e-7 to the argument, together with the fix of line 5"
+    }
+    mended = source.format("y_pred + 1e-7", "1.0 - y_pred + 1e-7")
+    assert [editing.apply(faulty, fix.edits) for fix in fixes] == [mended, mended]
 
 
 def test_reports_show_fixes_and_two_runs_agree(result: Result) -> None:

@@ -92,7 +92,7 @@ class Mark:
     """An expression of the source and the value that it had, each time it was evaluated."""
 
     module: Module
-    node: cst.BaseExpression
+    node: cst.BaseExpression | cst.AugAssign
     value: Arg  # a Ref, or a plain value of Python's
 
 
@@ -159,7 +159,7 @@ class Machine:
         if self.steps < 0:
             raise TooLarge
 
-    def mark(self, node: cst.BaseExpression, value: Value) -> None:
+    def mark(self, node: cst.BaseExpression | cst.AugAssign, value: Value) -> None:
         """Note the value of an expression, if marks are kept."""
         if self.marks is None:
             return

@@ -113,6 +113,7 @@ def _augmented(machine: Machine, scope: Scope, node: cst.AugAssign) -> None:
         value: Value = Opaque("", dependencies(left) | dependencies(right))
     else:
         value = operate(machine, key, left, right, node)
+        machine.mark(node, value)
     assign(machine, scope, node.target, value)
 
 

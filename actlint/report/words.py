@@ -153,7 +153,7 @@ def proof(fix: Fix) -> str:
     """Return what TensorFlow measured before the fix was offered."""
     found = fix.proof
     ends = [
-        f"the {name} there is {number(value)}"
+        f"the {name} there is {number(value + 0.0)}"  # not -0
         for name, value in (("value", found.value), ("gradient", found.gradient))
         if value is not None
     ]
@@ -162,8 +162,8 @@ def proof(fix: Fix) -> str:
         parts.append(f"{found.compared} values and gradients elsewhere agree")
     else:
         parts.append(
-            f"values elsewhere change by up to {number(found.value_difference)}, gradients by up "
-            f"to {number(found.gradient_difference)}, of {found.compared}"
+            f"values elsewhere change by up to {number(found.value_difference)} and gradients by "
+            f"up to {number(found.gradient_difference)} ({found.compared} compared)"
         )
     return ", ".join(parts)
 
