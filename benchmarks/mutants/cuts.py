@@ -198,8 +198,10 @@ MUTATORS = (
         _rebound('tf.cast(tf.cast({x}, "int32"), "float32")'),
     ),
     Mutator("numpy call", ("ACT204",), Harm.CHANGED, _numpy),
-    Mutator("// for /", ("ACT514", "ACT201", "ACT203", "ACT101", "ACT103"), Harm.CHANGED, _floor_division),
-    Mutator("sign of the error", ("ACT201", "ACT203", "ACT501", "ACT101", "ACT104", "ACT105"), Harm.CHANGED, _sign_of_error),
+    Mutator("// for /", ("ACT514", "ACT201", "ACT203", "ACT101", "ACT103"), Harm.CHANGED,
+            _floor_division),
+    Mutator("sign of the error", ("ACT201", "ACT203", "ACT501", "ACT101", "ACT104", "ACT105"),
+            Harm.CHANGED, _sign_of_error),
     Mutator("a hundred times steeper", ("ACT305", "ACT302", "ACT303", "ACT304", "ACT401"),
             Harm.CHANGED, _steep),
     Mutator(
