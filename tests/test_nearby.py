@@ -51,6 +51,19 @@ def gap_loss(y_true, y_pred):
         "ACT103",
         Verdict.UNCONFIRMED,
     ),
+    "an opaque call, of which no interval is known": (
+        f"""\
+import tensorflow as tf
+
+
+class Cosine(tf.keras.layers.Layer):
+    def call(self, x):
+        size = tf.sqrt(self.conv(tf.square(x)) + 1.0)
+        return tf.reshape(x, {GRID}) / size
+""",
+        "ACT101",
+        Verdict.UNCONFIRMED,
+    ),
     "data that training does not move": (
         f"""\
 import tensorflow as tf

@@ -23,6 +23,9 @@ PARAMETERS = (1.0, 0.5, 2.0)
 INTEGER_PARAMETERS = (2.0, 1.0, 3.0, 4.0)
 
 _MAX_TRIES = 160
+# Instructions that all tries together may run, and the tries that even a long program gets.
+_MAX_RUN = 12_000
+_LEAST_TRIES = 24
 _MAX_TEMPLATES = 3
 # Combinations of input forms that are all written down; there are 4**n of n free tensors.
 _MAX_CHOICES = 4096
@@ -116,7 +119,8 @@ def templates(
     poor: list[Template] = []
     seen: set[tuple[int, ...]] = set()
     first: str | None = None
-    for template in islice(_candidates(job), _MAX_TRIES):
+    tries = min(_MAX_TRIES, max(_MAX_RUN // max(len(job.instructions), 1), _LEAST_TRIES))
+    for template in islice(_candidates(job), tries):
         ranks = tuple(len(slot.shape) for slot in template.elements)
         keep = poor if template.degenerate else found
         if ranks in seen or (template.degenerate and poor):
