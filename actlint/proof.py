@@ -127,8 +127,20 @@ class _Prover:
         self._unknown: dict[Key, tuple[int, int]] = {}
 
     def run(self, cases: Iterable[Case]) -> dict[Key, tuple[Fix, ...]]:
-        attempts = [attempt for case in cases for attempt in self._attempts(case)]
-        found = self._examined(attempts)
+        attempts: list[_Attempt] = []
+        found: dict[Key, tuple[Fix, ...]] = {}
+        waiting = [self._attempts(case) for case in cases]
+        while waiting:
+            # The next remedy is tried only where the one before was not proved.
+            tried = [(each, next(each, None)) for each in waiting]
+            fresh = [attempt for _, attempt in tried if attempt is not None]
+            found |= self._examined(fresh)
+            attempts += fresh
+            waiting = [
+                each
+                for each, attempt in tried
+                if attempt is not None and attempt.case.key not in found
+            ]
         # Where one witness meets several hazards, only their fixes together leave it finite.
         return found | self._examined(list(self._joint(attempts, found)))
 
