@@ -77,11 +77,18 @@ class Spelling:
             if local is not None:
                 return ".".join([local, *parts[count:]])
         for home, functions in _HOMES:
-            local = self._local(home)
+            local = self._local(home) or self._inside(home)
             if local is not None and name in functions:
                 return f"{local}.{functions[name]}"
         self.imports[:] = [_import(self.index)]
         return ".".join(["tf", *parts[1:]])
+
+    def _inside(self, home: str) -> str | None:
+        """Return how the file reaches a module through its package, if it does so already."""
+        package, _, module = home.rpartition(".")
+        local = self._local(package)
+        spelled = f"{local}.{module}"
+        return spelled if local is not None and f"{spelled}." in self.index.text else None
 
     def _local(self, meaning: str) -> str | None:
         """Return the shortest name that means nothing but this."""

@@ -94,6 +94,7 @@ def test_a_keyword_is_added_or_replaced() -> None:
         ("from tensorflow import math as tm\n", "tm.log1p"),
         ("from tensorflow.math import log1p\n", "log1p"),
         ("from keras import ops\n", "ops.log1p"),
+        ("import keras\n\nPI = keras.ops.arccos(-1.0)\n", "keras.ops.log1p"),
     ],
 )
 def test_names_are_spelled_as_the_file_imports_them(header: str, spelled: str) -> None:
@@ -105,6 +106,7 @@ def test_names_are_spelled_as_the_file_imports_them(header: str, spelled: str) -
 @pytest.mark.parametrize(
     "header",
     [
+        "import keras\n",  # which may be older than keras.ops
         "from keras import backend as K\n",  # nothing says that TensorFlow is there
         "from tensorflow.keras import backend as K\ntf = 1\n",
         "from tensorflow.keras import *\n",
