@@ -119,6 +119,7 @@ def lint(
     project = Project(indexes.values(), _Disk())
     library = Library(project)
     roles = incoming(indexes.values(), project)
+    sources = {file.path: file for file in files}
     jobs: list[Job | None] = []
     with Examiner(options.timeout, options.cache) as examiner:
         for done, file in enumerate(files):
@@ -146,10 +147,10 @@ def lint(
             )  # fmt: skip
             if on_progress is not None:
                 on_progress("mending", 0, 1)
-            fixes = prove(_cases(chosen, static), context, examiner)
+            fixes, failed = prove(_cases(chosen, static), context, examiner)
+            static.errors += [_located_in(sources, error) for error in failed]
         if examiner.ready is not None:
             tensorflow, sandbox = examiner.ready.tensorflow, examiner.ready.sandbox
-    sources = {file.path: file for file in files}
     findings = tuple(sorted((_finding(each, fixes, sources) for each in chosen), key=_position))
     return Result(
         run=Run(options.seed, options.samples, options.confirm, tensorflow, sandbox),
@@ -197,6 +198,11 @@ def _located(file: SourceFile, error: FileError) -> FileError:
     if cell is None:
         return error
     return replace(error, cell=cell.number, line=error.line - cell.first + 1)
+
+
+def _located_in(sources: Mapping[str, SourceFile], error: FileError) -> FileError:
+    file = sources.get(error.path)
+    return error if file is None else _located(file, error)
 
 
 def _shown(site: Site, files: Mapping[str, SourceFile]) -> Site:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 
 from actlint import editing, excerpt, index, mending, screening
@@ -18,6 +19,7 @@ from actlint.findings import (
     Check,
     Edit,
     Evidence,
+    FileError,
     Fix,
     Outcome,
     Proof,
@@ -38,6 +40,7 @@ from actlint.worker.protocol import Answer, Job
 
 # Remedies of one finding that are tried, in the rule's order; the first that is proved is offered.
 _MAX_REMEDIES = 4
+_MAX_TEXT = 40  # characters of an expression in a title
 # Units that share a helper are all tried, up to so many.
 MAX_UNITS = 6
 
@@ -104,19 +107,21 @@ class _Attempt:
 
 def prove(
     cases: Iterable[Case], context: Context, examiner: Examiner
-) -> dict[Key, tuple[Fix, ...]]:
-    """Return the proved fixes of each finding; findings without any are left out.
+) -> tuple[dict[Key, tuple[Fix, ...]], list[FileError]]:
+    """Return the proved fixes of each finding that has any, and what went wrong on the way.
 
     Raises:
         WorkerError: no worker can be started.
     """
-    return _Prover(context, examiner).run(cases)
+    prover = _Prover(context, examiner)
+    return prover.run(cases), prover.errors
 
 
 class _Prover:
     def __init__(self, context: Context, examiner: Examiner) -> None:
         self._context = context
         self._examiner = examiner
+        self.errors: list[FileError] = []
         self._jobs: list[Job] = []  # that wait for the worker
         self._count = 0  # of all jobs so far, for their numbers
         self._answers: dict[int, Answer] = {}
@@ -174,34 +179,50 @@ class _Prover:
                 continue
             unsafe = any(each.remedy.safety is Safety.UNSAFE for each in group.values())
             for key, attempt in group.items():
-                others = sorted({other.span.line for other in group if other != key})
+                others = [_text(each.case) for name, each in group.items() if name != key]
                 if key in found or not others:
                     continue
-                lines = " and ".join(map(str, others))
-                title = f"{attempt.remedy.title}, together with the fix of line {lines}"
+                title = f"{attempt.remedy.title}, together with the fix of {' and '.join(others)}"
                 safety = Safety.UNSAFE if unsafe else Safety.SAFE
                 remedy = replace(attempt.remedy, title=title, safety=safety)
-                joint = self._mended(attempt.case, remedy, edits)
+                joint = self._guarded(attempt.case, partial(self._mended, edits=edits), remedy)
                 if joint is not None:
                     yield joint
 
     # ---- what is tried -------------------------------------------------------------------------
 
     def _attempts(self, case: Case) -> Iterator[_Attempt]:
-        view = View(case.graph)
-        for count, remedy in enumerate(case.rule.remedies(view, case.suspect)):
-            if count == _MAX_REMEDIES:
-                return
-            # A defect of actlint's own costs one fix, not the run.
-            try:
-                attempt = self._attempt(case, remedy)
-            except Exception:  # noqa: S112  # as above: a rule or LibCST may raise anything
-                continue
+        remedies = self._remedies(case)
+        for remedy in remedies[:_MAX_REMEDIES]:
+            attempt = self._guarded(case, self._attempt, remedy)
             if attempt is not None:
                 yield attempt
 
+    def _remedies(self, case: Case) -> list[Remedy]:
+        try:
+            return list(case.rule.remedies(View(case.graph), case.suspect))
+        # A defect of a rule costs its fixes, not the run; the user can report it.
+        except Exception as error:
+            self._failed(case, error)
+            return []
+
+    def _guarded(
+        self, case: Case, make: Callable[[Case, Remedy], _Attempt | None], remedy: Remedy
+    ) -> _Attempt | None:
+        try:
+            return make(case, remedy)
+        # As above, of actlint's own.
+        except Exception as error:
+            self._failed(case, error)
+            return None
+
+    def _failed(self, case: Case, error: Exception) -> None:
+        reason = f"internal error, please report it: {type(error).__name__}: {error}"
+        path, line = case.key.path, case.key.span.line
+        self.errors.append(FileError(path, line, f"fix of {case.key.code}: {reason}"))
+
     def _attempt(self, case: Case, remedy: Remedy) -> _Attempt | None:
-        """Make the edits, lower what they touch anew, and put the jobs for the worker in order."""
+        """Write a remedy into the source, and see what becomes of it."""
         graphs = self._originals(case.unit)
         if case.graph not in graphs:
             return None
@@ -210,6 +231,7 @@ class _Prover:
         return None if edits is None else self._mended(case, remedy, edits)
 
     def _mended(self, case: Case, remedy: Remedy, edits: tuple[Edit, ...]) -> _Attempt | None:
+        """Make edits, lower what they touch anew, and put the jobs for the worker in order."""
         paths = {edit.path for edit in edits}
         home = self._context.indexes.get(next(iter(paths), ""))
         if len(paths) != 1 or home is None:
@@ -377,6 +399,12 @@ class _Prover:
             number, at = self._unknown[key]
             return self._answers[number].outcomes[at].verdict
         return known
+
+
+def _text(case: Case) -> str:
+    """Return the culprit of a finding on one line, in backquotes."""
+    text = " ".join(case.graph.nodes[case.suspect.node].site.text.split())
+    return f"`{text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + '…'}`"
 
 
 def _key(graph: Graph, suspect: Suspect) -> Key:

@@ -515,9 +515,10 @@ def test_hazards_that_meet_at_one_witness_are_mended_together() -> None:
     found = lint([SourceFile("loss.py", faulty)], Options()).findings
     fixes = [fix for finding in found for fix in finding.fixes]
     assert len(found) == 2
-    assert {fix.title for fix in fixes} == {
-        "Add 1e-7 to the argument, together with the fix of line 5"
-    }
+    assert [fix.title for fix in fixes] == [
+        f"Add 1e-7 to the argument, together with the fix of `tf.math.log({other})`"
+        for other in ("1.0 - y_pred", "y_pred")
+    ]
     mended = source.format("y_pred + 1e-7", "1.0 - y_pred + 1e-7")
     assert [editing.apply(faulty, fix.edits) for fix in fixes] == [mended, mended]
 
@@ -585,10 +586,24 @@ def test_wrong_remedies_are_not_offered(monkeypatch: pytest.MonkeyPatch) -> None
     ]
     source = "import tensorflow as tf\n\n\n" + "\n\n".join(functions)
     found = lint([SourceFile("losses.py", source)], Options())
-    assert not found.errors
+    # What is no Python is the rule's own defect.
+    (error,) = found.errors
+    assert "ParserSyntaxError" in error.message
     offered: dict[str, tuple[Fix, ...]] = {f.function: f.fixes for f in found.findings}
     assert len(offered) == len(functions)
     assert [name for name, fixes in offered.items() if fixes] == ["right_loss"]
+
+
+def test_a_rule_that_fails_costs_its_fix_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def remedies(self: Rule, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        raise ValueError("no idea")
+
+    monkeypatch.setattr(catalogue.find(catalogue.load(), "ACT101"), "remedies", remedies)
+    found = lint([SourceFile(CASES[0].path, CASES[0].source)], Options())
+    assert [(finding.code, finding.fixes) for finding in found.findings] == [("ACT101", ())]
+    assert [(error.line, error.message) for error in found.errors] == [
+        (6, "fix of ACT101: internal error, please report it: ValueError: no idea")
+    ]
 
 
 def test_nothing_is_offered_without_proof() -> None:
