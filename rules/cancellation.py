@@ -76,7 +76,7 @@ class Cancellation(Rule):
     """
 
     code: ClassVar[str] = "ACT113"
-    name: ClassVar[str] = "cancellation"
+    name: ClassVar[str] = "catastrophic-cancellation"
     hint: ClassVar[str] = (
         "Compute the difference as one function, such as tf.math.expm1, tf.math.log1p, "
         "tf.math.reduce_variance or tf.math.squared_difference"

@@ -234,7 +234,7 @@ import tensorflow as tf
 def weighted(scale):
     def loss(y_true, y_pred):
         mask = tf.cast(y_true > 0.5, tf.float32)
-        error = scale * mask * tf.square(y_true - y_pred)
+        error = scale * tf.square(y_true - y_pred)
         return tf.reduce_sum(error) / tf.reduce_sum(mask)
 
     return loss

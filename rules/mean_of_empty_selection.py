@@ -19,7 +19,7 @@ from actlint.query import (
     View,
 )
 
-from ._common import first_hit, nonfinite, shown
+from ._common import COMPARISON, first_hit, nonfinite, shown
 
 _DIVISIONS = ("divide", "div", "np_divide", "np_true_divide")
 _ZERO = frozenset({Cause.ZERO})
@@ -102,7 +102,8 @@ class MeanOfEmptySelection(Rule):
                     self.code,
                     node,
                     hit,
-                    f"{shown(node)} is 0 / 0 = nan when {shown(mask)} selects nothing",
+                    f"{shown(node)} is 0 / 0 = nan when {shown(mask)} "
+                    f"{'selects nothing' if mask.op in COMPARISON else 'is 0 everywhere'}",
                 )
 
     VALID: ClassVar[tuple[Good, ...]] = (

@@ -103,6 +103,7 @@ class MisplacedEpsilon(Rule):
                     hit,
                     f"{shown(node)} is not protected by the {short(epsilon)} that {shown(total)} "
                     f"adds to it: {shown(hit.operand)} {condition(hit)}",
+                    hint=_ROOT_OF_SUM if node.op in NORM else "",
                 )
 
     VALID: ClassVar[tuple[Good, ...]] = (
@@ -269,6 +270,12 @@ train = tf.train.AdamOptimizer(0.01).minimize(loss)
             hazard=Hazard.NAN,
         ),
     )
+
+
+_ROOT_OF_SUM = (
+    "Write the root out and add the epsilon inside: tf.sqrt(tf.reduce_sum(tf.square(x)) + 1e-12), "
+    "tf.sqrt(tf.math.reduce_variance(x) + 1e-6)"
+)
 
 
 def _signed(view: View, hit: Hit) -> tuple[Node, Node, float] | None:

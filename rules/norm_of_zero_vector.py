@@ -224,7 +224,7 @@ import tensorflow as tf
 
 class Scale(tf.keras.layers.Layer):
     def call(self, inputs):
-        return inputs / (tf.math.reduce_std(inputs, axis=-1, keepdims=True) + 1e-6)
+        return inputs * tf.exp(-tf.math.reduce_std(inputs, axis=-1, keepdims=True))
 """,
             at="tf.math.reduce_std(inputs, axis=-1, keepdims=True)",
             hazard=Hazard.NAN,

@@ -145,8 +145,9 @@ import tensorflow as tf
 
 class Divergence(tf.keras.losses.Loss):
     def call(self, y_true, y_pred):
+        p = tf.clip_by_value(y_true, 1e-7, 1.0)
         q = tf.clip_by_value(y_pred, 1e-7, 1.0)
-        return tf.reduce_sum(tf.math.xlogy(y_true, y_true) - y_true * tf.math.log(q), axis=-1)
+        return tf.reduce_sum(p * tf.math.log(p) - p * tf.math.log(q), axis=-1)
 """
         ),
         Good(
@@ -312,6 +313,9 @@ def _hiding(view: View, node: Node, hit: Hit) -> tuple[Node, Node] | None:
             view.operand(product, other),
         )
         if factor is None or term is None or not view.interval(factor).contains(0.0):
+            continue
+        # `x / y * y` hides nothing on purpose; `p * log(p)` is written for its limit.
+        if node.op not in LOGARITHM and _condition(view, factor) is None:
             continue
         tried += 1
         if tried > _MAX_TRIED:
