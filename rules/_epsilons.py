@@ -71,8 +71,8 @@ def short(value: float) -> str:
 
 
 def _close(first: float, second: float) -> bool:
-    # 1 - 1e-15 keeps its epsilon to a tenth only, because float64 ends there.
-    return abs(first - second) <= 0.01 * second + 1.2e-16
+    # 1 - 1e-15 keeps three digits of its epsilon, because float64 ends there.
+    return abs(first - second) <= 0.01 * second
 
 
 def guards(view: View, node: Node) -> Iterator[Guard]:

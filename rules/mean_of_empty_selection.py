@@ -61,8 +61,9 @@ class MeanOfEmptySelection(Rule):
     ```
 
     ## What it misses
-    Largest and smallest elements of an empty selection, which are infinite, and selections that
-    the caller guarantees not to be empty.
+    Largest and smallest elements of an empty selection, which are infinite; selections of what is
+    not labelled, which are empty when all labels are 1. A caller who guarantees that something is
+    selected is not believed.
 
     ## References
     TensorFlow API: tf.boolean_mask, tf.math.divide_no_nan, tf.math.reduce_mean.

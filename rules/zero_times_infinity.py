@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from actlint.query import (
     Bad,
+    Cause,
     Check,
     Good,
     Hazard,
@@ -264,6 +265,21 @@ def build(model):
         ),
         Bad(
             """\
+from tensorflow.keras import backend as K
+from tensorflow.keras.losses import Loss
+
+
+class Divergence(Loss):
+    def call(self, y_true, y_pred):
+        q = K.clip(y_pred, K.epsilon(), 1.0)
+        return K.sum(y_true * K.log(y_true / q), axis=-1)
+""",
+            at="K.log(y_true / q)",
+            hazard=Hazard.NAN,
+            note="one-hot labels are 0 nearly everywhere",
+        ),
+        Bad(
+            """\
 from keras import ops
 from keras.layers import Lambda
 
@@ -315,8 +331,11 @@ def _hiding(view: View, node: Node, hit: Hit) -> tuple[Node, Node] | None:
         if factor is None or term is None or not view.interval(factor).contains(0.0):
             continue
         # `x / y * y` hides nothing on purpose; `p * log(p)` is written for its limit.
-        if node.op not in LOGARITHM and _condition(view, factor) is None:
-            continue
+        if _condition(view, factor) is None:
+            if node.op not in LOGARITHM:
+                continue
+            if _vanishes_with(view, hit, factor):
+                return factor, product
         tried += 1
         if tried > _MAX_TRIED:
             break
@@ -332,6 +351,20 @@ def _infinite(view: View, node: Node) -> tuple[Node, float] | None:
         if isinstance(value, float) and math.isinf(value) and factor is not None:
             return (factor, value) if view.interval(factor).contains(0.0) else None
     return None
+
+
+def _vanishes_with(view: View, hit: Hit, factor: Node) -> bool:
+    """Return whether the operand of a logarithm is 0 where the factor is: p, or p / q."""
+    if hit.region.cause is not Cause.ZERO:
+        return False
+    term = view.definition(hit.operand)
+    if term.op in {"divide", "div"}:
+        below = view.operand(term, "y")
+        above = view.operand(term, "x")
+        if below is None or above is None or view.interval(below).lo <= 0.0:
+            return False
+        term = above
+    return view.same_value(term, factor)
 
 
 def _products(view: View, node: Node) -> Iterator[tuple[Node, str]]:
@@ -380,4 +413,6 @@ def _hint(view: View, node: Node, hit: Hit, factor: Node) -> str:
     """Return the function that a product with a logarithm stands for, or ""."""
     if node.op in {"log", "np_log"} and view.same_value(factor, hit.operand):
         return "Use tf.math.xlogy(x, tf.maximum(x, 1e-7)), which is 0 at 0"
+    if node.op in LOGARITHM and _vanishes_with(view, hit, factor):
+        return "Use tf.math.xlogy(p, p) - p * tf.math.log(q), or tf.keras.losses.KLDivergence"
     return ""

@@ -11,6 +11,7 @@ from actlint import catalogue
 
 catalogue.load()  # makes the rules importable
 common: Any = importlib.import_module("actlint.rules._common")
+epsilons: Any = importlib.import_module("actlint.rules._epsilons")
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,36 @@ common: Any = importlib.import_module("actlint.rules._common")
 )
 def test_expressions_of_several_lines_are_joined(text: str, expected: str) -> None:
     assert common.joined(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1e-10, "1e-10"),
+        (1.0 - (1.0 - 1e-10), "1e-10"),
+        (2.0**-24, "6e-8"),
+        (2.0**-23, "1.2e-7"),
+        (2.0**-126, "1.18e-38"),
+        (1e-3, "1e-3"),
+        (0.25, "0.25"),
+    ],
+)
+def test_epsilons_in_few_digits(value: float, expected: str) -> None:
+    assert epsilons.short(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1.0 - 1e-8, 1.0),
+        (1.0 - 2.0**-25, 1.0),  # half way, ties to even
+        (1.0 - 6e-8, 1.0 - 2.0**-24),
+        (1.0 + 2.0**-24, 1.0),
+        (1e-38, 0.0),  # flushed
+        (2.0**-126, 2.0**-126),
+        (1e39, float("inf")),
+        (-1e39, float("-inf")),
+    ],
+)
+def test_constants_as_float32_kernels_see_them(value: float, expected: float) -> None:
+    assert epsilons.single(value) == expected
