@@ -11,6 +11,7 @@ from actlint.query import Items, Node, Ref, View
 from ._common import STOP, ancestors
 
 _SUMS = ("add", "add_n", "subtract")
+_SQUASHING = ("clip_by_value", "hard_sigmoid", "sigmoid", "softmax", "tanh")
 _LINEAR = (*_SUMS, "identity", "negative", "multiply", "divide", *STOP)
 
 
@@ -176,10 +177,16 @@ def _pairs(view: View, made: _Sum) -> Iterator[Estimator]:
         for soft in made.terms:
             if not view.depends_differentiably(soft.node):
                 continue
-            related = soft.node.id in below or soft.still != 0.0
+            related = soft.still != 0.0 or _stands_in(soft.node, below)
             right, fault = _judged(step, soft)
             if related and (right or fault is not None):
                 yield Estimator(made.node, step.node, soft.node, fault)
+
+
+def _stands_in(soft: Node, below: set[int]) -> bool:
+    """Return whether a step is made of a term, or of what the term squashes."""
+    squashed = soft.op in _SQUASHING and any(ref in below for ref in soft.operands)
+    return soft.id in below or squashed
 
 
 def _judged(step: _Term, soft: _Term) -> tuple[bool, Fault | None]:

@@ -22,7 +22,15 @@ ROOT = Path(__file__).resolve().parents[1]
 PATHS = tuple(
     path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "fixtures").rglob("*.py"))
 )
-STORIES = ("cifar10_tflearn", "guards_that_fail", "perceptron", "staircase", "why_no_learning")
+STORIES = (
+    "binary_codes",
+    "cifar10_tflearn",
+    "deep_network",
+    "guards_that_fail",
+    "perceptron",
+    "staircase",
+    "why_no_learning",
+)
 # Longest that one of our subprocesses may take, in seconds.
 PATIENCE = 300
 # Most lines of a program that people still paste.
