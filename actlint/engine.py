@@ -34,6 +34,7 @@ from actlint.lower.module import Library, Module
 from actlint.project import Project
 from actlint.proof import MAX_UNITS, Case, Context, Key, prove
 from actlint.query import Rule
+from actlint.reading import with_models
 from actlint.retry import retry
 from actlint.scene import Unit, incoming, units
 from actlint.source import SourceFile, read
@@ -127,9 +128,9 @@ def lint(
                 on_progress("reading", done, len(files))
             built = indexes.get(file.path)
             given = roles.get(file.path, {})
-            if built is None or not (given or index.matters(file.text)):
+            if built is None or not (given or built.compiles or index.matters(file.text)):
                 continue
-            for unit in units(built, project, given):
+            for unit in with_models(built, units(built, project, given)):
                 _guarded(file, library.module(built), unit, rules, static)
             for group in islice(static.groups.values(), len(jobs), None):
                 jobs.append(_job(group, len(jobs), options))
@@ -235,7 +236,7 @@ def _unit(
 ) -> str:
     """Find the suspects of one unit; return why there is nothing to look at, or ""."""
     lowered = lower(module, unit)
-    static.functions += bool(lowered.graphs)
+    static.functions += bool(lowered.graphs) and not unit.reads
     static.skipped += lowered.too_large and not lowered.graphs
     for graph in lowered.graphs:
         _suspects(file, unit, graph, rules, static)

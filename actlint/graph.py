@@ -180,8 +180,9 @@ class Graph:
     joined: bool = False
     # A Keras model calls the function: its first parameter is given labels, whatever its name.
     keras: bool = False
-    # The last layer of a model and the loss that it is compiled with.
-    compiled: bool = False
+    # The layers of models are part of it, as far as they are known; it stands beside the graph
+    # of the same code in which they are cut off.
+    read: bool = False
     # Free inputs that are outputs of linear layers: dense or convolution without activation.
     linear: tuple[int, ...] = ()
 

@@ -104,7 +104,8 @@ class Rule:
     # Roles of the graphs that it is asked about. Of a function that brings its own gradient,
     # nothing but that gradient can be judged without knowing how it is used.
     roles: ClassVar[frozenset[Role]] = frozenset(Role) - {Role.CUSTOM_GRADIENT}
-    # Asked of the last layer of a model with the loss that it is compiled with, too.
+    # Asked of graphs in which the layers of models are read, too, such as the last layer of a
+    # model with the loss that it is compiled with.
     reads_models: ClassVar[bool] = False
     VALID: ClassVar[tuple[Good, ...]] = ()
     INVALID: ClassVar[tuple[Bad, ...]] = ()

@@ -107,7 +107,8 @@ class Unit:
     line: int = 1
     used: tuple[Site, ...] = ()  # where another file hands it to what trains it
     compiled: bool = False  # a loss that a Keras model calls, with the labels first
-    compiles: bool = False  # what is looked at are the models that it compiles
+    reads: bool = False  # the layers of models are read, for rules that ask for them
+    compiles: bool = False  # what is minimised are the losses of the models that it compiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,18 +232,6 @@ class _Scene:
                 "minimised at module level",
                 line=max(1, len(self.index.text.splitlines())),
             )
-        for name, line in self.index.compiles:
-            yield self._compiling(name, line)
-
-    def _compiling(self, name: str, line: int) -> Unit:
-        """Return the function or script that compiles a model."""
-        definition = self.index.definitions.get(name)
-        inputs: tuple[tuple[str, InputRole], ...] = ()
-        if definition is not None:
-            inputs = tuple(input_roles(definition, Role.TRAINING_STEP))
-        return Unit(
-            self.index.path, name, Role.GRAPH, "compiles a model", inputs, line, compiles=True
-        )
 
     def _handed_to_keras(self, definition: Definition) -> bool:
         """Tell whether a Keras model is compiled with the function or what makes it."""

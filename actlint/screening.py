@@ -16,7 +16,7 @@ def suspects(graph: Graph, rules: Iterable[Rule]) -> Iterator[Suspect]:
         return
     view = View(graph)
     for rule in rules:
-        if graph.role not in rule.roles or (graph.compiled and not rule.reads_models):
+        if graph.role not in rule.roles or (graph.read and not rule.reads_models):
             continue
         yield from (each for each in rule.suspects(view) if not _hinges_on_unknown(graph, each))
 

@@ -59,11 +59,12 @@ class SingleClass(Rule):
         "For two classes use one unit with a sigmoid and tf.keras.losses.BinaryCrossentropy, or "
         "two units with a softmax"
     )
+    supersedes: ClassVar[tuple[str, ...]] = ("ACT511",)
     reads_models: ClassVar[bool] = True
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the softmax and the categorical cross-entropy of a single logit."""
-        if not view.graph.compiled:
+        if not view.graph.read:
             return
         for node in view.nodes("softmax"):
             if view.static(node, "axis") in {None, -1} and _units(view, node) == 1:

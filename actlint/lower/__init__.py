@@ -88,7 +88,7 @@ def lower(module: Module, unit: Unit, *, marked: bool = False) -> Lowered:
     steps = MAX_STEPS
     for _ in range(MAX_PATHS):
         machine = Machine(module, unit.role, _HOOKS, choices or (), steps)
-        machine.compiling = unit.compiles
+        machine.reading, machine.compiling = unit.reads, unit.compiles
         machine.marks = [] if marked else None
         try:
             found = _run(machine, unit)
@@ -150,7 +150,7 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
         return []
     if isinstance(value, Mapping) and unit.evidence.startswith("public function of"):
         return []  # a report by names, not a loss
-    feeding = {} if unit.compiles else _feeding_cuts(machine, outputs)
+    feeding = {} if unit.reads else _feeding_cuts(machine, outputs)
     partial = [n for n in feeding if n not in outputs]
     most = _MAX_MODELS if unit.compiles else _MAX_OUTPUTS
     nodes = _finish(machine)
@@ -168,7 +168,7 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
             opaque=tuple(machine.cut_texts),
             # Of a loss that returns several values, the first is the one that is minimised.
             keras=unit.compiled,
-            compiled=unit.compiles,
+            read=unit.reads,
             linear=tuple(machine.linear),
             partial=position >= len(outputs)
             or not whole

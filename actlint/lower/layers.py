@@ -53,7 +53,7 @@ def built_call(
     at: cst.CSTNode,
 ) -> Value | None:
     """Return the result of calling a Keras layer or loss object."""
-    if machine.compiling:
+    if machine.reading:
         output = models.layer_call(machine, callee, args, at)
         if output is not None:
             return output

@@ -132,7 +132,8 @@ class Machine:
         self.cut_texts: list[str] = []
         # What was cut off: the input that stands for it, and the nodes that feed it.
         self.cut_sources: list[tuple[int, tuple[int, ...]]] = []
-        self.compiling = False  # models and their losses are read, and nothing else is minimised
+        self.reading = False  # the layers of models are read
+        self.compiling = False  # the losses of compiled models are minimised, and nothing else
         self.linear: list[int] = []  # inputs that are outputs of linear layers
         self.held: dict[int, int] = {}  # variables that were assigned to, and what they hold
         self.homes: set[str] = set()  # numeric libraries that are called with a tensor

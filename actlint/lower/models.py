@@ -7,11 +7,13 @@ from dataclasses import replace
 import libcst as cst
 
 from actlint.graph import EXTENDED_LIMIT, InputRole, Site
+from actlint.lower.attributes import bound_method
 from actlint.lower.folding import MAX_ITEMS
 from actlint.lower.machine import Machine
 from actlint.lower.values import (
     Api,
     Built,
+    Function,
     Instance,
     Mapping,
     Sequence,
@@ -57,7 +59,7 @@ def built(
     at: cst.CSTNode,
 ) -> Built:
     """Return a new object of a class from outside; an empty Sequential can be added to."""
-    if not machine.compiling:
+    if not machine.reading:
         return Built(names, tuple(args), tuple(keywords.items()))
     if not args and all(last(name) == "Sequential" for name in names) and "layers" not in keywords:
         args = [Sequence([])]
@@ -73,9 +75,13 @@ def method(  # noqa: PLR0917  # a call has as many parts
     at: cst.CSTNode,
 ) -> Value | None:
     """Return what a method of a model does, or None if it is no such method."""
-    if not machine.compiling:
+    if not machine.reading:
         return None
-    if name == "compile" and (is_keras(base, _MODELS) or isinstance(base, Instance)):
+    if (
+        machine.compiling
+        and name == "compile"
+        and (is_keras(base, _MODELS) or isinstance(base, Instance))
+    ):
         given = args[1] if len(args) > 1 else keywords.get("loss")
         _compile(machine, base, given, at)
         return Static(None)
@@ -101,6 +107,8 @@ def layer_call(machine: Machine, callee: Built, args: list[Value], at: cst.CSTNo
         return None
     if name == "Sequential":
         return _sequential(machine, callee, args[0], at)
+    if name in _MODELS:
+        return _outputs(callee)
     if name in _KEEPING:
         return args[0]
     if name in _SHAPING:
@@ -229,10 +237,23 @@ def _output(machine: Machine, model: Value, at: cst.CSTNode) -> Value | None:
     """Return what a model computes, from its last product with weights on."""
     start = machine.input("x", InputRole.DATA, machine.site(at), differentiated=False)
     if isinstance(model, Built) and not is_keras(model, frozenset({"Sequential"})):
-        named = dict(model.keywords)
-        outputs = named.get("outputs", named.get("output"))
-        return outputs if outputs is not None or len(model.args) < 2 else model.args[1]
-    return machine.call(machine, model, [start], {}, at)
+        return _outputs(model)
+    method = bound_method(model, "call") if isinstance(model, Instance) else None
+    training = {"training": Static(True)} if method is not None and _trains(method) else {}
+    return machine.call(machine, model, [start], dict(training), at)
+
+
+def _outputs(model: Built) -> Value | None:
+    """Return the outputs of a functional model, which stand for those of any call."""
+    named = dict(model.keywords)
+    outputs = named.get("outputs", named.get("output"))
+    return outputs if outputs is not None or len(model.args) < 2 else model.args[1]
+
+
+def _trains(method: Function) -> bool:
+    """Tell whether Keras says to a ``call`` that it trains."""
+    params = method.node.params
+    return any(p.name.value == "training" for p in (*params.params, *params.kwonly_params))
 
 
 def _label(machine: Machine, loss: Value, output: TensorValue, at: cst.CSTNode) -> TensorValue:
