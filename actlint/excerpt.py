@@ -81,6 +81,7 @@ def _cut(node: Node) -> Node:
 # Checks of what an expression does by itself, whatever is made of it later.
 _LOCAL = frozenset(
     {
+        Check.BROADCAST,
         Check.SINGLE_VALUE,
         Check.DEAD_SHARE,
         Check.EXCHANGED,
@@ -307,6 +308,13 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
         return _same_slope(function, evidence)
     if check is Check.SIGNATURE:
         return _both_ways(function, evidence)
+    if check is Check.BROADCAST:
+        return [
+            *_given(function, evidence),
+            f"value = {_call(function)}",
+            "# one number for each sample would do: expect a matrix",
+            'print("shape:", value.shape, "values:", value.numpy().tolist())',
+        ]
     if check is Check.SINGLE_VALUE and evidence.hazard is Hazard.WRONG_LOSS:
         return _always(function, evidence)
     feeds = {name: _feed(spec, evidence) for name, spec in function.inputs}

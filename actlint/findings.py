@@ -123,6 +123,9 @@ class Check(StrEnum):
     # The suspect's node, a mended version of the output, has the output's values and gradients
     # wherever those are finite, and is finite at the job's witness.
     AGREES = "agrees"
+    # The node combines one value per sample, (N,), with one per row, (N, 1), to (N, N); with
+    # `threshold` 1, labels and predictions are fed as columns, as Keras does with a single unit.
+    BROADCAST = "broadcast"
 
 
 @dataclass(frozen=True, slots=True)

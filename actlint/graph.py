@@ -180,6 +180,8 @@ class Graph:
     joined: bool = False
     # A Keras model calls the function: its first parameter is given labels, whatever its name.
     keras: bool = False
+    # Before it does, it brings labels and predictions to one rank: (N,) becomes (N, 1).
+    aligned: bool = False
     # The layers of models are part of it, as far as they are known; it stands beside the graph
     # of the same code in which they are cut off.
     read: bool = False

@@ -107,6 +107,7 @@ class Unit:
     line: int = 1
     used: tuple[Site, ...] = ()  # where another file hands it to what trains it
     compiled: bool = False  # a loss that a Keras model calls, with the labels first
+    aligned: bool = False  # a function, not a Loss object: Keras brings both to one rank first
     reads: bool = False  # the layers of models are read, for rules that ask for them
     compiles: bool = False  # what is minimised are the losses of the models that it compiles
 
@@ -223,6 +224,8 @@ class _Scene:
                     Role(use.role),
                     f"passed on as {use.role}",
                     line=use.line,
+                    compiled=use.compiled,
+                    aligned=use.compiled,
                 )
         if self.index.script_sinks:
             yield Unit(
@@ -454,6 +457,7 @@ class _Scene:
 
     def _unit(self, definition: Definition, role: Role, evidence: str) -> Unit:
         given = self.given.get(definition.qualname)
+        compiled = role is Role.LOSS and self._handed_to_keras(definition)
         return Unit(
             path=self.index.path,
             qualname=definition.qualname,
@@ -462,7 +466,8 @@ class _Scene:
             inputs=tuple(input_roles(definition, role)),
             line=definition.line,
             used=() if given is None else (given.site,),
-            compiled=role is Role.LOSS and self._handed_to_keras(definition),
+            compiled=compiled,
+            aligned=compiled and self._owner(definition) is None,
         )
 
 

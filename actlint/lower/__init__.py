@@ -168,6 +168,7 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
             opaque=tuple(machine.cut_texts),
             # Of a loss that returns several values, the first is the one that is minimised.
             keras=unit.compiled,
+            aligned=unit.aligned,
             read=unit.reads,
             linear=tuple(machine.linear),
             partial=position >= len(outputs)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from actlint.findings import Check, Outcome, Suspect, Verdict
 from actlint.worker import (
     agreement,
+    broadcast,
     calls,
     custom,
     cut,
@@ -55,6 +56,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.FLOOR: calls.check_floor,
     Check.SINGLE_VALUE: calls.check_constant,
     Check.AGREES: agreement.check,
+    Check.BROADCAST: broadcast.check,
 }
 
 

@@ -1,0 +1,324 @@
+"""ACT513: one value per sample against a column, which broadcasts to a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from actlint.query import Bad, Check, Good, Hazard, InputRole, Node, Role, Rule, Suspect, View
+
+from ._common import ancestors, shown
+
+_COMPARING = ("subtract", "squared_difference", "divide", "multiply")
+# Ops that drop an axis, after which a value per sample has the shape (N,).
+_DROPPING = frozenset({"squeeze", "getitem", "reshape", "flatten", "unstack", "gather"})
+_REDUCING = frozenset({"reduce_max", "reduce_mean", "reduce_min", "reduce_prod", "reduce_sum"})
+# Ops of code that compares all samples with each other on purpose.
+_PAIRWISE = frozenset(
+    {"einsum", "expand_dims", "linalg_band_part", "matmul", "tensordot", "tile", "transpose"}
+)
+
+
+class BroadcastToMatrix(Rule):
+    """One value per sample against a column, which broadcasts to a matrix.
+
+    ## What it does
+    Reports a difference or product in a loss of one operand of shape (N,) and one of shape (N, 1):
+    a squeezed prediction against labels that Keras hands over as a column, or per-sample weights
+    times a mean with `keepdims=True`.
+
+    ## Why is this bad?
+    NumPy's rules make (N, N) of it: every prediction is compared with every label. The mean of
+    that matrix is a number like any other, smallest where all predictions equal the mean label.
+    A model trains, without an error, to predict a constant.
+
+    ## How it is confirmed
+    actlint runs the loss on a small batch and finds the operands (N,) and (N, 1), and a result
+    (N, N) whose rows mix samples. Keras brings labels and predictions to one rank before it calls
+    a loss function, but not before the `call` of a `Loss` object; only the first is taken for
+    granted.
+
+    ## Example
+    ```python
+    def squared(y_true, y_pred):
+        return tf.reduce_mean(tf.square(tf.squeeze(y_pred) - y_true))
+
+    model.compile(optimizer="adam", loss=squared)
+    ```
+
+    ## Use instead
+    ```python
+    def squared(y_true, y_pred):
+        return tf.reduce_mean(tf.square(y_pred - y_true), axis=-1)
+
+    model.compile(optimizer="adam", loss=squared)
+    ```
+
+    ## What it misses
+    Shapes that only the caller knows, as in training loops and `Loss` objects; code that expands,
+    transposes or multiplies matrices, which may compare samples on purpose.
+
+    ## References
+    NumPy User Guide: Broadcasting. Keras: LossFunctionWrapper.call, squeeze_or_expand_to_same_rank.
+    """
+
+    code: ClassVar[str] = "ACT513"
+    name: ClassVar[str] = "broadcast-to-matrix"
+    hint: ClassVar[str] = (
+        "Give both the same shape: tf.squeeze(…, axis=-1) on both or on neither, and the same "
+        "keepdims in all reductions"
+    )
+
+    def suspects(self, view: View) -> Iterator[Suspect]:
+        """Yield the operations in which a row of values can meet a column."""
+        graph = view.graph
+        if graph.role is not Role.LOSS or graph.partial:
+            return
+        if any(node.op in _PAIRWISE or _adds_axis(node) for node in view.nodes()):
+            return
+        for node in view.nodes(*_COMPARING):
+            operands = view.operands(node)
+            if len(operands) != 2 or not view.on_gradient_path(node):
+                continue
+            columns = graph.aligned and _compares(view, *operands)
+            if columns and _drops(operands[0], view) != _drops(operands[1], view):
+                threshold = 1.0
+            elif node.op == "multiply" and _keeps(operands[0], view) != _keeps(operands[1], view):
+                threshold = 0.0
+            else:
+                continue
+            yield Suspect(
+                code=self.code,
+                node=node.id,
+                message=f"{shown(node)} combines one value for each sample with a column, which "
+                "gives a matrix of all pairs",
+                check=Check.BROADCAST,
+                threshold=threshold,
+                provisional=True,
+            )
+
+    VALID: ClassVar[tuple[Good, ...]] = (
+        Good(
+            """\
+import tensorflow as tf
+
+
+def squared(y_true, y_pred):
+    return tf.reduce_mean(tf.square(tf.squeeze(y_pred, -1) - tf.squeeze(y_true, -1)))
+
+
+def compile_model(model):
+    model.compile(optimizer="adam", loss=squared)
+""",
+            note="both are squeezed",
+        ),
+        Good(
+            """\
+from tensorflow.keras import backend as K
+
+
+def first_columns(y_true, y_pred):
+    return K.mean(K.square(y_true[:, 0] - y_pred[:, 0]))
+
+
+def compile_model(model):
+    model.compile(optimizer="adam", loss=first_columns)
+"""
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def squared_loss(y_true, y_pred):
+    return tf.reduce_mean(tf.square(tf.squeeze(y_pred) - y_true))
+
+
+def step(model, optimizer, x, y):
+    with tf.GradientTape() as tape:
+        loss = squared_loss(y, model(x))
+    optimizer.apply_gradients(zip(tape.gradient(loss, model.weights), model.weights))
+""",
+            note="in a training loop the labels may well have one axis",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+class Normal(tf.keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        mean, spread = y_pred[:, 0], tf.nn.softplus(y_pred[:, 1]) + 1e-3
+        return tf.square((y_true - mean) / spread) + 2.0 * tf.math.log(spread)
+
+
+def compile_model(model):
+    model.compile(optimizer="adam", loss=Normal())
+""",
+            note="Keras leaves the labels of a Loss object as they are: one number for each sample",
+        ),
+        Good(
+            """\
+from keras import ops
+
+
+def ranking(y_true, y_pred):
+    scores, labels = ops.squeeze(y_pred, -1), ops.squeeze(y_true, -1)
+    gaps = scores[:, None] - scores[None, :]
+    order = ops.sign(labels[:, None] - labels[None, :])
+    return ops.mean(ops.softplus(-order * gaps))
+
+
+def compile_model(model):
+    model.compile(optimizer="adam", loss=ranking)
+""",
+            note="all pairs on purpose",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def scaled(y_true, y_pred):
+    scale = tf.reduce_sum(tf.abs(y_true), axis=-1, keepdims=True) + 1.0
+    return tf.reduce_mean(tf.abs(y_true - y_pred) * scale, axis=-1)
+
+
+def compile_model(model):
+    model.compile(optimizer="adam", loss=scaled)
+""",
+            note="the axis that is kept is meant to broadcast over the classes",
+        ),
+    )
+
+    INVALID: ClassVar[tuple[Bad, ...]] = (
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def squared(y_true, y_pred):
+    return tf.reduce_mean(tf.square(tf.squeeze(y_pred) - y_true))
+
+
+def compile_model(model):
+    model.compile(optimizer="adam", loss=squared)
+""",
+            at="tf.squeeze(y_pred) - y_true",
+            hazard=Hazard.WRONG_LOSS,
+        ),
+        Bad(
+            """\
+from tensorflow.keras import backend as K
+
+
+def absolute(scale):
+    def loss(y_true, y_pred):
+        return scale * K.mean(K.abs(y_true - y_pred[:, 0]))
+
+    return loss
+
+
+def compile_model(model):
+    model.compile(optimizer="adam", loss=absolute(2.0))
+""",
+            at="y_true - y_pred[:, 0]",
+            hazard=Hazard.WRONG_LOSS,
+        ),
+        Bad(
+            """\
+import keras
+from keras import ops
+
+
+def flat(y_true, y_pred):
+    target = ops.reshape(y_true, [-1])
+    return ops.mean(ops.square(target - y_pred))
+
+
+model = keras.Sequential([keras.layers.Dense(1)])
+model.compile(optimizer="adam", loss=flat)
+""",
+            at="target - y_pred",
+            hazard=Hazard.WRONG_LOSS,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+class Weighted(tf.keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        weight = 1.0 + tf.reduce_max(y_true, axis=-1)
+        error = tf.reduce_mean(tf.square(y_true - y_pred), axis=-1, keepdims=True)
+        return tf.reduce_mean(weight * error)
+""",
+            at="weight * error",
+            hazard=Hazard.WRONG_LOSS,
+            note="one weight for each sample times a column of errors",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+model.compile(
+    optimizer="adam",
+    loss=lambda t, p: tf.reduce_mean(tf.math.squared_difference(t, tf.squeeze(p))),
+)
+""",
+            at="tf.math.squared_difference(t, tf.squeeze(p))",
+            hazard=Hazard.WRONG_LOSS,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def per_sample(values):
+    return tf.reduce_sum(values, axis=-1)
+
+
+def relative_loss(y_true, y_pred):
+    error = tf.reduce_sum(tf.abs(y_true - y_pred), axis=-1, keepdims=True)
+    return tf.reduce_mean(error * tf.exp(-per_sample(tf.square(y_true))))
+""",
+            at="error * tf.exp(-per_sample(tf.square(y_true)))",
+            hazard=Hazard.WRONG_LOSS,
+        ),
+    )
+
+
+def _compares(view: View, first: Node, second: Node) -> bool:
+    """Return whether one operand comes from the label alone, the other from the prediction."""
+    roles = [
+        {
+            node.input.role
+            for node in ancestors(view, operand.id)
+            if node.input is not None and node.input.role is not InputRole.PARAMETER
+        }
+        for operand in (first, second)
+    ]
+    return {frozenset(found) for found in roles} == {
+        frozenset({InputRole.LABEL}),
+        frozenset({InputRole.PREDICTION}),
+    }
+
+
+def _drops(node: Node, view: View) -> bool:
+    return any(found.op in _DROPPING for found in ancestors(view, node.id))
+
+
+def _keeps(node: Node, view: View) -> bool:
+    """Return whether a reduction that keeps its axis is among what a value is computed from."""
+    return any(
+        found.op in _REDUCING and view.static(found, "keepdims") is True
+        for found in ancestors(view, node.id)
+    )
+
+
+def _adds_axis(node: Node) -> bool:
+    """Return whether a subscript such as ``x[:, None]`` adds an axis."""
+    index = node.arg("index") if node.op == "getitem" else None
+    items = getattr(index, "items", ())
+    return any(item is None for item in items)
