@@ -241,10 +241,12 @@ MUTATORS = (
     _mutator("similarity for distance", _WRONG, _similarity),
     _mutator("signed error", _WRONG, _signed_error),
     _mutator("library call with swapped arguments", ("ACT510", "ACT512", "ACT511"), _swap_call),
-    _mutator("signature with swapped arguments", ("ACT510", *_WRONG, "ACT506"), _swap_signature),
+    _mutator(
+        "signature with swapped arguments", ("ACT516", "ACT510", *_WRONG, "ACT506"), _swap_signature
+    ),
     _mutator("from_logits wrong", ("ACT512", "ACT511"), _logits_flag),
-    _mutator("probabilities where logits belong", ("ACT512", "ACT511", "ACT307"), _squashed_logits),
-    _mutator("softmax or sigmoid twice", ("ACT307", "ACT512", "ACT511"), _doubled),
+    _mutator("probabilities where logits belong", ("ACT512", "ACT511", "ACT308"), _squashed_logits),
+    _mutator("softmax or sigmoid twice", ("ACT308", "ACT512", "ACT511"), _doubled),
     _mutator("axis=-1 to axis=0", ("ACT503", "ACT504", "ACT513"), _wrong_axis),
     _mutator("sum for mean", ("ACT504", "ACT503"), _sum_for_mean),
     _mutator("mean over a constant count", ("ACT505", "ACT504"), _constant_count),
@@ -252,7 +254,9 @@ MUTATORS = (
     _mutator("(N,) against (N, 1)", ("ACT513", "ACT503", *_WRONG), _squeezed),
     _mutator("label for the prediction", ("ACT206",), _label_for_prediction),
     _mutator("label subtracted from itself", ("ACT206", "ACT507", "ACT508"), _label_twice),
-    _mutator("hinge turned round", (*_WRONG, "ACT304", "ACT301"), _other_extreme),
-    _mutator("extreme temperature", ("ACT308", "ACT309", "ACT305", "ACT302"), _temperature),
+    _mutator("hinge turned round", (*_WRONG, "ACT301"), _other_extreme),
+    _mutator(
+        "extreme temperature", ("ACT309", "ACT306", "ACT302", "ACT303", "ACT304"), _temperature
+    ),
     _mutator("term that never contributes", ("ACT507", "ACT508", "ACT301"), _useless_term),
 )
