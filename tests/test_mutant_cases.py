@@ -68,6 +68,13 @@ def symlog(x):
 
 layer = keras.layers.Dense(8, activation=symlog)
 """),
+    Case("sign_times_a_root", HEADER + """\
+def compress(x):
+    return tf.sign(x) * tf.math.pow(tf.abs(x) + 1e-30, 0.3)
+
+
+first = keras.layers.Dense(8, activation=compress)
+"""),
     Case("sign_over_a_variance", HEADER + """\
 def gaussian_nll(y_true, y_pred):
     mean, raw = tf.split(y_pred, 2, axis=-1)

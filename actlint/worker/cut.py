@@ -18,6 +18,8 @@ from actlint.worker.samples import Array, Feeds, Sample
 _MOVES = 1e-5
 # Halvings that bring two batches of float32 numbers next to each other.
 _HALVINGS = 32
+# Share of a difference that a jump keeps over the second half of these; a root keeps 2^-8.
+_LASTING = 0.125
 # Share of the way between two batches on which a step seldom switches.
 _NEAR = 2.0**-10
 
@@ -262,7 +264,8 @@ def _jumps(bench: Bench, node: int, one: Trace, other: Trace) -> bool:
     """Return True if the output jumps where the node's value switches.
 
     The two runs are brought together by halving the way between them until one element of the
-    node differs at neighbouring points; a mask such as ``x * (x > 0)`` does not jump there.
+    node differs at neighbouring points; a mask such as ``x * (x > 0)`` does not jump there. Nor
+    does ``sign(x) * sqrt(abs(x))``, however steep: what is no jump shrinks on the way.
     """
 
     def at(share: float) -> tuple[Array | None, Array | None]:
@@ -277,8 +280,11 @@ def _jumps(bench: Bench, node: int, one: Trace, other: Trace) -> bool:
         return False
     place = int(changed[0])
     low, high = 0.0, 1.0
+    halfway = None
     # Only a piecewise constant node has a switch to find; others jump nowhere.
-    for _ in range(_HALVINGS):
+    for count in range(_HALVINGS):
+        if count == _HALVINGS // 2:
+            halfway = _gap(at(low)[1], at(high)[1])
         middle = (low + high) / 2.0
         value, _ = at(middle)
         if value is None:
@@ -288,7 +294,17 @@ def _jumps(bench: Bench, node: int, one: Trace, other: Trace) -> bool:
         else:
             high = middle
     before, after = at(low)[1], at(high)[1]
-    return _differ(before, after)
+    gap = _gap(before, after)
+    if halfway is None or gap is None or not _differ(before, after):
+        return False
+    return gap > _LASTING * halfway
+
+
+def _gap(one: Array | None, other: Array | None) -> float | None:
+    """Return the largest difference of two outputs, None if they cannot be compared."""
+    if one is None or other is None or one.shape != other.shape:
+        return None
+    return float(np.abs(one.astype(np.float64) - other).max(initial=0.0))
 
 
 def _share(bench: Bench, node: int, trace: Trace) -> tuple[int, int]:
