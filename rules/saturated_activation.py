@@ -54,6 +54,7 @@ class SaturatedActivation(Rule):
         "Make the steps less steep (tf.sigmoid(4 * x) rather than 100 * x), or add a slope: "
         "tf.sigmoid(k * x) + 0.1 * x"
     )
+    supersedes: ClassVar[tuple[str, ...]] = ("ACT303",)
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of an activation, for TensorFlow to measure."""
