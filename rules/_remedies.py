@@ -294,7 +294,8 @@ def no_nan(view: View, node: Node) -> Iterator[Remedy]:
             "it is 0 where the divisor is 0, and the quotient elsewhere",
             {"x": x, "y": y},
         )
-        yield from floored(node, view.node(y.node), EPSILON)
+        if view.interval(y.node).lo >= 0.0:
+            yield from floored(node, view.node(y.node), EPSILON)
     if node.op == "reciprocal" and isinstance(x, Ref):
         yield replaced(
             node,

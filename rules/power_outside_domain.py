@@ -74,7 +74,11 @@ class PowerOutsideDomain(Rule):
         """Keep the base positive."""
         node = view.node(suspect.node)
         base = view.operand(node, "x")
-        if base is not None and not is_numpy(view, node):
+        if base is None or is_numpy(view, node):
+            return
+        # A negative base is no harm where the exponent is a whole number: a floor would be.
+        negative = any(hit.region.cause is Cause.NEGATIVE for hit in view.hits(node))
+        if negative or view.interval(base).lo >= 0.0:
             yield from floored(node, base, EPSILON)
 
     VALID: ClassVar[tuple[Good, ...]] = (

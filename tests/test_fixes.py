@@ -426,6 +426,19 @@ def share_loss(y_true, y_pred):
             ),
         ),
     ),
+    # With 0 for the quotient the logarithm is the hazard, and a floor would spoil negative values.
+    Case(
+        "no_floor_under_what_may_be_negative",
+        """\
+import tensorflow as tf
+
+
+def f(x):
+    return tf.math.log(tf.abs(1.0 / x))
+"""
+        + ACTIVATION,
+        None,
+    ),
     # `height` is 1 here, but another call may say otherwise.
     Case(
         "no_setting_is_lost",
