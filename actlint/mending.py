@@ -173,6 +173,11 @@ class _Writer:
             raise _Unmendable
         if isinstance(self.change, Rewrite):
             self._check_settings(made)
+            old = self.old
+            if isinstance(old, cst.BaseExpression):
+                old = old.with_changes(lpar=[], rpar=[])  # its parentheses stay
+            if not _comments(old) <= _comments(made):
+                raise _Unmendable  # the author's words are worth more than the fix
         self._made = made
         return made
 
@@ -336,6 +341,11 @@ def _names(node: cst.CSTNode) -> set[str]:
     """Return the names in an expression; of ``self.axis`` both."""
     found = {node.value} if isinstance(node, cst.Name) else set[str]()
     return found.union(*(_names(child) for child in node.children))
+
+
+def _comments(node: cst.CSTNode) -> set[str]:
+    found = {node.value} if isinstance(node, cst.Comment) else set[str]()
+    return found.union(*(_comments(child) for child in node.children))
 
 
 def _inside(span: Span, whole: Span) -> bool:

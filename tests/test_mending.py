@@ -75,6 +75,17 @@ def test_comments_and_continued_lines_stay() -> None:
     assert mended(source, "divide", to="f({x}, {y})") == expected
 
 
+def test_no_comment_is_lost() -> None:
+    source = loss("(\n        y_true  # label\n        / y_pred\n    )")
+    assert mended(source, "divide", to="f({x}, {y})") is None
+
+
+def test_comments_round_the_expression_stay() -> None:
+    source = loss("(  # one\n        y_true / y_pred  # two\n    )")
+    expected = source.replace("y_true / y_pred", "f(y_true, y_pred)")
+    assert mended(source, "divide", to="f({x}, {y})") == expected
+
+
 def test_a_keyword_is_added_or_replaced() -> None:
     change = Keyword(Ref(0), "keepdims", "True")
     source = loss("tf.reduce_sum(y_pred - y_true, axis=-1)")
