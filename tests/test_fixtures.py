@@ -27,6 +27,7 @@ STORIES = (
     "cifar10_tflearn",
     "deep_network",
     "guards_that_fail",
+    "mixed_up_calls",
     "perceptron",
     "staircase",
     "why_no_learning",
