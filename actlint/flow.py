@@ -193,7 +193,9 @@ class Flow:
             return False
         if node.op == "multiply" and any(_is_tiny(value) for _, value in node.args):
             return True  # a mask times 1e-16 guards a root, it is no term of the result
-        if node.op not in _FACTORS and name not in op.passive:
+        # What is no operand, such as a subscript, selects as a passive operand does.
+        steers = name in op.passive or name not in op.operands
+        if node.op not in _FACTORS and not steers:
             return False
         return self.differentiable[node.id]  # then some other operand is
 

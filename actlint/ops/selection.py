@@ -143,7 +143,7 @@ ROWS: Final[tuple[Op, ...]] = (
         examples={"value_range": Items((-1.0, 1.0))}),
     # ---- gathering
     row("getitem", "operator.getitem", "x index", "ops:get_item", same, renamed="key=index",
-        operands="x", passive="index", kind=_STRUCTURAL, examples={"index": 0}),
+        operands="x", kind=_STRUCTURAL, examples={"index": 0}),
     row("gather", "tf.gather", "params indices validate_indices axis batch_dims name",
         "tf:gather K:gather", _gathered, operands="params indices", passive="indices",
         renamed="reference=params", kind=_STRUCTURAL, examples={"indices": _INDICES},
