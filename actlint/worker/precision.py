@@ -253,16 +253,14 @@ class _Study:
             found = self.losses(line.sample(points))
             if found is None or not found[1]:
                 continue
-            harmed = np.zeros(count, bool)
-            for loss in found[1]:
-                harmed |= loss.error.reshape(-1)[:count] >= HARMFUL
+            error = np.max([loss.error.reshape(-1)[:count] for loss in found[1]], axis=0)
+            harmed = error >= HARMFUL
             rate = _chance(line, points, harmed)
             if harmed.sum() < 3 or (rate is not None and rate < _RATE):
                 continue
-            order = sorted(
-                np.flatnonzero(harmed),
-                key=lambda at: sum(aim.simplicity(float(value[at])) for value in points.values()),
-            )
+            # Far from the point, which training meets most often, and plainly wrong.
+            away = np.sum([np.abs(value - value.mean()) for value in points.values()], axis=0)
+            order = np.lexsort((-away, error < 1.0, ~harmed))
             for at in order[:4]:
                 one = {key: value[at : at + 1] for key, value in points.items()}
                 scalars = {
