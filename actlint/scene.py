@@ -484,7 +484,9 @@ def input_roles(definition: Definition, role: Role) -> Iterator[tuple[str, Input
             kind = InputRole.PARAMETER if parameter_like(name) else InputRole.DATA
             yield name, InputRole.LABEL if label_like(name) else kind
         elif role is Role.CUSTOM_GRADIENT:
-            yield name, InputRole.PARAMETER if parameter_like(name) else InputRole.ACTIVATION
+            # Later arguments are weights and scales, which may have shapes of their own.
+            kind = InputRole.VARIABLE if position else InputRole.ACTIVATION
+            yield name, InputRole.PARAMETER if parameter_like(name) else kind
         elif position == 0:
             yield name, (InputRole.VARIABLE if role is Role.REGULARIZER else InputRole.ACTIVATION)
         elif role is Role.LAYER and not parameter_like(name):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, Rule, Suspect, View
+from actlint.query import Bad, Good, Hazard, InputRole, Node, Role, Rule, Suspect, View
 
-from ._common import HELD, cut, shown
+from ._common import HELD, ancestors, cut, shown
 
 
 class VariableOnGradientPath(Rule):
@@ -42,8 +42,8 @@ class VariableOnGradientPath(Rule):
     ```
 
     ## What it misses
-    Parts of a variable that are assigned to (`v[0].assign(x)`), `scatter_update`, and variables of
-    training steps.
+    Parts of a variable that are assigned to (`v[0].assign(x)`), `scatter_update`, variables of
+    training steps, and layers whose state depends on its former value, as running totals do.
 
     ## References
     TensorFlow guide: Introduction to gradients and automatic differentiation, "Took gradients
@@ -61,7 +61,7 @@ class VariableOnGradientPath(Rule):
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the variables at which the gradient dies."""
         for node in view.cuts():
-            if node.op in HELD:
+            if node.op in HELD and not _accumulates(view, node):
                 message = (
                     f"{shown(node)} is read back from a variable, where the gradient tape ends"
                 )
@@ -100,6 +100,22 @@ class Running(tf.keras.layers.Layer):
         return inputs - self.mean
 """,
             note="the inputs have their own way to the output",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+class Total(tf.keras.layers.Layer):
+    def __init__(self, units):
+        super().__init__()
+        self.total = self.add_weight(name="total", shape=(units,), trainable=False)
+
+    def call(self, inputs):
+        self.total.assign_add(tf.reduce_sum(inputs, axis=0))
+        return self.total
+""",
+            note="a running total, which nobody trains through",
         ),
         Good(
             """\
@@ -188,10 +204,10 @@ class State(tf.keras.layers.Layer):
         self.state = tf.Variable(tf.zeros([6, 4]), trainable=False)
 
     def call(self, inputs):
-        self.state.assign(tf.tanh(0.5 * self.state + inputs))
-        return self.state
+        self.state.assign(tf.tanh(inputs))
+        return 0.5 * self.state
 """,
-            at="self.state.assign(tf.tanh(0.5 * self.state + inputs))",
+            at="self.state.assign(tf.tanh(inputs))",
             hazard=Hazard.NO_GRADIENT,
         ),
         Bad(
@@ -261,4 +277,12 @@ def build(model):
             at="buffer.assign(tf.reduce_mean(tf.abs(y_true - y_pred), axis=-1))",
             hazard=Hazard.NO_GRADIENT,
         ),
+    )
+
+
+def _accumulates(view: View, node: Node) -> bool:
+    """Return whether a layer keeps a running total, which is not trained through."""
+    inputs = [found.input for found in ancestors(view, node.id) if found.input is not None]
+    return view.graph.role is Role.LAYER and any(
+        spec.role in {InputRole.VARIABLE, InputRole.DATA} for spec in inputs
     )

@@ -70,9 +70,10 @@ class WrongCustomGradient(Rule):
     ```
 
     ## What it misses
-    Functions that return several values, that use variables or layers, or whose gradient takes a
-    gradient itself. A wrong factor at a linear function of one element, which is taken to be
-    scaling on purpose. Functions that contain a rounding or an index besides what is smooth.
+    Functions that return several values, that multiply matrices, use variables or layers, or whose
+    gradient takes a gradient itself. A wrong factor at a linear function of one element, which is
+    taken to be scaling on purpose. Functions that contain a rounding or an index besides what is
+    smooth.
 
     ## References
     TensorFlow API: tf.custom_gradient. Bengio, Leonard and Courville, 2013: Estimating or

@@ -87,22 +87,22 @@ class _Part:
 
 
 def _batches(
-    runner: Runner, position: int, ident: int, factor: float
+    runner: Runner, index: int, position: int, ident: int, factor: float
 ) -> Iterator[tuple[Measured, Measured]]:
-    """Yield what is measured with cotangents above and below 0, batch by batch."""
+    """Yield what is measured with cotangents above and below 0, batch by batch of one template."""
     bench = runner.bench
-    rng = samples.generator(bench.job, 23)
-    for index, template in enumerate(bench.templates):
-        slot = next((slot for slot in template.slots if slot.id == ident), None)
-        if slot is None or not slot.dtype.startswith("float"):
-            continue
-        alone = bench.line(index) is not None
-        for sample in bench.drawn(index, "typical"):
-            feeds = runner.cast(runner.set(template, sample.feeds))
-            feeds[ident] = np.asarray(feeds[ident] * factor)
-            both = _both(runner, feeds, position, ident, rng, alone=alone)
-            if both is not None:
-                yield both
+    template = bench.templates[index]
+    slot = next((slot for slot in template.slots if slot.id == ident), None)
+    if slot is None or not slot.dtype.startswith("float"):
+        return
+    rng = samples.generator(bench.job, 23 + index)
+    alone = bench.line(index) is not None
+    for sample in bench.drawn(index, "typical"):
+        feeds = runner.cast(runner.set(template, sample.feeds))
+        feeds[ident] = np.asarray(feeds[ident] * factor)
+        both = _both(runner, feeds, position, ident, rng, alone=alone)
+        if both is not None:
+            yield both
 
 
 def _both(
@@ -127,12 +127,21 @@ def _both(
 
 
 def _judge(runner: Runner, position: int, ident: int) -> _Part:
-    batches = list(_batches(runner, position, ident, 1.0))
+    """Return what is known of one argument, by the shapes at which the gradient is best."""
+    parts = [
+        _judge_shape(runner, index, position, ident) for index in range(len(runner.bench.templates))
+    ]
+    known = [part for part in parts if part.points]
+    return min(known, key=lambda part: part.wrong / part.points, default=parts[0])
+
+
+def _judge_shape(runner: Runner, index: int, position: int, ident: int) -> _Part:
+    batches = list(_batches(runner, index, position, ident, 1.0))
     points = sum(int(_sloped(above.found).sum()) for above, _ in batches)
     wrong = sum(int(_wrong(above, below).sum()) for above, below in batches)
     zero = not any(np.any(side.claimed) for pair in batches for side in pair)
-    excuse = _excuse(runner, position, ident, batches) if wrong else ""
-    return _Part(position, ident, points, wrong, zero, excuse)
+    excuse = _excuse(runner, index, position, ident, batches) if wrong else ""
+    return _Part(position, ident, points, 0 if excuse else wrong, zero, excuse)
 
 
 def _wrong(above: Measured, below: Measured) -> Array:
@@ -154,7 +163,11 @@ def _differ(found: Array, claimed: Array) -> Array:
 
 
 def _excuse(
-    runner: Runner, position: int, ident: int, batches: list[tuple[Measured, Measured]]
+    runner: Runner,
+    index: int,
+    position: int,
+    ident: int,
+    batches: list[tuple[Measured, Measured]],
 ) -> str:
     """Return why a gradient differs on purpose, or "" if nothing says so."""
     keep = [_sloped(above.found) for above, _ in batches]
@@ -173,7 +186,7 @@ def _excuse(
         or np.unique(np.round(ratio, 3)).size <= _PIECES
     ):
         return ""
-    far = list(_batches(runner, position, ident, _FAR))
+    far = list(_batches(runner, index, position, ident, _FAR))
     total = sum(int(_sloped(above.found).sum()) for above, _ in far)
     wrong = sum(int(_wrong(above, below).sum()) for above, below in far)
     if not total or wrong > (1.0 - _AGREES) * total:
