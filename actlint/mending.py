@@ -237,18 +237,11 @@ class _Writer:
             for mark in self._same(value)
             if mark.module is self.module and not isinstance(mark.node, cst.AugAssign)
         ]
+        if not isinstance(value, Ref):
+            return self._setting(value, here)
         inside = [mark for mark in here if _inside(self.module.span(mark.node), self.span)]
-        if not inside and not isinstance(value, Ref):
-            wholes = [mark.module.span(mark.node) for mark in self._consumed()]
-            spans = [(mark, self.module.span(mark.node)) for mark in here]
-            inside = [mark for mark, span in spans if any(_inside(span, each) for each in wholes)]
         if inside:
             return _quoted(max(inside, key=_length))
-        if not isinstance(value, Ref):
-            text = _literal(value)
-            if text is None:
-                raise _Unmendable
-            return cst.parse_expression(text)
         before = [mark for mark in here if self.module.span(mark.node).line <= self.span.end_line]
         named = [mark for mark in before if isinstance(mark.node, cst.Name)]
         if named:
@@ -262,6 +255,33 @@ class _Writer:
         if name:
             return cst.Name(name)
         raise _Unmendable
+
+    def _setting(self, value: Arg, here: Sequence[Mark]) -> cst.BaseExpression:
+        """Return the expression of a plain value, as the user wrote it if that can be told.
+
+        Args:
+            value: the value.
+            here: expressions of this module that have it, perhaps by chance: of ``1.0 / (a * x)``
+                the first operand is meant, even if ``a`` is 1.0 by default.
+
+        Raises:
+            _Unmendable: several expressions have it, or it cannot be written.
+        """
+        for whole in (self.old, *(mark.node for mark in self._consumed())):
+            depths = {id(node): depth for node, depth in _nodes(whole)}
+            inside = [mark for mark in here if id(mark.node) in depths]
+            least = min((depths[id(mark.node)] for mark in inside), default=0)
+            nearest = {
+                _code(_quoted(mark)): mark for mark in inside if depths[id(mark.node)] == least
+            }
+            if len(nearest) > 1:
+                raise _Unmendable
+            for mark in nearest.values():
+                return _quoted(mark)
+        text = _literal(value)
+        if text is None:
+            raise _Unmendable
+        return cst.parse_expression(text)
 
     def _text(self, made: cst.BaseExpression) -> str:
         """Return the code of the new expression as it has to be written in the old one's place."""
@@ -341,6 +361,13 @@ def _names(node: cst.CSTNode) -> set[str]:
     """Return the names in an expression; of ``self.axis`` both."""
     found = {node.value} if isinstance(node, cst.Name) else set[str]()
     return found.union(*(_names(child) for child in node.children))
+
+
+def _nodes(node: cst.CSTNode, depth: int = 0) -> Iterator[tuple[cst.CSTNode, int]]:
+    """Yield a node and all below it, with how deep they lie."""
+    yield node, depth
+    for child in node.children:
+        yield from _nodes(child, depth + 1)
 
 
 def _comments(node: cst.CSTNode) -> set[str]:

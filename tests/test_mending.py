@@ -75,6 +75,17 @@ def test_comments_and_continued_lines_stay() -> None:
     assert mended(source, "divide", to="f({x}, {y})") == expected
 
 
+def test_a_number_is_not_mistaken_for_a_setting_of_its_value() -> None:
+    head = f"{HEADER}def my_loss(y_true, y_pred, a=1.0):\n    return y_true - "
+    assert mended(f"{head}1.0 / (a * y_pred)", "divide", to="f({x}, {y})") == (
+        f"{head}f(1.0, a * y_pred)"
+    )
+    assert mended(f"{head}a / (1.0 * y_pred)", "divide", to="f({x}, {y})") == (
+        f"{head}f(a, 1.0 * y_pred)"
+    )
+    assert mended(f"{head}a / (1.0 * y_pred)", "divide", to="f({y})") is None
+
+
 def test_no_comment_is_lost() -> None:
     source = loss("(\n        y_true  # label\n        / y_pred\n    )")
     assert mended(source, "divide", to="f({x}, {y})") is None
