@@ -87,6 +87,7 @@ _LOCAL = frozenset(
         Check.EXCHANGED,
         Check.SQUEEZED,
         Check.STRAIGHT_THROUGH,
+        Check.STUCK,
         Check.UNIFORM,
     }
 )

@@ -118,6 +118,8 @@ class Check(StrEnum):
     # A cross-entropy behind a sigmoid or softmax, which the target names, stays far above 0 for
     # certain and right predictions, and does not without that activation.
     FLOOR = "floor"
+    # A cross-entropy gives sure and wrong logits, which the target names, no gradient at all.
+    STUCK = "stuck"
     # The node has one value, whatever its operands are.
     SINGLE_VALUE = "single-value"
     # The suspect's node, a mended version of the output, has the output's values and gradients

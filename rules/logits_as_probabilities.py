@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Node, Rule, Suspect, View
+from actlint.query import Bad, Check, Good, Hazard, Node, Rule, Suspect, Target, View
 
 from ._common import shown
 from ._losses import calls
@@ -13,11 +13,8 @@ from ._losses import calls
 # Activations whose result is no probability: it has negative values, or values above 1.
 _UNBOUNDED = frozenset(
     {"elu", "gelu", "keras_elu", "keras_gelu", "keras_relu", "keras_silu", "leaky_relu", "mish",
-     "relu", "relu6", "selu", "softplus", "tanh"}
+     "relu", "relu6", "selu", "tanh"}
 )  # fmt: skip
-# Share of the typical elements without a gradient: of standard normal logits 66 % lie outside
-# [0, 1], of their rectified values 58 %; smoothed labels and focal factors leave some of them.
-_SHARE = 0.02
 
 
 class LogitsAsProbabilities(Rule):
@@ -34,7 +31,8 @@ class LogitsAsProbabilities(Rule):
     runs and the loss goes down for a while, but most units are stuck from the start.
 
     ## How it is confirmed
-    actlint feeds standard normal logits and counts the elements whose gradient is exactly 0.
+    actlint feeds logits that are sure and wrong, such as -3 for the right class and 2 for others.
+    Their gradient is exactly 0.
 
     ## Example
     ```python
@@ -51,7 +49,7 @@ class LogitsAsProbabilities(Rule):
 
     ## What it misses
     Models whose last layer is not a dense or convolutional one, or is hidden from view; losses of
-    models with several outputs.
+    models with several outputs; categorical cross-entropies of smoothed labels.
 
     ## References
     Keras API: Probabilistic losses, on from_logits.
@@ -74,7 +72,8 @@ class LogitsAsProbabilities(Rule):
             activation = source if source.op in _UNBOUNDED else None
             if activation is not None:
                 source = view.definition(view.operands(activation)[0])
-            if not _linear(view, source):
+            logits = _logits(view, source)
+            if logits is None:
                 continue
             given = "logits" if activation is None else "numbers that are no probabilities"
             yield Suspect(
@@ -82,8 +81,8 @@ class LogitsAsProbabilities(Rule):
                 node=call.node.id,
                 message=f"{shown(call.node)} takes probabilities, but {shown(call.predictions)} "
                 f"gives it {given}",
-                check=Check.DEAD_SHARE,
-                threshold=_SHARE,
+                check=Check.STUCK,
+                targets=(Target(logits.id, -3.0, 2.0),),
                 provisional=True,
             )
 
@@ -293,10 +292,8 @@ train = tf.train.AdamOptimizer(0.01).minimize(cost)
     )
 
 
-def _linear(view: View, node: Node) -> bool:
-    """Return whether a value is the output of a linear layer, perhaps plus a bias."""
-    if node.id in view.graph.linear:
-        return True
-    return node.op in {"add", "bias_add"} and any(
-        view.definition(operand).id in view.graph.linear for operand in view.operands(node)
-    )
+def _logits(view: View, node: Node) -> Node | None:
+    """Return the output of a linear layer that a value is, perhaps plus a bias, or None."""
+    parts = view.operands(node) if node.op in {"add", "bias_add"} else (node,)
+    found = (view.definition(part) for part in parts)
+    return next((part for part in found if part.id in view.graph.linear), None)

@@ -19,6 +19,8 @@ _ROWS = 2
 # Right and wrong predictions, as probabilities and as logits.
 _SURE = 0.9
 _LOGIT = 3.0
+# A wrong class's logit; not the opposite, so that the logits of two classes do not add up to 0.
+_OTHER = 2.0
 # Two gradients differ by more than rounding if they do by this share of their size.
 _DIFFERS = 1e-3
 # Logits of predictions, from as good as certain to those that smoothed labels ask for.
@@ -210,6 +212,50 @@ def check_floor(bench: Bench, suspect: Suspect) -> Outcome:
         )
         return Outcome(Verdict.CONFIRMED, None, evidence)
     return Outcome(Verdict.UNCONFIRMED, "no labels were found that say what a right prediction is")
+
+
+def check_stuck(bench: Bench, suspect: Suspect) -> Outcome:
+    """Show that sure and wrong logits get a gradient of exact zeros from a cross-entropy."""
+    lab, node, logits = bench.lab, suspect.node, suspect.targets[0].node
+    for template in bench.templates:
+        rng = samples.generator(bench.job, 24)
+        feeds = _labelled(bench, node, template, rng)
+        if "binary" in lab.steps[node].op or "log_loss" in lab.steps[node].op:
+            # Of two classes the first: activations such as tanh can say no to it alone.
+            labels = _labels(bench, node)
+            feeds |= {key: np.ones_like(value) for key, value in feeds.items() if key == labels}
+        others = (slot for slot in template.differentiated if slot.id != logits)
+        feeds |= {slot.id: np.zeros_like(feeds[slot.id]) for slot in others}
+        base = _run(bench, feeds)
+        if base is None or logits not in feeds:
+            continue
+        way = _certain(bench, node, base, base.values[logits].shape)
+        if way is None:
+            continue
+        feeds[logits] = np.where(way > 0.0, -_LOGIT, _OTHER).astype(np.float32)
+        trace = _run(bench, feeds)
+        found = None if trace is None else _cotangent(trace, logits)
+        if trace is None or found is None:
+            continue
+        if found.any():
+            return Outcome(Verdict.REFUTED, "sure and wrong logits get a gradient")
+        evidence = Evidence(
+            hazard=Hazard.ZERO_GRADIENT,
+            witness=witness.numbers(template, trace.sample),
+            value=_mean(trace.values[node]),
+            gradient=0.0,
+            mode="eager",
+            samples=1,
+            hits=1,
+            rate=None,
+            reach=Reach.TYPICAL,
+            detail={
+                "observed": f"sure and wrong predictions, of loss {_mean(trace.values[node]):.3g}, "
+                "get a gradient of exactly 0"
+            },
+        )
+        return Outcome(Verdict.CONFIRMED, None, evidence)
+    return Outcome(Verdict.UNCONFIRMED, "no labels were found that say what a wrong prediction is")
 
 
 def check_constant(bench: Bench, suspect: Suspect) -> Outcome:

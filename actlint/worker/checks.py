@@ -54,6 +54,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.EXCHANGED: calls.check_exchanged,
     Check.SIGNATURE: calls.check_signature,
     Check.FLOOR: calls.check_floor,
+    Check.STUCK: calls.check_stuck,
     Check.SINGLE_VALUE: calls.check_constant,
     Check.AGREES: agreement.check,
     Check.BROADCAST: broadcast.check,
