@@ -146,13 +146,14 @@ def main() -> None:
     parser.add_argument("--only", metavar="NAME", help="mutators with NAME in their name")
     parser.add_argument("--original", metavar="NAME", help="one original alone")
     parser.add_argument("--all", action="store_true", help="every mutant, not a fixed share")
+    parser.add_argument("--most", metavar="N", type=int, default=16, help="mutants of one mutator")
     parser.add_argument("--keep", metavar="FOLDER", type=Path, help="leave the programs there")
     options = parser.parse_args()
     known = [o for o in originals() if options.original in (None, o.name)]
     chosen = [m for m in MUTATORS if options.only is None or options.only in m.name]
     made = list(mutants(known, chosen))
     if not options.all:
-        made = list(thinned(made))
+        made = list(thinned(made, options.most))
     verdicts = judged(made, known)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)

@@ -10,9 +10,6 @@ from mutants import cuts, flow, meaning, numerics
 from mutants.model import Mutant, Mutator, Where
 from mutants.syntax import Original, apply, lines_of
 
-# Mutants of one mutator, unless all are wanted.
-_MOST = 16
-
 FOLDER = Path(__file__).resolve().parents[1] / "originals"
 MUTATORS: tuple[Mutator, ...] = (*numerics.MUTATORS, *cuts.MUTATORS, *meaning.MUTATORS)
 
@@ -47,14 +44,19 @@ def mutants(known: Sequence[Original], chosen: Sequence[Mutator] = MUTATORS) -> 
                 yield Mutant(name, original.name, mutator, text, lines)
 
 
-def thinned(made: Sequence[Mutant]) -> Iterator[Mutant]:
-    """Yield a fixed share of the mutants: of each mutator some, from as many originals as go."""
+def thinned(made: Sequence[Mutant], most: int = 16) -> Iterator[Mutant]:
+    """Yield a fixed share of the mutants, from as many originals as go.
+
+    Args:
+        made: all mutants.
+        most: how many of each mutator are wanted.
+    """
     for mutator in dict.fromkeys(mutant.mutator for mutant in made):
         own = [mutant for mutant in made if mutant.mutator is mutator]
         first = {mutant.original: mutant for mutant in reversed(own)}
         ranked = sorted(own, key=lambda m: (first[m.original] is not m, own.index(m)))
         singles = ranked[: len(first)]
-        step = max(1.0, len(singles) / _MOST)
-        kept = [singles[int(i * step)] for i in range(min(_MOST, len(singles)))]
-        kept += ranked[len(first) :][: _MOST - len(kept)]
+        step = max(1.0, len(singles) / most)
+        kept = [singles[int(i * step)] for i in range(min(most, len(singles)))]
+        kept += ranked[len(first) :][: most - len(kept)]
         yield from sorted(kept, key=own.index)
