@@ -325,6 +325,8 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
     lines = [f"{name} = {_tensor(spec, feeds[name])}" for name, spec in function.inputs]
     if evidence.hazard is Hazard.WRONG_LOSS and _differentiated(function):
         return lines + _descent(function)
+    if evidence.hazard is Hazard.WRONG_GRADIENT and "limits" in evidence.detail:
+        return lines + _astray(function, evidence)
     return lines + _gradient(function, evidence)
 
 
@@ -543,4 +545,28 @@ def _descent(function: Function) -> list[str]:
         "# the loss should be smallest at the target: expect a smaller one elsewhere",
         f"loss = tf.reduce_mean({_call(function)})",
         'print("loss after descent:", round(float(loss), 4))',
+    ]
+
+
+def _astray(function: Function, evidence: Evidence) -> list[str]:
+    """Print where the sign of the gradient leads from the witness."""
+    wrt = _differentiated(function)[0]
+    steps, rate = (f"{evidence.detail[key]:g}" for key in ("steps", "rate"))
+    limits = evidence.detail["limits"]
+    low, high = limits if isinstance(limits, list) else (0.0, 0.0)
+    at_target = evidence.detail["loss_at_target"]
+    return [
+        f"loss = tf.reduce_mean({_call(function)})",
+        'print("loss at the start:", round(float(loss), 4))',
+        f"for step in range({steps}):",
+        "    with tf.GradientTape() as tape:",
+        f"        tape.watch({wrt})",
+        f"        loss = tf.reduce_mean({_call(function)})",
+        f"    gradient = tape.gradient(loss, {wrt})",
+        f"    move = {rate} * (1 - step / {steps}) * gradient / (tf.abs(gradient) + 1e-6)",
+        f"    {wrt} = tf.clip_by_value({wrt} - move, {low:g}, {high:g})",
+        f"loss = tf.reduce_mean({_call(function)})",
+        f"# where prediction and label agree, the loss is {at_target:.4g}",
+        'print("loss after descent:", round(float(loss), 4))',
+        f'print("prediction after descent:", {wrt}.numpy().round(2).tolist())',
     ]

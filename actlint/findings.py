@@ -128,6 +128,9 @@ class Check(StrEnum):
     # The node combines one value per sample, (N,), with one per row, (N, 1), to (N, N); with
     # `threshold` 1, labels and predictions are fed as columns, as Keras does with a single unit.
     BROADCAST = "broadcast"
+    # The sign of the gradient leads typical predictions neither to the label nor to a loss as
+    # small as there, and the node is where the gradient is lost; or it leads to the opposite.
+    DESCENT = "descent"
 
 
 @dataclass(frozen=True, slots=True)

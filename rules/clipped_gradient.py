@@ -58,8 +58,8 @@ class ClippedGradient(Rule):
         "Squash instead of clipping (lo + (hi - lo) * tf.sigmoid(x)), or widen the bounds beyond "
         "the values that occur"
     )
-    # The clip is why the whole is flat.
-    supersedes: ClassVar[tuple[str, ...]] = ("ACT302",)
+    # The clip is why the whole is flat, or why descent stops.
+    supersedes: ClassVar[tuple[str, ...]] = ("ACT302", "ACT502")
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the clips that stop most of a typical gradient."""

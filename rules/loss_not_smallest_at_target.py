@@ -5,20 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, InputRole, Role, Rule, Suspect, View
+from actlint.query import Bad, Check, Good, Hazard, Rule, Suspect, View
 
-from ._common import ancestors, descendants, shown
-
-# Functions from logits or logarithms to what a label can be compared with.
-_SQUASHING = frozenset(
-    {"exp", "expm1", "log_sigmoid", "log_softmax", "sigmoid", "softmax", "softplus", "tanh"}
-)
-
-
-_TAKING_APART = frozenset({"split", "unstack", "getitem"})
-_BILINEAR = frozenset(
-    {"multiply", "negative", "reduce_mean", "reduce_sum", "cast", "reshape", "identity"}
-)
+from ._agreement import agreeing
+from ._common import shown
 
 
 class LossNotSmallestAtTarget(Rule):
@@ -34,8 +24,9 @@ class LossNotSmallestAtTarget(Rule):
     loss goes down, and the model gets worse.
 
     ## How it is confirmed
-    actlint compares the loss at the target with the loss elsewhere, and follows the negative
-    gradient from random predictions: it does not lead to the label.
+    actlint compares the loss where prediction and label agree with the loss at typical predictions,
+    and follows the negative gradient: it leads to a smaller loss, far from the label. A prediction
+    of logits agrees with a label at logits of 4 and -4.
 
     ## Example
     ```python
@@ -50,8 +41,8 @@ class LossNotSmallestAtTarget(Rule):
     ```
 
     ## What it misses
-    Losses with several labels, weights or predictions, losses of logits, and losses of distances
-    with a margin.
+    Losses with several labels, weights or predictions; distances with a margin, pairs, log rates
+    and parameters of a distribution; logits whose labels are masked, gathered or compared first.
 
     ## References
     Keras API: Losses. TensorFlow API: tf.keras.losses.CosineSimilarity, on its sign.
@@ -63,33 +54,13 @@ class LossNotSmallestAtTarget(Rule):
         "Take the absolute value or the square of the error (tf.square(y_true - y_pred)), and "
         "return the negative, or 1 minus, of a similarity"
     )
+    supersedes: ClassVar[tuple[str, ...]] = ("ACT502",)
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of a loss with one label and one prediction."""
-        graph = view.graph
-        if graph.role is not Role.LOSS or graph.partial or not view.has_gradient():
+        if agreeing(view) is None:
             return
-        used = [node for node in graph.inputs if view.reaches_output(node)]
-        roles = [node.input.role for node in used if node.input is not None]
-        # A part that cannot be run, or a second prediction, leaves open where the target is.
-        if (
-            roles.count(InputRole.LABEL) != 1
-            or roles.count(InputRole.PREDICTION) != 1
-            or any(role in {InputRole.CUT, InputRole.VARIABLE, InputRole.DATA} for role in roles)
-        ):
-            return
-        prediction = next(
-            node for node in used if node.input and node.input.role is InputRole.PREDICTION
-        )
-        if any(node.op in _TAKING_APART for node in view.users(prediction)):
-            return  # its parts are parameters of a distribution, say, and not of the label's kind
-        if any(node.op in _SQUASHING for node in descendants(view, prediction.id)):
-            return  # the prediction is of another kind than the label, such as logits
-        if all(node.op in _BILINEAR for node in descendants(view, prediction.id) if node.op):
-            return  # a critic's score times a sign, as in a Wasserstein GAN, has no target
-        if _has_margin(view):
-            return  # the prediction is a distance, which has no label to be equal to
-        output = view.node(graph.output)
+        output = view.node(view.graph.output)
         yield Suspect(
             code=self.code,
             node=output.id,
@@ -170,6 +141,29 @@ def compile_model(model):
     model.compile(optimizer="adam", loss=pinball(0.9))
 """,
             note="both sides of the error cost",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def smoothed_loss(labels, logits):
+    smooth = labels * 0.8 + 0.05
+    return tf.nn.softmax_cross_entropy_with_logits(labels=smooth, logits=logits)
+""",
+            note="no logit should be very large, but still that of the label the largest",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def order_loss(y_true, y_pred):
+    label = tf.sigmoid(y_true[:, None] - y_true[None, :])
+    gap = tf.expand_dims(y_pred, 1) - tf.expand_dims(y_pred, 0)
+    return tf.reduce_mean(label * tf.nn.softplus(-gap))
+""",
+            note="an order has many right predictions",
         ),
         Good(
             """\
@@ -273,16 +267,57 @@ def gain_loss(y_true, y_pred):
             at="1.0 - reduce_mean(squared(y_true, y_pred))",
             hazard=Hazard.WRONG_LOSS,
         ),
-    )
+        Bad(
+            """\
+from tensorflow.keras import backend as K
 
 
-def _has_margin(view: View) -> bool:
-    """Return whether a hinge is put on the prediction alone, as contrastive losses do."""
-    return any(
-        view.on_gradient_path(node)
-        and not any(
-            source.input is not None and source.input.role is InputRole.LABEL
-            for source in ancestors(view, node.id)
-        )
-        for node in view.nodes("maximum", "relu", "keras_relu")
+def iou_loss(y_true, y_pred, smooth=1.0):
+    a, b = K.flatten(y_true), K.flatten(y_pred)
+    overlap = K.sum(a * b)
+    return (overlap + smooth) / (K.sum(a) + K.sum(b) - overlap + smooth)
+""",
+            at="(overlap + smooth) / (K.sum(a) + K.sum(b) - overlap + smooth)",
+            hazard=Hazard.WRONG_LOSS,
+            note="an overlap, which training would make small",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+class Cosine(tf.keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        a = tf.math.l2_normalize(y_true, axis=-1)
+        b = tf.math.l2_normalize(y_pred, axis=-1)
+        return tf.reduce_sum(a * b, axis=-1)
+""",
+            at="tf.reduce_sum(a * b, axis=-1)",
+            hazard=Hazard.WRONG_LOSS,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def nll_loss(labels, logits):
+    return tf.reduce_mean(tf.reduce_sum(labels * tf.nn.log_softmax(logits), axis=-1))
+""",
+            at="tf.reduce_mean(tf.reduce_sum(labels * tf.nn.log_softmax(logits), axis=-1))",
+            hazard=Hazard.WRONG_LOSS,
+            note="a log-likelihood without its minus",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def sparse_loss(labels, logits):
+    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    return -tf.reduce_mean(entropy)
+""",
+            at="-tf.reduce_mean(entropy)",
+            hazard=Hazard.WRONG_LOSS,
+            note="a minus too many",
+        ),
     )

@@ -294,7 +294,8 @@ def _observation(evidence: Evidence) -> str:
         case Hazard.WRONG_GRADIENT if isinstance(step := evidence.detail.get("step"), float):
             return f"the value is {value}, that of the step {number(step)}, the slope {gradient}"
         case Hazard.WRONG_GRADIENT:
-            return f"the gradient is {gradient} and does not lead towards the label"
+            astray = f"the gradient is {gradient} and does not lead towards the label"
+            return astray + _ended(evidence)
         case Hazard.WRONG_LOSS:
             better = evidence.detail.get("better_loss")
             less = f", and {number(better)} elsewhere" if isinstance(better, float) else ""
@@ -357,6 +358,17 @@ def _banded(evidence: Evidence) -> str:
     return (
         f"it is {high}, the largest value for {evidence.detail.get('inputs')}; the smallest is "
         f"{low}, and slopes stay within {slope}"
+    )
+
+
+def _ended(evidence: Evidence) -> str:
+    """Say where the loss ends that follows its gradient, if that was tried."""
+    end, target = (evidence.detail.get(f"loss_at_{key}") for key in ("end", "target"))
+    if not isinstance(end, float) or not isinstance(target, float):
+        return ""
+    return (
+        f": the loss goes from {number(evidence.value)} to {number(end)}, and is "
+        f"{number(target)} where they agree"
     )
 
 

@@ -9,22 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from actlint.findings import Check, Outcome, Suspect, Verdict
-from actlint.worker import (
-    agreement,
-    broadcast,
-    calls,
-    custom,
-    cut,
-    estimator,
-    gain,
-    indeterminate,
-    minimum,
-    nonfinite,
-    precision,
-    profile,
-    squeeze,
-    underflow,
-)
+from actlint.worker import agreement, broadcast, calls, custom, cut, descent, estimator, gain, indeterminate, minimum, nonfinite, precision, profile, squeeze, underflow
 from actlint.worker.bench import Bench, first_line
 from actlint.worker.protocol import Answer, Job
 
@@ -58,6 +43,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.SINGLE_VALUE: calls.check_constant,
     Check.AGREES: agreement.check,
     Check.BROADCAST: broadcast.check,
+    Check.DESCENT: descent.check,
 }
 
 
