@@ -31,8 +31,8 @@ STORIES = (
     "perceptron",
     "staircase",
     "why_no_learning",
+    "wrong_way",
 )
-STORIES = ("cifar10_tflearn", "perceptron", "staircase", "why_no_learning", "wrong_way")
 # Longest that one of our subprocesses may take, in seconds.
 PATIENCE = 300
 # Most lines of a program that people still paste.

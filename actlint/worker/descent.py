@@ -16,8 +16,8 @@ from actlint.worker.inputs import Encoding
 from actlint.worker.probes import Trace
 from actlint.worker.samples import Array
 
-# Labels, each with a typical prediction to start from.
-_STARTS = 10
+# Labels, each with a typical prediction and its mirror image to start from.
+_LABELS = 5
 # Share of the starts that must get stuck, and how many must end at the opposite.
 _MANY = 1.0 / 3.0
 _OPPOSITE = 2
@@ -104,13 +104,16 @@ def _descents(bench: Bench) -> tuple[int, tuple[_Path, ...]]:
     lost: list[_Path] = []
     tried = 0
     rng = samples.generator(bench.job, 41)
-    for problem in islice(targets.problems(bench, _ROWS, 40), _STARTS):
+    for problem in islice(targets.problems(bench, _ROWS, 40), _LABELS):
         drawn = samples.typical(problem.prediction, rng, 1, _ROWS).astype(np.float64)
-        drawn = np.abs(drawn) if problem.positive else drawn
-        found = _follow(problem, problem.bounded(np.round(drawn, 1)))
-        if found is not None:
-            tried += 1
-            lost += [found] if isinstance(found, _Path) else []
+        mirrored = 1.0 - drawn if problem.prediction.encoding is Encoding.UNIT else -drawn
+        if problem.positive:
+            drawn, mirrored = np.abs(drawn), 1.0 / (np.abs(drawn) + 0.5)
+        for start in (drawn, mirrored):
+            found = _follow(problem, problem.bounded(np.round(start, 1)))
+            if found is not None:
+                tried += 1
+                lost += [found] if isinstance(found, _Path) else []
     return tried, tuple(lost)
 
 
