@@ -109,7 +109,7 @@ def _is_transformed(view: View, prediction: Node, label: Node) -> bool:
 
     A function of their difference does not matter. Logits do not either, if the label is not one.
     """
-    logits = False
+    logits = any("sparse" in node.op or node.arg("from_logits") is True for node in view.nodes())
     for node in view.nodes(*_OF_LOGITS, *_TRANSFORMS):
         sources = ancestors(view, node.id)
         if label in sources and prediction in sources:
