@@ -40,11 +40,11 @@ class DescentLeadsAstray(Rule):
     for a correlation of -1 as for 1, and half of the networks learn the opposite.
 
     ## How it is confirmed
-    actlint takes labels and typical predictions (standard normal, or probabilities), follows the
-    sign of the gradient in shrinking steps, and finds that from a third of the starts or more the
-    loss does not come down to what it is at the label, nor the prediction near it; or that a loss
-    which feels no shift ends at predictions that run against the labels. The start that got stuck
-    is the witness. Relative errors are tried with positive quantities.
+    actlint takes labels, typical predictions (standard normal, or probabilities) and their mirror
+    images, follows the sign of the gradient in shrinking steps, and finds that from a third of the
+    starts or more the loss does not come down to what it is at the label, nor the prediction near
+    it; or that a loss which feels no shift ends at predictions that run against the labels. The
+    start that got stuck is the witness. Relative errors are tried with positive quantities.
 
     ## Example
     ```python

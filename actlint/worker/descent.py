@@ -18,6 +18,8 @@ from actlint.worker.samples import Array
 
 # Labels, each with a typical prediction and its mirror image to start from.
 _LABELS = 5
+# Starts after which a descent that has always arrived is not tried again.
+_ENOUGH = 4
 # Share of the starts that must get stuck, and how many must end at the opposite.
 _MANY = 1.0 / 3.0
 _OPPOSITE = 2
@@ -105,6 +107,8 @@ def _descents(bench: Bench) -> tuple[int, tuple[_Path, ...]]:
     tried = 0
     rng = samples.generator(bench.job, 41)
     for problem in islice(targets.problems(bench, _ROWS, 40), _LABELS):
+        if tried >= _ENOUGH and not lost:
+            break
         drawn = samples.typical(problem.prediction, rng, 1, _ROWS).astype(np.float64)
         mirrored = 1.0 - drawn if problem.prediction.encoding is Encoding.UNIT else -drawn
         if problem.positive:
