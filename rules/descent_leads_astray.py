@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from actlint.query import Bad, Check, Good, Hazard, Rule, Severity, Suspect, View
 
-from ._agreement import agreeing
 from ._common import descendants, shown
+from ._targets import agreeing
 
 # Ops that can hand on zeros for a whole region of their operand.
 _GATES = (

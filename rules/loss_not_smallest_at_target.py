@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from actlint.query import Bad, Check, Good, Hazard, Rule, Suspect, View
 
-from ._agreement import agreeing
 from ._common import shown
+from ._targets import agreeing
 
 
 class LossNotSmallestAtTarget(Rule):

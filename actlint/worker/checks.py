@@ -9,7 +9,23 @@ import numpy as np
 import tensorflow as tf
 
 from actlint.findings import Check, Outcome, Suspect, Verdict
-from actlint.worker import agreement, broadcast, calls, custom, cut, descent, estimator, gain, indeterminate, minimum, nonfinite, precision, profile, squeeze, underflow
+from actlint.worker import (
+    agreement,
+    broadcast,
+    calls,
+    custom,
+    cut,
+    descent,
+    estimator,
+    gain,
+    indeterminate,
+    minimum,
+    nonfinite,
+    precision,
+    profile,
+    squeeze,
+    underflow,
+)
 from actlint.worker.bench import Bench, first_line
 from actlint.worker.protocol import Answer, Job
 

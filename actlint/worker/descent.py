@@ -9,12 +9,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from actlint.findings import Check, Evidence, Hazard, Outcome, Reach, Suspect, Verdict
-from actlint.worker import targets, samples, witness
-from actlint.worker.targets import Problem
+from actlint.worker import samples, targets, witness
 from actlint.worker.bench import Bench
 from actlint.worker.inputs import Encoding
 from actlint.worker.probes import Trace
 from actlint.worker.samples import Array
+from actlint.worker.targets import Problem
 
 # Labels, each with a typical prediction and its mirror image to start from.
 _LABELS = 5

@@ -6,9 +6,9 @@ import numpy as np
 
 from actlint.findings import Evidence, Hazard, Outcome, Reach, Suspect, Verdict
 from actlint.worker import samples, targets, witness
-from actlint.worker.targets import Problem
 from actlint.worker.bench import Bench
 from actlint.worker.samples import Array
+from actlint.worker.targets import Problem
 
 # Plain gradient descent from the target and from a typical prediction.
 _STEPS = 200

@@ -27,6 +27,8 @@ _LEAST = 0.1
 # label smoothing and the like only move them.
 _FAR = 0.15
 _FLIPPED = 0.4
+# Share of the right class's loss by which those of all others must be larger.
+_CLEARLY = 0.1
 
 _DECIDED = frozenset({Encoding.ONE_HOT, Encoding.BINARY, Encoding.CLASS})
 _LOGIT_OPS = frozenset(
@@ -51,6 +53,7 @@ class Problem:
     target: Array  # of the prediction's shape, float64
     logits: bool  # the prediction is a logit of the label
     positive: bool  # labels and predictions are positive quantities
+    softmax: bool = False  # predictions are rows that sum to 1
 
     def run(self, prediction: Array) -> Trace | None:
         """Trace the loss of one prediction."""
@@ -82,6 +85,9 @@ class Problem:
         low, high = self.prediction.spec.lo, self.prediction.spec.hi
         if self.prediction.encoding is Encoding.UNIT:
             low, high = low + MARGIN, high - MARGIN
+        if self.softmax:
+            prediction = np.clip(prediction, low, high)
+            prediction = prediction / prediction.sum(-1, keepdims=True)
         return np.clip(prediction, _LEAST if self.positive else low, high)
 
     def distance(self, prediction: Array) -> float:
@@ -137,6 +143,7 @@ def problems(bench: Bench, rows: int, stream: int) -> Iterator[Problem]:
         found = Problem(bench, template, prediction, label, base, value, logits, positive)
         if decided and not logits and not _directions(found):
             return
+        found = replace(found, softmax=_tells_classes(found, value))
         yield replace(found, target=found.bounded(value))
 
 
@@ -172,6 +179,20 @@ def _directions(problem: Problem) -> bool:
     rows = problem.target.shape[0] if problem.target.ndim else 1
     drawn = samples.typical(problem.prediction, rng, 0, rows).astype(np.float64)
     return bool(np.isclose(problem.loss(drawn), problem.loss(2.0 * drawn), rtol=1e-3, atol=1e-5))
+
+
+def _tells_classes(problem: Problem, label: Array) -> bool:
+    """Return whether the loss prefers the label's class to each other one.
+
+    Such a loss is one of a softmax: what becomes of it when all classes are certain at once, as
+    with smoothed labels, says nothing.
+    """
+    if problem.logits or problem.label.encoding is not Encoding.ONE_HOT or label.ndim < 2:
+        return False
+    right = problem.loss(problem.bounded(label))
+    turns = range(1, label.shape[-1])
+    wrong = [problem.loss(problem.bounded(np.roll(label, turn, -1))) for turn in turns]
+    return bool(wrong) and right < min(wrong) - _CLEARLY * abs(right)
 
 
 def _relative(bench: Bench, prediction: Slot, label: Slot) -> bool:
