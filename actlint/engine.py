@@ -35,6 +35,7 @@ from actlint.project import Project
 from actlint.proof import MAX_UNITS, Case, Context, Key, prove
 from actlint.query import Rule
 from actlint.reading import with_models
+from actlint.repro import repro as program
 from actlint.retry import retry
 from actlint.scene import Unit, incoming, units
 from actlint.source import SourceFile, read
@@ -426,7 +427,7 @@ def _finding(
     repro = None
     if outcome.verdict is Verdict.CONFIRMED:
         try:
-            repro = excerpt.repro(graph, suspect, outcome, graph.name)
+            repro = program(graph, suspect, outcome, graph.name)
         # The finding stands without its program; a defect of actlint's must not end the run.
         except Exception as error:
             repro = f"# internal error, please report it: {type(error).__name__}: {error}\n"
