@@ -15,11 +15,12 @@ from actlint.flow import Flow
 from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Role, Slice, refs
 from actlint.interval import Interval, between
 from actlint.ops.model import Cause, Effect, Gradient, Kind, Op, Region, Trend
-from actlint.ops.table import row
+from actlint.ops.table import TABLE, row
 from actlint.remedy import Keyword, Remedy, Rewrite
 from actlint.values import SAME, Values
 
 __all__ = [
+    "PARTS",
     "Arg",
     "Bad",
     "Cause",
@@ -407,6 +408,8 @@ class View:
 _HANDING_ON = SAME | frozenset(
     {"reshape", "expand_dims", "squeeze", "flatten", "broadcast_to", "stop_gradient"}
 )
+# Ops that are one of several results of a call.
+PARTS = frozenset(key for op in TABLE.values() for key in op.results)
 # Ops whose result has as many elements as a condition has true ones.
 _FILTERS = frozenset({"boolean_mask", "where_indices", "dynamic_partition"})
 _CONDITIONS = frozenset(
