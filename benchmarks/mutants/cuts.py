@@ -202,7 +202,7 @@ MUTATORS = (
             _floor_division),
     Mutator("sign of the error", ("ACT201", "ACT203", "ACT501", "ACT101", "ACT104", "ACT105"),
             Harm.CHANGED, _sign_of_error),
-    Mutator("a hundred times steeper", ("ACT306", "ACT302", "ACT303", "ACT304"),
+    Mutator("a hundred times steeper", ("ACT306", "ACT302", "ACT303", "ACT304", "ACT401", "ACT207"),
             Harm.CHANGED, _steep),
     Mutator(
         "saturated activation", ("ACT302", "ACT303", "ACT306", "ACT304", "ACT301"), Harm.CHANGED,
