@@ -35,11 +35,10 @@ def _returned(o: Original) -> Iterator[cst.BaseExpression]:
 
 def _negated(o: Original) -> Iterator[Edit]:
     for value in _returned(o):
-        text = o.code(value)
         if isinstance(value, cst.UnaryOperation) and isinstance(value.operator, cst.Minus):
             yield o.replace(value, o.code(value.expression))
         else:
-            yield o.replace(value, f"-{o.operand(value)}" if text else text)
+            yield o.replace(value, f"-{o.operand(value)}")
 
 
 def _similarity(o: Original) -> Iterator[Edit]:

@@ -13,7 +13,6 @@ _POLES = ("ACT103", "ACT109", "ACT101", "ACT104", "ACT105", "ACT106", "ACT102", 
           "ACT117")  # fmt: skip
 # The largest number that counts as an epsilon.
 _SMALL = 1e-2
-_NEVER = ("smoothing", "strength")
 
 
 def _sum_with(o: Original, limit: float) -> Iterator[tuple[cst.BinaryOperation, bool]]:
