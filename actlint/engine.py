@@ -379,7 +379,11 @@ def _position(finding: Finding) -> tuple[str, int, int, int, str]:
 
 
 def _without_superseded(chosen: Sequence[_Chosen], rules: dict[str, Rule]) -> Iterator[_Chosen]:
-    """Leave out what a more specific rule says of the same span with no weaker a verdict."""
+    """Leave out what a more specific rule says of the same span with no weaker a verdict.
+
+    Left out is also what follows from another finding in the same function.
+    """
+    confirmed = [each for each in chosen if each.outcome.verdict is Verdict.CONFIRMED]
     by_span: dict[tuple[str, Span], list[tuple[str, Verdict]]] = {}
     for each in chosen:
         key = each.key
@@ -391,8 +395,18 @@ def _without_superseded(chosen: Sequence[_Chosen], rules: dict[str, Rule]) -> It
             for code, verdict in by_span[key.path, key.span]
             if code != key.code
         )
-        if not beaten:
+        if not beaten and not _explained(each, confirmed):
             yield each
+
+
+def _explained(each: _Chosen, confirmed: Iterable[_Chosen]) -> bool:
+    """Tell whether another confirmed finding in the same function is the cause of this one."""
+    causes, unit = each.rule.explained_by, each.candidate.graph.site
+    return bool(causes) and any(
+        other.key.code.startswith(causes) and other.candidate.graph.site == unit
+        for other in confirmed
+        if other is not each
+    )
 
 
 def _assumption(graph: Graph, evidence: Evidence | None) -> str:

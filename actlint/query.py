@@ -102,6 +102,9 @@ class Rule:
     hint: ClassVar[str]  # one sentence that names the right TensorFlow call
     # Codes of more general rules that stay silent where this one speaks of the same span.
     supersedes: ClassVar[tuple[str, ...]] = ()
+    # Codes, or their beginnings, of rules that name the cause of what this one sees of a function
+    # as a whole: it stays silent where one of them is confirmed in the same function.
+    explained_by: ClassVar[tuple[str, ...]] = ()
     # Roles of the graphs that it is asked about. Of a function that brings its own gradient,
     # nothing but that gradient can be judged without knowing how it is used.
     roles: ClassVar[frozenset[Role]] = frozenset(Role) - {Role.CUSTOM_GRADIENT}
