@@ -104,6 +104,7 @@ class FileIndex:
     # Of calls that are handed on as a loss or activation, by the name that is called; the first.
     settings: dict[str, Settings] = field(default_factory=dict)
     script_sinks: int = 0  # minimising calls at module level
+    script_calls: frozenset[str] = frozenset()  # last part of every name called at module level
     # Functions, or "<module>", that compile a Keras model with a loss worth a look, by line.
     compiles: tuple[tuple[str, int], ...] = ()
 
@@ -137,6 +138,7 @@ def build(path: str, text: str) -> FileIndex | FileError:
         expressions=collector.expressions,
         settings=collector.settings,
         script_sinks=collector.script_sinks,
+        script_calls=frozenset(collector.script_calls),
         compiles=tuple(sorted(collector.compiles.items(), key=lambda item: (item[1], item[0]))),
     )
 
@@ -199,6 +201,7 @@ class _Collector:
         self.settings: dict[str, Settings] = {}
         self.expressions: dict[str, tuple[int, int, int, int]] = {}
         self.script_sinks = 0
+        self.script_calls: set[str] = set()
         # Names bound to several expressions in turn: by a list, or by a loop over one.
         self.choices: dict[str, list[ast.expr]] = {}
         self.compiles: dict[str, int] = {}
@@ -209,7 +212,9 @@ class _Collector:
         for statement in tree.body:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 continue
-            self.script_sinks += self._expressions(statement)[1]
+            calls, sinks = self._expressions(statement)
+            self.script_calls |= calls
+            self.script_sinks += sinks
 
     def _block(self, body: list[ast.stmt], prefix: str, *, top: bool) -> list[str]:
         """Collect definitions of a block; return the qualified names of its functions."""

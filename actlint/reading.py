@@ -1,4 +1,4 @@
-"""What of a file is read together with its models: compiled losses, and steps of training."""
+"""What of a file is read together with its models: their outputs, compiled losses, and training."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ from actlint.scene import Unit, input_roles
 # Which losses depend on what the last layer gives.
 _CROSS_ENTROPY = re.compile("cross_?entropy", re.IGNORECASE)
 _STEPS = frozenset({Role.TRAINING_STEP, Role.GRAPH})
+# Functions that make a functional model worth a look: singular ones, and sums to divide by.
+_NUMERIC = frozenset(
+    {
+        "acos", "acosh", "asin", "atan2", "atanh", "divide", "exp", "expm1", "l2_normalize", "log",
+        "log10", "log1p", "log2", "norm", "pow", "power", "reciprocal", "reduce_std", "reduce_sum",
+        "rsqrt", "sqrt", "std", "sum", "truediv",
+    }
+)  # fmt: skip
 
 
 def with_models(index: FileIndex, found: Iterable[Unit]) -> tuple[Unit, ...]:
@@ -23,7 +31,7 @@ def with_models(index: FileIndex, found: Iterable[Unit]) -> tuple[Unit, ...]:
         found: its units; those that train with a cross-entropy come once more.
     """
     whole = tuple(found)
-    more = [*_compiling(index), *_training(index, whole)]
+    more = [*_compiling(index), *_training(index, whole), *_building(index, whole)]
     return tuple(sorted((*whole, *more), key=lambda unit: (unit.line, unit.qualname)))
 
 
@@ -49,3 +57,16 @@ def _compiling(index: FileIndex) -> Iterator[Unit]:
 def _training(index: FileIndex, found: Iterable[Unit]) -> Iterator[Unit]:
     if _CROSS_ENTROPY.search(index.text):
         yield from (replace(unit, reads=True) for unit in found if unit.role in _STEPS)
+
+
+def _building(index: FileIndex, found: Iterable[Unit]) -> Iterator[Unit]:
+    """Yield the functions and scripts that write numerics straight into a functional model."""
+    known = {unit.qualname for unit in found}
+    callers = {d.qualname: (d.calls, d.line) for d in index.definitions.values()}
+    callers["<module>"] = (index.script_calls, max(1, len(index.text.splitlines())))
+    for name, (calls, line) in callers.items():
+        called = calls.union(*(callers[c][0] for c in calls if c in callers))
+        tested = any(part.lower().startswith("test") for part in name.split("."))
+        if "Model" in calls and called & _NUMERIC and name not in known and not tested:
+            evidence = "builds a functional model"
+            yield Unit(index.path, name, Role.LAYER, evidence, line=line, builds=True)

@@ -110,6 +110,7 @@ class Unit:
     aligned: bool = False  # a function, not a Loss object: Keras brings both to one rank first
     reads: bool = False  # the layers of models are read, for rules that ask for them
     compiles: bool = False  # what is minimised are the losses of the models that it compiles
+    builds: bool = False  # what is looked at are the outputs of the models that it builds
 
 
 @dataclass(frozen=True, slots=True)

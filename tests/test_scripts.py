@@ -236,6 +236,58 @@ def outer():
 model = keras.Model()
 model.compile(loss=outer()(2.0))
 """, (("ACT101", "t * (1 - p) ** gamma / p"),)),
+    Case("functional_model", HEADER + """\
+from tensorflow.keras.layers import Dense, Input
+
+def shifted_log(x):
+    return tf.where(x > 0, tf.math.log(x), x)
+
+def build(width=4):
+    inputs = Input((width,))
+    hidden = shifted_log(Dense(3)(inputs))
+    total = tf.reduce_sum(hidden, axis=-1, keepdims=True)
+    return keras.Model(inputs, hidden / total)
+""", (
+        ("ACT101", "hidden / total"),
+        ("ACT102", "tf.math.log(x)"),
+    )),
+    Case("functional_model_in_a_script", HEADER + """\
+from tensorflow.keras.layers import Dense
+
+inputs = keras.Input(shape=(8,))
+features = Dense(16, activation="relu")(inputs)
+length = tf.sqrt(tf.reduce_sum(tf.square(features), axis=1, keepdims=True))
+unused = tf.math.log(features)
+model = keras.Model(inputs=inputs, outputs=[features / length])
+""", (("ACT101", "features / length"),)),
+    Case("layer_at_module_level_on_several_paths", """\
+import tensorflow as tf
+from tensorflow.keras import layers
+
+class Position(layers.Layer):
+    def __init__(self, width):
+        super().__init__()
+        self.table = tf.cast(tf.range(width), tf.float32)
+
+    def call(self, inputs, training):
+        total = inputs + self.table[:4]
+        if training:
+            total = total / tf.reduce_sum(total)
+        return total
+
+position = Position(8)
+optimizer = tf.keras.optimizers.Adam()
+
+@tf.function
+def train_step(x, y, flag, model):
+    with tf.GradientTape() as tape:
+        hidden = model(x)
+        if flag:
+            hidden = hidden * 2.0
+        out = position(hidden, flag)
+        loss = tf.reduce_mean(tf.square(y - out))
+    optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+""", (("ACT101", "total / tf.reduce_sum(total)"),)),
     Case("generator_function_is_not_followed", HEADER + """\
 def pieces(y_true, y_pred):
     yield tf.math.log(y_pred)

@@ -89,6 +89,7 @@ def lower(module: Module, unit: Unit, *, marked: bool = False) -> Lowered:
     for _ in range(MAX_PATHS):
         machine = Machine(module, unit.role, _HOOKS, choices or (), steps)
         machine.reading, machine.compiling = unit.reads, unit.compiles
+        machine.building = unit.builds
         machine.marks = [] if marked else None
         try:
             found = _run(machine, unit)

@@ -25,6 +25,7 @@ from actlint.lower.values import (
     TensorValue,
     Value,
     dependencies,
+    leaves,
 )
 from actlint.names import last, meanings
 from actlint.project import MARK
@@ -111,6 +112,8 @@ def global_value(machine: Machine, module: Module, name: str) -> Value | None:
     """Return what a module-level or builtin name stands for, or None."""
     if name in module.globals:
         return module.globals[name]
+    if (module.path, name) in machine.globals:
+        return machine.globals[module.path, name]
     definition = module.index.definitions.get(name)
     if definition is not None and "." not in name:
         return _definition_value(machine, module, definition)
@@ -176,7 +179,11 @@ def _definition_value(machine: Machine, module: Module, definition: Definition) 
             for small in _smalls(line):
                 if isinstance(small, (cst.Assign, cst.AnnAssign)) and small.value is not None:
                     value = machine.evaluate(machine, Scope(module), small.value)
-                    if not dependencies(value) and not isinstance(value, (Opaque, StaticShape)):
+                    if dependencies(value) or isinstance(value, (Opaque, StaticShape)):
+                        return value
+                    if any(isinstance(leaf, (Built, Instance)) for leaf in leaves(value)):
+                        machine.globals[module.path, name] = value
+                    else:
                         module.globals[name] = value
                     return value
     finally:

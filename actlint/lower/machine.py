@@ -133,9 +133,12 @@ class Machine:
         # What was cut off: the input that stands for it, and the nodes that feed it.
         self.cut_sources: list[tuple[int, tuple[int, ...]]] = []
         self.reading = False  # the layers of models are read
+        self.building = False  # the outputs of functional models are looked at
         self.compiling = False  # the losses of compiled models are minimised, and nothing else
         self.linear: list[int] = []  # inputs that are outputs of linear layers
         self.held: dict[int, int] = {}  # variables that were assigned to, and what they hold
+        # Objects at module level, by path and name: what they hold are values of this run.
+        self.globals: dict[tuple[str, str], Value] = {}
         self.homes: set[str] = set()  # numeric libraries that are called with a tensor
         self.path: list[Site] = []
         self.modules: list[Module] = [module]
@@ -303,7 +306,7 @@ class Machine:
         key = (site.text + part, site.span if called and not pure else None, depends)
         if key in self._cuts:
             return self._cuts[key]
-        steps = self.role in {Role.TRAINING_STEP, Role.GRAPH}
+        steps = self.building or self.role in {Role.TRAINING_STEP, Role.GRAPH}
         head = site.text.partition("(")[0].rpartition(".")[2].strip()
         fetched = called and site.text.partition("(")[0].endswith(_FETCHES)
         differentiated = bool(depends & self._differentiable) and not fetched

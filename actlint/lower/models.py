@@ -20,6 +20,7 @@ from actlint.lower.values import (
     Static,
     TensorValue,
     Value,
+    leaves,
 )
 from actlint.names import last
 from actlint.ops.table import BY_STRING
@@ -59,6 +60,10 @@ def built(
     at: cst.CSTNode,
 ) -> Built:
     """Return a new object of a class from outside; an empty Sequential can be added to."""
+    if machine.building and all(last(name) == "Model" for name in names):
+        outputs = keywords.get("outputs", args[1] if len(args) > 1 else Static(None))
+        found = (leaf for leaf in leaves(outputs) if isinstance(leaf, TensorValue))
+        machine.sinks += [leaf.node for leaf in found if machine.nodes[leaf.node].op]
     if not machine.reading:
         return Built(names, tuple(args), tuple(keywords.items()))
     if not args and all(last(name) == "Sequential" for name in names) and "layers" not in keywords:

@@ -59,13 +59,13 @@ _PLACEHOLDERS = frozenset(
         "tf.placeholder",
         "tf.compat.v1.placeholder",
         "K.placeholder",
-        "tf.keras.Input",
-        "layers.Input",
-        "keras.Input",
-        "tf.keras.layers.Input",
         "tflearn.input_data",
         "tf.placeholder_with_default",
     }
+)
+# Placeholders whose shape leaves the batch out.
+_KERAS_INPUTS = frozenset(
+    {"tensorflow.keras.Input", "tf.keras.Input", "keras.Input", "layers.Input"}
 )
 _IDENTITY = frozenset(
     {
@@ -160,6 +160,8 @@ def _one_name(
         return variables.update(machine, args[0], _ASSIGNMENTS[short], args[1:], at)
     if short in _PLACEHOLDERS:
         return _placeholder(machine, args, keywords, at)
+    if short in _KERAS_INPUTS:
+        return _placeholder(machine, args, keywords, at, batched=False)
     if short in _GRADIENTS and args:
         sources = args[1] if len(args) > 1 else keywords.get("xs")
         return _gradient(machine, args[0], sources, at)
@@ -218,9 +220,15 @@ def variable(
 
 
 def _placeholder(
-    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+    machine: Machine,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+    *,
+    batched: bool = True,
 ) -> Value:
     shape = keywords.get("shape") or next((a for a in args if isinstance(a, Sequence)), None)
+    sizes = _shape(shape)
     integer = any(
         isinstance(v, Static) and isinstance(v.value, DType) and v.value.name.startswith("int")
         for v in (*args, *keywords.values())
@@ -230,7 +238,7 @@ def _placeholder(
         InputRole.DATA,
         machine.site(at),
         differentiated=False,
-        shape=_shape(shape),
+        shape=sizes if sizes is None or batched else (None, *sizes),
         integer=integer,
     )
 
