@@ -286,7 +286,8 @@ def train_step(x, y, flag, model):
             hidden = hidden * 2.0
         out = position(hidden, flag)
         loss = tf.reduce_mean(tf.square(y - out))
-    optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
 """, (("ACT101", "total / tf.reduce_sum(total)"),)),
     Case("generator_function_is_not_followed", HEADER + """\
 def pieces(y_true, y_pred):
