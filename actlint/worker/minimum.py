@@ -28,7 +28,6 @@ def check(bench: Bench, _: Suspect) -> Outcome:
         return Outcome(
             Verdict.UNCONFIRMED, "no label and prediction of one shape and meaning were found"
         )
-    problem = targets.of_softmax(problem)
     target = problem.target
     rng = samples.generator(bench.job, 8)
     others = [
@@ -76,6 +75,7 @@ def check(bench: Bench, _: Suspect) -> Outcome:
             "better_loss": witness.plain(np.float32(best_loss)),
             "distance": round(away, 4),
             "better_prediction": [round(float(v), 4) for v in best.reshape(-1)[:8]],
+            **({"softmax": 1.0} if problem.softmax else {}),
         },
     )
     return Outcome(Verdict.CONFIRMED, None, evidence)
