@@ -85,6 +85,7 @@ _LOCAL = frozenset(
         Check.SINGLE_VALUE,
         Check.DEAD_SHARE,
         Check.EXCHANGED,
+        Check.OTHER_SAMPLES,
         Check.SQUEEZED,
         Check.STRAIGHT_THROUGH,
         Check.STUCK,
@@ -271,18 +272,35 @@ def _both_ways(function: Function, evidence: Evidence) -> list[str]:
     ]
 
 
-def _same_slope(function: Function, evidence: Evidence) -> list[str]:
-    """Print the loss and its gradient for two predictions with the same labels."""
+def _beside_others(function: Function, evidence: Evidence) -> list[str]:
+    """Print the value of one sample in two batches that share no other."""
+    moved, given, batches = _two_values(function, evidence)
+    return [
+        *given,
+        "# the second sample is the same: expect another value for it",
+        f"for {moved} in {batches}:",
+        f'    print("second sample:", {_call(function)}[1].numpy().tolist())',
+    ]
+
+
+def _two_values(function: Function, evidence: Evidence) -> tuple[str, list[str], str]:
+    """Return the input that takes two values, lines that set all others, and the two values."""
     import numpy as np  # noqa: PLC0415 - confirmed findings alone have values
 
     moved = str(evidence.detail["moved"])
     first, flat = evidence.witness[moved], evidence.detail["other"]
     second: Tensor = np.reshape(np.asarray(flat, np.float32), np.shape(first)).tolist()
     given = [line for line in _given(function, evidence) if not line.startswith(f"{moved} = ")]
+    return moved, given, f"({_constant(first)}, {_constant(second)})"
+
+
+def _same_slope(function: Function, evidence: Evidence) -> list[str]:
+    """Print the loss and its gradient for two predictions with the same labels."""
+    moved, given, predictions = _two_values(function, evidence)
     return [
         *given,
         "# the second prediction is another one: expect the same slope",
-        f"for {moved} in ({_constant(first)}, {_constant(second)}):",
+        f"for {moved} in {predictions}:",
         "    with tf.GradientTape() as tape:",
         f"        tape.watch({moved})",
         f"        value = {_call(function)}",
@@ -316,6 +334,8 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
             "# one number for each sample would do: expect a matrix",
             'print("shape:", value.shape, "values:", value.numpy().tolist())',
         ]
+    if check is Check.OTHER_SAMPLES:
+        return _beside_others(function, evidence)
     if check is Check.SINGLE_VALUE and evidence.hazard is Hazard.WRONG_LOSS:
         return _always(function, evidence)
     feeds = {name: _feed(spec, evidence) for name, spec in function.inputs}

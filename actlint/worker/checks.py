@@ -21,6 +21,7 @@ from actlint.worker import (
     indeterminate,
     minimum,
     nonfinite,
+    others,
     precision,
     profile,
     squeeze,
@@ -60,6 +61,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.AGREES: agreement.check,
     Check.BROADCAST: broadcast.check,
     Check.DESCENT: descent.check,
+    Check.OTHER_SAMPLES: others.check,
 }
 
 
