@@ -135,6 +135,10 @@ class Check(StrEnum):
     # A sample's value of the node changes with the other samples of the batch, the output
     # mixes samples, and does not if the targets run along the last axis instead of the first.
     OTHER_SAMPLES = "other-samples"
+    # The node, a term of a sum, has the same value on all samples although its operands move.
+    CONTRIBUTION = "contribution"
+    # The mean of the output doubles with a batch in which every sample is repeated.
+    BATCH_SIZE = "batch-size"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from actlint.query import Graph, InputRole, Items, Kind, Node, View
 
 # Ops that normalise along an axis, with the value that the axis has if it is not given.
 SOFTMAX: Final = {"softmax": -1, "log_softmax": -1}
-LENGTH: Final = {"l2_normalize": None, "normalize_values": None}
+LENGTH: Final = {"keras_normalize": -1, "l2_normalize": None, "normalize_values": None}
 CUMULATIVE: Final = {"cumsum": 0, "cumprod": 0, "keras_cumsum": None, "keras_cumprod": None}
 REDUCTIONS: Final = frozenset(
     {
@@ -48,7 +48,7 @@ _IN_PLACE: Final = frozenset(
 def axes(view: View, node: Node) -> tuple[int, ...] | None:
     """Return the axes that an op runs along; () for all of them, None if the source is silent."""
     if node.arg("axis") is None:
-        default = {**SOFTMAX, **CUMULATIVE}.get(node.op)
+        default = {**SOFTMAX, **LENGTH, **CUMULATIVE}.get(node.op)
         return () if default is None else (default,)
     given = view.static(node, "axis")
     items = given.items if isinstance(given, Items) else (given,)

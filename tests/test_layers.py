@@ -25,7 +25,7 @@ LAYERS = (
     "notebook", "source", "files", "config", "index", "names", "project", "scene", "reading",
     "lower", "spelling", "mending",
     "worker",
-    "nearby", "rendering", "excerpt", "client", "cache", "examiner", "retry",
+    "nearby", "rendering", "excerpt", "repro", "client", "cache", "examiner", "retry",
     "proof", "catalogue", "engine",
     "report", "terminal", "repairing", "checking", "cli", "__init__", "__main__",
 )  # fmt: skip

@@ -25,6 +25,7 @@ from actlint.worker import (
     precision,
     profile,
     squeeze,
+    terms,
     underflow,
 )
 from actlint.worker.bench import Bench, first_line
@@ -62,6 +63,8 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.BROADCAST: broadcast.check,
     Check.DESCENT: descent.check,
     Check.OTHER_SAMPLES: others.check,
+    Check.BATCH_SIZE: others.check_size,
+    Check.CONTRIBUTION: terms.check,
 }
 
 

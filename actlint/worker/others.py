@@ -69,6 +69,54 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
     return Outcome(Verdict.REFUTED, reason)
 
 
+def check_size(bench: Bench, suspect: Suspect) -> Outcome:
+    """Show that the mean of a node doubles, and the output changes, with every sample repeated."""
+    reason = "no batch of rows was found for it"
+    for template in bench.templates:
+        if not template.differentiated or not all(map(_batched, template.differentiated)):
+            continue
+        rng = samples.generator(bench.job, 53)
+        feeds = _drawn(template, rng, _FEW)
+        batched = [slot for slot in template.elements if _batched(slot)]
+        again = {slot.id: np.concatenate([feeds[slot.id]] * 2) for slot in batched}
+        runs = _values(bench, feeds, None), _values(bench, feeds | again, None)
+        if runs[0] is None or runs[1] is None:
+            continue
+        made = [run for run in runs if run is not None]
+        once, twice = (_mean(run[suspect.node]) for run in made)
+        losses = [_mean(run[bench.job.output]) for run in made]
+        if not np.isfinite([once, twice, *losses]).all() or abs(once) < _ROUNDING:
+            reason = "the sum is not a number other than 0"
+            continue
+        if abs(twice - 2.0 * once) > _MIXES * abs(once):
+            return Outcome(Verdict.REFUTED, "the sum does not double with the batch")
+        if abs(losses[1] - losses[0]) <= _MIXES * abs(once):
+            return Outcome(Verdict.REFUTED, "the loss stays the same when the batch is repeated")
+        first, second = (witness.plain(loss) for loss in losses)
+        evidence = Evidence(
+            hazard=Hazard.WRONG_LOSS,
+            witness=witness.numbers(template, Sample(feeds, Reach.TYPICAL, "")),
+            value=first,
+            gradient=None,
+            mode="eager",
+            samples=1,
+            hits=1,
+            rate=None,
+            reach=Reach.TYPICAL,
+            detail={
+                "observed": f"the loss of {_FEW} samples is {first:.3g}, and {second:.3g} with the "
+                "same samples twice",
+                "batched": " ".join(slot.spec.name for slot in batched),
+            },
+        )
+        return Outcome(Verdict.CONFIRMED, None, evidence)
+    return Outcome(Verdict.UNCONFIRMED, reason)
+
+
+def _mean(value: Array) -> float:
+    return float(np.mean(np.asarray(value, np.float64)))
+
+
 def _shown(bench: Bench, template: Template, node: int) -> Iterator[Evidence]:
     """Yield evidence of two small batches that differ in all samples of one input but one."""
     rng = samples.generator(bench.job, 52)
