@@ -406,7 +406,7 @@ def _against_own_batch(view: View) -> Iterator[tuple[Node, Node]]:
         if node.op in _MOMENTS:
             if _other_moment(view, node):
                 yield node, where
-        elif not _both_ways(view, node):
+        elif node.op == "reduce_max" or not _both_ways(view, node):
             yield node, where
 
 

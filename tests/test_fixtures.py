@@ -31,6 +31,7 @@ STORIES = (
     "perceptron",
     "staircase",
     "why_no_learning",
+    "whole_batch",
     "wrong_way",
 )
 # Longest that one of our subprocesses may take, in seconds.
