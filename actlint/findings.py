@@ -42,6 +42,7 @@ class Hazard(StrEnum):
     WRONG_GRADIENT = "wrong-gradient"
     WRONG_LOSS = "wrong-loss"
     INACCURATE = "inaccurate"
+    MIXED_SAMPLES = "mixed-samples"
 
 
 class Reach(StrEnum):
@@ -131,6 +132,13 @@ class Check(StrEnum):
     # The sign of the gradient leads typical predictions neither to the label nor to a loss as
     # small as there, and the node is where the gradient is lost; or it leads to the opposite.
     DESCENT = "descent"
+    # A sample's value of the node changes with the other samples of the batch, the output
+    # mixes samples, and does not if the targets run along the last axis instead of the first.
+    OTHER_SAMPLES = "other-samples"
+    # The node, a term of a sum, has the same value on all samples although its operands move.
+    CONTRIBUTION = "contribution"
+    # The mean of the output doubles with a batch in which every sample is repeated.
+    BATCH_SIZE = "batch-size"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ STORIES = (
     "perceptron",
     "staircase",
     "why_no_learning",
+    "whole_batch",
     "wrong_way",
 )
 # Longest that one of our subprocesses may take, in seconds.
@@ -204,6 +205,7 @@ SHOWS: dict[Hazard, Callable[[str], bool]] = {
     Hazard.DISCONTINUOUS: lambda output: len(set(numbers(output))) > 1,
     Hazard.WRONG_GRADIENT: lambda output: "None" in output or len(set(numbers(output))) > 1,
     Hazard.WRONG_LOSS: lambda output: len(set(numbers(output))) > 1,
+    Hazard.MIXED_SAMPLES: lambda output: len(set(output.splitlines())) > 1,
     Hazard.INACCURATE: lambda output: _disagree(*output.partition("in float64")[::2]),
 }
 

@@ -302,6 +302,8 @@ def _observation(evidence: Evidence) -> str:
             return f"prediction and label agree, yet the loss is not smallest: {value}{less}"
         case Hazard.INACCURATE:
             return _inaccurate(evidence)
+        case Hazard.MIXED_SAMPLES:
+            return "the value of a sample depends on the others of its batch"
 
 
 def _inaccurate(evidence: Evidence) -> str:

@@ -20,7 +20,16 @@ from actlint.repro.calling import (
 )
 from actlint.repro.curves import curve
 from actlint.repro.gradients import custom_gradient
-from actlint.repro.losses import always, astray, both_ways, compared, descent, same_slope
+from actlint.repro.losses import (
+    always,
+    astray,
+    beside_others,
+    both_ways,
+    compared,
+    descent,
+    same_slope,
+    twice,
+)
 
 # Checks of what an expression does by itself, whatever is made of it later.
 _LOCAL = frozenset(
@@ -29,6 +38,8 @@ _LOCAL = frozenset(
         Check.SINGLE_VALUE,
         Check.DEAD_SHARE,
         Check.EXCHANGED,
+        Check.OTHER_SAMPLES,
+        Check.CONTRIBUTION,
         Check.SQUEEZED,
         Check.STRAIGHT_THROUGH,
         Check.STUCK,
@@ -102,6 +113,12 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
             "# one number for each sample would do: expect a matrix",
             'print("shape:", value.shape, "values:", value.numpy().tolist())',
         ]
+    if check is Check.OTHER_SAMPLES:
+        return beside_others(function, evidence)
+    if check is Check.BATCH_SIZE:
+        return twice(function, evidence)
+    if check is Check.CONTRIBUTION:
+        return always(function, evidence)
     if check is Check.SINGLE_VALUE and evidence.hazard is Hazard.WRONG_LOSS:
         return always(function, evidence)
     feeds = {name: feed(spec, evidence) for name, spec in function.inputs}

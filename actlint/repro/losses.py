@@ -32,20 +32,53 @@ def both_ways(function: Function, evidence: Evidence) -> list[str]:
 
 def same_slope(function: Function, evidence: Evidence) -> list[str]:
     """Print the loss and its gradient for two predictions with the same labels."""
+    moved, kept, predictions = _two_values(function, evidence)
+    return [
+        *kept,
+        "# the second prediction is another one: expect the same slope",
+        f"for {moved} in {predictions}:",
+        "    with tf.GradientTape() as tape:",
+        f"        tape.watch({moved})",
+        f"        value = {call(function)}",
+        f'    print("loss:", value.numpy(), "slope:", tape.gradient(value, {moved}).numpy())',
+    ]
+
+
+def beside_others(function: Function, evidence: Evidence) -> list[str]:
+    """Print the value of one sample in two batches that share no other."""
+    moved, kept, batches = _two_values(function, evidence)
+    return [
+        *kept,
+        "# the second sample is the same in both: expect another value for it",
+        f"for {moved} in {batches}:",
+        f'    print("second sample:", {call(function)}[1].numpy().tolist())',
+    ]
+
+
+def _two_values(function: Function, evidence: Evidence) -> tuple[str, list[str], str]:
+    """Return the input that takes two values, lines that set all others, and the two values."""
     import numpy as np  # noqa: PLC0415 - confirmed findings alone have values
 
     moved = str(evidence.detail["moved"])
     first, flat = evidence.witness[moved], evidence.detail["other"]
     second: Tensor = np.reshape(np.asarray(flat, np.float32), np.shape(first)).tolist()
     kept = [line for line in given(function, evidence) if not line.startswith(f"{moved} = ")]
+    return moved, kept, f"({constant(first)}, {constant(second)})"
+
+
+def twice(function: Function, evidence: Evidence) -> list[str]:
+    """Print the mean loss of a batch, and that of the batch with all samples repeated."""
+    batched = str(evidence.detail["batched"]).split()
+    again = [
+        f"tf.concat([{name}, {name}], axis=0)" if name in batched else name
+        for name, _ in function.inputs
+    ]
+    doubled = f"{function.name}({', '.join(again)})"
     return [
-        *kept,
-        "# the second prediction is another one: expect the same slope",
-        f"for {moved} in ({constant(first)}, {constant(second)}):",
-        "    with tf.GradientTape() as tape:",
-        f"        tape.watch({moved})",
-        f"        value = {call(function)}",
-        f'    print("loss:", value.numpy(), "slope:", tape.gradient(value, {moved}).numpy())',
+        *given(function, evidence),
+        f'print("loss:", tf.reduce_mean({call(function)}).numpy())',
+        "# the same samples twice: expect another loss",
+        f'print("loss of the batch twice:", tf.reduce_mean({doubled}).numpy())',
     ]
 
 

@@ -21,9 +21,11 @@ from actlint.worker import (
     indeterminate,
     minimum,
     nonfinite,
+    others,
     precision,
     profile,
     squeeze,
+    terms,
     underflow,
 )
 from actlint.worker.bench import Bench, first_line
@@ -60,6 +62,9 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.AGREES: agreement.check,
     Check.BROADCAST: broadcast.check,
     Check.DESCENT: descent.check,
+    Check.OTHER_SAMPLES: others.check,
+    Check.BATCH_SIZE: others.check_size,
+    Check.CONTRIBUTION: terms.check,
 }
 
 

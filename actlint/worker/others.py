@@ -1,0 +1,237 @@
+"""Does the value of one sample depend on the other samples of the batch?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from actlint.findings import Evidence, Hazard, Outcome, Reach, Suspect, Verdict
+from actlint.graph import Arg, Items, Ref
+from actlint.ops.table import row
+from actlint.worker import samples, witness
+from actlint.worker.bench import Bench
+from actlint.worker.inputs import Encoding, Slot, Template
+from actlint.worker.program import Program
+from actlint.worker.protocol import Instruction
+from actlint.worker.samples import Array, Feeds, Sample
+
+# Rows of the batch: few, so that each of them matters much to the others.
+_ROWS = 2
+# Rows of the witness.
+_FEW = 3
+# The sample that stays: one before it and one behind it change, for the sake of running sums.
+_KEPT = 1
+# Change, in terms of how much the value varies, that another sample surely brings about, and what
+# rounding leaves of one that does not.
+_MIXES = 1e-3
+_ROUNDING = 1e-4
+# Change of a value, in terms of the value, that is worth showing.
+_CLEARLY = 1e-2
+
+
+def check(bench: Bench, suspect: Suspect) -> Outcome:
+    """Show that an op along the batch is all that lets a sample depend on the others.
+
+    The targets name the ops along the batch; along the last axis they must not mix samples.
+    """
+    node = suspect.node
+    named = {target.node for target in suspect.targets}
+    mended = Program(
+        replace(
+            bench.job,
+            instructions=tuple(
+                _turned(step, bench) if step.id in named else step
+                for step in bench.job.instructions
+            ),
+        )
+    )
+    reason = "no batch of rows was found for it"
+    for template in _templates(bench, node):
+        rng = samples.generator(bench.job, 51)
+        draws = [_drawn(template, rng, _ROWS) for _ in range(2)]
+        crossed = [_crossed(template, one, two) for one in draws for two in draws]
+        runs = [_values(bench, feeds, None) for feeds in crossed]
+        others = [_values(bench, feeds, mended) for feeds in crossed]
+        if any(run is None for run in (*runs, *others)):
+            continue
+        output = bench.job.output
+        if _mixing([run[output] for run in runs if run is not None]) < _MIXES:
+            reason = "what comes out of a sample is the same whatever the others are"
+            continue
+        if _mixing([run[output] for run in others if run is not None]) > _ROUNDING:
+            # Other ranks, at which they may not be, are less usual.
+            return Outcome(Verdict.REFUTED, "samples are combined elsewhere, too")
+        shown = next(_shown(bench, template, node), None)
+        if shown is None:
+            reason = "the value of a sample is the same whatever the others are"
+            continue
+        return Outcome(Verdict.CONFIRMED, None, shown)
+    return Outcome(Verdict.REFUTED, reason)
+
+
+def check_size(bench: Bench, suspect: Suspect) -> Outcome:
+    """Show that the mean of a node doubles, and the output changes, with every sample repeated."""
+    reason = "no batch of rows was found for it"
+    for template in bench.templates:
+        if not template.differentiated or not all(map(_batched, template.differentiated)):
+            continue
+        rng = samples.generator(bench.job, 53)
+        feeds = _drawn(template, rng, _FEW)
+        batched = [slot for slot in template.elements if _batched(slot)]
+        again = {slot.id: np.concatenate([feeds[slot.id]] * 2) for slot in batched}
+        runs = _values(bench, feeds, None), _values(bench, feeds | again, None)
+        if runs[0] is None or runs[1] is None:
+            continue
+        made = [run for run in runs if run is not None]
+        once, twice = (_mean(run[suspect.node]) for run in made)
+        losses = [_mean(run[bench.job.output]) for run in made]
+        if not np.isfinite([once, twice, *losses]).all() or abs(once) < _ROUNDING:
+            reason = "the sum is not a number other than 0"
+            continue
+        if abs(twice - 2.0 * once) > _CLEARLY * abs(once):
+            return Outcome(Verdict.REFUTED, "the sum does not double with the batch")
+        if abs(losses[1] - losses[0]) <= _CLEARLY * abs(once):
+            return Outcome(Verdict.REFUTED, "the loss stays the same when the batch is repeated")
+        first, second = (witness.plain(loss) for loss in losses)
+        evidence = Evidence(
+            hazard=Hazard.WRONG_LOSS,
+            witness=witness.numbers(template, Sample(feeds, Reach.TYPICAL, "")),
+            value=first,
+            gradient=None,
+            mode="eager",
+            samples=1,
+            hits=1,
+            rate=None,
+            reach=Reach.TYPICAL,
+            detail={
+                "observed": f"the loss of {_FEW} samples is {first:.3g}, and {second:.3g} with the "
+                "same samples twice",
+                "batched": " ".join(slot.spec.name for slot in batched),
+            },
+        )
+        return Outcome(Verdict.CONFIRMED, None, evidence)
+    return Outcome(Verdict.UNCONFIRMED, reason)
+
+
+def _mean(value: Array) -> float:
+    return float(np.mean(np.asarray(value, np.float64)))
+
+
+def _shown(bench: Bench, template: Template, node: int) -> Iterator[Evidence]:
+    """Yield evidence of two small batches that differ in all samples of one input but one."""
+    rng = samples.generator(bench.job, 52)
+    first, second = (_drawn(template, rng, _FEW) for _ in range(2))
+    for slot in template.elements:
+        if slot.id not in bench.lab.ancestors(node) or not _batched(slot):
+            continue
+        changed = second[slot.id].copy()
+        changed[_KEPT] = first[slot.id][_KEPT]
+        other = first | {slot.id: changed}
+        runs = _values(bench, first, None), _values(bench, other, None)
+        if runs[0] is None or runs[1] is None:
+            continue
+        pair = [np.asarray(run[node], np.float64) for run in runs if run is not None]
+        if any(value.shape[:1] != (_FEW,) for value in pair):
+            continue
+        gap = np.abs(pair[0][_KEPT] - pair[1][_KEPT])
+        if not np.isfinite(gap).all() or gap.max() <= _CLEARLY * np.abs(pair[0][_KEPT]).max():
+            continue
+        at = np.unravel_index(int(gap.argmax()), gap.shape)
+        values = [witness.plain(value[_KEPT][at]) for value in pair]
+        yield Evidence(
+            hazard=Hazard.MIXED_SAMPLES,
+            witness=witness.numbers(template, Sample(first, Reach.TYPICAL, "")),
+            value=values[0],
+            gradient=None,
+            mode="eager",
+            samples=1,
+            hits=1,
+            rate=None,
+            reach=Reach.TYPICAL,
+            detail={
+                "observed": f"with other samples beside it, the value of one sample changes "
+                f"from {values[0]:.3g} to {values[1]:.3g}",
+                "moved": slot.spec.name,
+                "other": [witness.plain(value) for value in changed.reshape(-1)],
+            },
+        )
+
+
+def _turned(step: Instruction, bench: Bench) -> Instruction:
+    """Return an op that runs within samples instead of along the batch: without axis 0."""
+    given = dict(step.args)
+    axis = given.get("axis")
+    if isinstance(axis, Ref):
+        axis = bench.lab.steps[axis.node].value
+    left: Arg = -1
+    if isinstance(axis, Items):
+        items = tuple(item for item in axis.items if item != 0)
+        left = Items(items) if items else -1
+    keeps: dict[str, Arg] = {"keepdims": True} if "keepdims" in row(step.op).params else {}
+    return replace(step, args=tuple((given | {"axis": left} | keeps).items()))
+
+
+def _templates(bench: Bench, node: int) -> Iterator[Template]:
+    """Yield the templates in which the inputs of a node are rows of several numbers."""
+    inside = bench.lab.ancestors(node)
+    for template in bench.templates:
+        used = [slot for slot in template.elements if slot.id in inside]
+        if used and all(_batched(slot) and _wide(slot) for slot in used):
+            yield template
+
+
+def _batched(slot: Slot) -> bool:
+    return slot.shape[:1] == (None,)
+
+
+def _wide(slot: Slot) -> bool:
+    return slot.encoding is Encoding.CLASS or (len(slot.shape) >= 2 and slot.shape[-1] != 1)
+
+
+def _drawn(template: Template, rng: np.random.Generator, rows: int) -> Feeds:
+    # Two decimals keep the witness readable.
+    return {
+        slot.id: np.asarray(np.round(samples.typical(slot, rng, 0, rows), 2), slot.dtype)
+        for slot in template.slots
+    }
+
+
+def _crossed(template: Template, one: Feeds, two: Feeds) -> Feeds:
+    """Return a batch of one sample of `one` and the other samples of `two`."""
+    mixed = dict(one)
+    for slot in template.elements:
+        if _batched(slot):
+            mixed[slot.id] = two[slot.id].copy()
+            mixed[slot.id][_KEPT] = one[slot.id][_KEPT]
+    return mixed
+
+
+def _values(bench: Bench, feeds: Feeds, program: Program | None) -> dict[int, Array] | None:
+    """Return every node's value, or None if the batch does not fit or takes another path."""
+    try:
+        values = bench.lab.values(feeds, program)
+    # Any op may raise anything on a shape that does not fit.
+    except Exception:
+        return None
+    return values if bool(bench.lab.holds(values).all()) else None
+
+
+def _mixing(outputs: list[Array]) -> float:
+    """Return how much samples matter to each other in the output; inf if it is not finite.
+
+    Args:
+        outputs: for the batches (a, a), (a, b), (b, a) and (b, b), where the first letter is the
+            draw of the sample that is kept, the second that of the others.
+    """
+    values = [np.asarray(output, np.float64) for output in outputs]
+    if any(value.shape != values[0].shape or not np.isfinite(value).all() for value in values):
+        return float("inf")
+    spread = max(float(np.abs(value - values[0]).max()) for value in values[1:])
+    if values[0].shape[:1] == (_ROWS,):
+        gap = values[1][_KEPT] - values[0][_KEPT]
+    else:
+        # A sum or mean over samples that do not touch has no mixed difference.
+        gap = values[0] - values[1] - values[2] + values[3]
+    return float(np.abs(gap).max()) / max(spread, _ROUNDING)
