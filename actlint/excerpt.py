@@ -5,15 +5,19 @@ Both come from the same graph, so what the repro shows is what the worker saw.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from actlint.findings import Check, Evidence, Hazard, Outcome, Suspect, Tensor
-from actlint.graph import EXTENDED_LIMIT, Arg, Graph, Input, InputRole, Items, Node, Ref
+from actlint.findings import Check, Evidence, Hazard, Number, Outcome, Suspect, Tensor
+from actlint.graph import EXTENDED_LIMIT, Arg, DType, Graph, Input, InputRole, Items, Node, Ref
 from actlint.interval import TINY
 from actlint.ops import table
 from actlint.rendering import Function, literal, render
 from actlint.worker.protocol import Instruction, Job
+
+# `x.dtype`, and a layer's `compute_dtype`; its `dtype` is that of its variables, float32.
+_FOLLOWING = re.compile(r"(?<!self)\.dtype\b|\bcompute_dtype\b")
 
 
 def job(
@@ -51,6 +55,19 @@ def job(
         suspects=tuple(suspects),
         seed=seed,
         samples=samples,
+        dtype=graph.dtype,
+        follows=_follows(graph, nodes),
+    )
+
+
+def _follows(graph: Graph, nodes: Iterable[Node]) -> tuple[int, ...]:
+    """Return the nodes that take a tensor's dtype, which is not always float32."""
+    if graph.dtype == "float32":
+        return ()
+    return tuple(
+        node.id
+        for node in nodes
+        if any(isinstance(arg, DType) for _, arg in node.args) and _FOLLOWING.search(node.site.text)
     )
 
 
@@ -118,6 +135,8 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
     # An input that nothing depends on is part of the proof that it gets no gradient.
     wanted = {node.id for node in graph.inputs if _differentiated_by(node.input)}
     nodes = _slice(graph, {end} if local else {end, *wanted})
+    if suspect.check is Check.HALF:
+        nodes = _retyped(graph, nodes)
     function = render(nodes, end, function_name)
     text = function.text
     if suspect.check is Check.STRAIGHT_THROUGH:
@@ -136,6 +155,21 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
     if "np." in text:
         imports = "import numpy as np\n" + imports
     return f"{imports}\n\n{text}\n"
+
+
+def _retyped(graph: Graph, nodes: Sequence[Node]) -> list[Node]:
+    """Return nodes in which what takes a tensor's dtype takes the graph's."""
+    follows = frozenset(_follows(graph, nodes))
+    own = DType(graph.dtype)
+    return [
+        replace(
+            node,
+            args=tuple((key, own if isinstance(arg, DType) else arg) for key, arg in node.args),
+        )
+        if node.id in follows
+        else node
+        for node in nodes
+    ]
 
 
 def _custom_gradient(graph: Graph, node: int, evidence: Evidence, name: str) -> str:
@@ -323,11 +357,36 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
     if curve is not None:
         return curve
     lines = [f"{name} = {_tensor(spec, feeds[name])}" for name, spec in function.inputs]
+    if check is Check.HALF:
+        return _halved(function, feeds, evidence)
     if evidence.hazard is Hazard.WRONG_LOSS and _differentiated(function):
         return lines + _descent(function)
     if evidence.hazard is Hazard.WRONG_GRADIENT and "limits" in evidence.detail:
         return lines + _astray(function, evidence)
     return lines + _gradient(function, evidence)
+
+
+def _halved(function: Function, feeds: dict[str, Tensor], evidence: Evidence) -> list[str]:
+    """Print the value and the gradient in the reduced dtype, and say what float32 gives."""
+    dtype = evidence.detail["dtype"]
+    lines = [
+        f"{name} = tf.constant({literal(feeds[name])}, tf.{dtype})"
+        if not _plain(spec) and any(isinstance(item, float) for item in _items(feeds[name]))
+        else f"{name} = {_tensor(spec, feeds[name])}"
+        for name, spec in function.inputs
+    ]
+    known = [
+        f"{what} {evidence.detail[key]:.4g}"
+        for what, key in (("the value is", "float32_value"), ("the gradient", "float32_gradient"))
+        if isinstance(evidence.detail.get(key), float)
+    ]
+    return [*lines, f"# in float32 {', '.join(known)}", *_gradient(function, evidence)]
+
+
+def _items(tensor: Tensor) -> list[Number]:
+    if isinstance(tensor, list):
+        return [item for part in tensor for item in _items(part)]
+    return [tensor]
 
 
 def _feed(spec: Input, evidence: Evidence) -> Tensor:

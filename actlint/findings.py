@@ -131,6 +131,10 @@ class Check(StrEnum):
     # The sign of the gradient leads typical predictions neither to the label nor to a loss as
     # small as there, and the node is where the gradient is lost; or it leads to the opposite.
     DESCENT = "descent"
+    # In the job's reduced dtype, the node's value or a cotangent that it hands to an operand is nan
+    # or infinite as for NONFINITE, and in float32 the same run is finite; with `threshold` 1, it is
+    # finite with a larger epsilon, too.
+    HALF = "half"
 
 
 @dataclass(frozen=True, slots=True)

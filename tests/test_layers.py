@@ -23,6 +23,7 @@ LAYERS = (
     "values", "attained", "narrow", "relations", "absint", "flow",
     "remedy", "query", "screening",
     "notebook", "source", "files", "config", "index", "names", "project", "scene", "reading",
+    "policy",
     "lower", "spelling", "mending",
     "worker",
     "nearby", "rendering", "excerpt", "client", "cache", "examiner", "retry",

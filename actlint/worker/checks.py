@@ -18,6 +18,7 @@ from actlint.worker import (
     descent,
     estimator,
     gain,
+    half,
     indeterminate,
     minimum,
     nonfinite,
@@ -60,6 +61,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.AGREES: agreement.check,
     Check.BROADCAST: broadcast.check,
     Check.DESCENT: descent.check,
+    Check.HALF: half.check,
 }
 
 
