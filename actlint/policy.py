@@ -44,7 +44,10 @@ class Policy:
         """Tell whether training computes the graph in this dtype."""
         if graph.role not in self.roles or self.exempt.intersection(graph.name.split(".")):
             return False
-        return graph.role is not Role.LOSS or self.losses_of_models or not graph.keras
+        if graph.role is not Role.LOSS or self.losses_of_models:
+            return True
+        # `Loss.__call__` casts, too.
+        return not graph.keras and last(graph.name) != "call"
 
 
 Policies = Mapping[str, Policy]

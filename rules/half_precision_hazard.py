@@ -57,8 +57,9 @@ class HalfPrecisionHazard(Rule):
     Of losses, those are looked at that the dtype reaches: Keras casts what a compiled model's
     loss is given to `floatx`, float32 unless `set_floatx` says otherwise, whatever the policy is.
     With `--dtype`, losses that no model is compiled with are taken to be called with tensors of
-    that dtype. What the source casts to float32 by name is computed in float32, and so are layers
-    that are made with `dtype="float32"`.
+    that dtype, unless they are methods of `Loss`. What the source casts to float32 by name is
+    computed in float32, and so are layers that are made with `dtype="float32"`. A policy holds for
+    the file that sets it, for those that import it, and for what these import.
 
     ## Why is this bad?
     An epsilon that is 0 guards nothing: `x / (norm + 1e-8)` is `0 / 0` for a vector of zeros. A
@@ -92,11 +93,11 @@ class HalfPrecisionHazard(Rule):
     ```
 
     ## What it misses
-    Sums over more elements than a small batch has, products of different tensors, and gradients
-    that round to 0, for which there is loss scaling. Regularizers, metrics, training steps and
-    scripts, whose dtypes the source sets one by one. Policies that a variable or a configuration
-    file names, or that are given to single layers. What float32 cannot compute, either, is left to
-    the other rules.
+    Sums over more elements than a small batch has, products of different tensors, squares in
+    losses, and gradients that round to 0, for which there is loss scaling. Metrics, training steps
+    and scripts, whose dtypes the source sets one by one; regularizers but for `set_floatx`, since
+    weights are float32. Policies that a configuration file names, or that are given to single
+    layers. What float32 cannot compute, either, is left to the other rules.
 
     ## References
     TensorFlow guide: Mixed precision. IEEE 754 binary16. Micikevicius et al.: Mixed Precision
@@ -137,7 +138,7 @@ class HalfPrecisionHazard(Rule):
                 check=Check.HALF,
                 threshold=float(found.small),
                 targets=found.targets,
-                severity=Severity.ERROR,
+                severity=found.severity,
                 provisional=True,
                 hint=found.hint,
             )
@@ -412,6 +413,7 @@ class _Cause:
     message: str
     targets: tuple[Target, ...]
     hint: str = ""
+    severity: Severity = Severity.ERROR
     small: bool = False  # a larger epsilon has to help, or it is not to blame
 
 
@@ -449,18 +451,19 @@ def _unguarded(view: View, node: Node, form: Format) -> _Cause | None:
     """Return what an epsilon that is too small does."""
     if node.op not in _GUARDED or not view.depends(node):
         return None
-    found = list(guards(view, node))
+    found = list({guard.text: guard for guard in guards(view, node)}.values())
     targets = tuple(
         Target(operand.id, 0.0, 0.0) for operand in view.operands(node) if view.depends(operand)
     )
-    for guard in found:
-        if form.rounded(guard.anchor + guard.epsilon) == guard.anchor:
-            anchor = f"{guard.anchor:.0f}"
-            return _Cause(f"{guard.text} is {anchor} in {form.name}: {shown(node)}", targets)
     if not found:
         return None
-    message = f"{found[0].text} is too small a guard in {form.name}: {shown(node)}"
-    return _Cause(message, targets, small=True)
+    first, rest = found[0], found[1:3]
+    if not rest and form.rounded(first.anchor + first.epsilon) == first.anchor:
+        anchor = f"{first.anchor:.0f}"
+        return _Cause(f"{first.text} is {anchor} in {form.name}: {shown(node)}", targets)
+    names = " and ".join(guard.text for guard in (first, *rest))
+    word = "are too small as guards" if rest else "is too small a guard"
+    return _Cause(f"{names} {word} in {form.name}: {shown(node)}", targets, small=True)
 
 
 def _overflow(view: View, node: Node, form: Format) -> _Cause | None:
@@ -469,6 +472,9 @@ def _overflow(view: View, node: Node, form: Format) -> _Cause | None:
     if operand is None or not view.depends(operand):
         return None
     power = _power(view, node)
+    # An error of hundreds has left float16 behind long before its square does.
+    if power == 2.0 and view.graph.role is Role.LOSS:
+        return None
     if power is None and node.op not in _EXPONENTIAL:
         return None
     least = form.exponent if power is None else form.largest ** (1.0 / power)
@@ -480,6 +486,7 @@ def _overflow(view: View, node: Node, form: Format) -> _Cause | None:
         f"{shown(node)} overflows {form.name} where {shown(operand)} goes "
         f"{'above' if one_sided else 'beyond'} {least:.3g}",
         (Target(operand.id, least, _LIMIT), *(() if one_sided else (below,))),
+        severity=Severity.WARNING,
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from actlint.findings import Evidence, Outcome, Suspect, Verdict
+from actlint.findings import Evidence, Outcome, Reach, Suspect, Verdict
 from actlint.graph import Arg, DType
 from actlint.worker import nonfinite, witness
 from actlint.worker.bench import Bench
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _LARGEST_GUARD = 4e-3
 _LADDER = (1e-7, 1e-6, 1e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2)
 _MAX_GUARDS = 4
+# Instruction, parameter or "" for its value, whole number, and what is added to that.
+_Guard = tuple[int, str, float, float]
 
 
 def check(bench: Bench, suspect: Suspect) -> Outcome:
@@ -54,6 +56,8 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
     found = _compared(reduced, suspect.node, evidence, sample, wide)
     if suspect.threshold and "least_epsilon" not in found.detail:
         return Outcome(Verdict.REFUTED, "a larger epsilon does not help at the witness")
+    if suspect.threshold and found.reach is Reach.EXTENDED:
+        return Outcome(Verdict.REFUTED, "the epsilon is too small for inputs of hundreds alone")
     return replace(outcome, evidence=found)
 
 
@@ -77,7 +81,7 @@ def _compared(
     observed = f"in {dtype} {' and '.join(broken)}, in float32 {' and '.join(fine)}"
     advice = _least(reduced, node, sample)
     if advice is not None:
-        observed += f"; with {advice[1]:g} in place of {advice[0]:g} it is finite there"
+        observed += f"; with {_short(advice[1])} in place of {advice[0]} it is finite there"
     detail = {
         **evidence.detail,
         "dtype": dtype,
@@ -111,39 +115,58 @@ def _traced(lab: Lab, sample: Sample) -> Trace | None:
 # ---- larger epsilons -------------------------------------------------------------------------
 
 
-def _least(bench: Bench, node: int, sample: Sample) -> tuple[float, float] | None:
-    """Return a guard of the node, and the least epsilon in its place that helps at the witness."""
-    job, kind = bench.job, type(bench.lab.program)
+def _least(bench: Bench, node: int, sample: Sample) -> tuple[str, float] | None:
+    """Return which guard helps at the witness once it is larger, and the least size that does.
+
+    First each guard of the node alone is tried, then all of the program together.
+    """
+    steps = bench.job.instructions
     ancestors = bench.lab.ancestors(node)
-    guards = [found for step in job.instructions if step.id in ancestors for found in _small(step)]
-    for ident, name, anchor, epsilon in guards[:_MAX_GUARDS]:
+    everywhere = [guard for step in steps for guard in _small(step)]
+    own = [guard for guard in everywhere if guard[0] in ancestors][:_MAX_GUARDS]
+    if not own:
+        return None
+    for chosen in (*([guard] for guard in own), everywhere):
         for size in _LADDER:
-            if size <= abs(epsilon):
+            if size <= min(abs(epsilon) for *_, epsilon in chosen):
                 continue
-            number = anchor + (size if epsilon > 0.0 else -size)
-            steps = tuple(
-                _with(step, name, number) if step.id == ident else step for step in job.instructions
-            )
-            changed = replace(job, instructions=steps)
-            trace = _traced(Reduced(changed, kind(changed)), sample)
-            if trace is not None and not trace.broken:
-                return float(f"{abs(epsilon):.3g}"), size
+            if _finite_with(bench, chosen, size, sample):
+                sizes = sorted({_short(abs(epsilon)) for *_, epsilon in chosen})
+                return " and ".join(sizes), size
     return None
 
 
-def _small(step: Instruction) -> Iterator[tuple[int, str, float, float]]:
-    """Yield the constants next to whole numbers: instruction, parameter, whole number, rest."""
+def _short(size: float) -> str:
+    return f"{size:.3g}".replace("e-0", "e-")
+
+
+def _finite_with(bench: Bench, guards: list[_Guard], size: float, sample: Sample) -> bool:
+    """Tell whether the program is finite once guards that are smaller have this size."""
+    larger = {
+        (ident, name): anchor + (size if epsilon > 0.0 else -size)
+        for ident, name, anchor, epsilon in guards
+        if abs(epsilon) < size
+    }
+    steps = tuple(
+        replace(
+            step,
+            value=larger.get((step.id, ""), step.value),
+            args=tuple((name, larger.get((step.id, name), arg)) for name, arg in step.args),
+        )
+        for step in bench.job.instructions
+    )
+    changed = replace(bench.job, instructions=steps)
+    trace = _traced(Reduced(changed, type(bench.lab.program)(changed)), sample)
+    return trace is not None and not trace.broken
+
+
+def _small(step: Instruction) -> Iterator[_Guard]:
+    """Yield the constants next to whole numbers."""
     for name, value in (("", step.value), *step.args):
         if isinstance(value, float) and abs(value) < 1e6:
             anchor = float(round(value))
             if 0.0 < abs(value - anchor) <= _LARGEST_GUARD:
                 yield step.id, name, anchor, value - anchor
-
-
-def _with(step: Instruction, name: str, number: float) -> Instruction:
-    if not name:
-        return replace(step, value=number)
-    return replace(step, args=tuple((key, number if key == name else a) for key, a in step.args))
 
 
 # ---- the program in the reduced dtype --------------------------------------------------------
