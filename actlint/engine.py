@@ -35,6 +35,7 @@ from actlint.project import Project
 from actlint.proof import MAX_UNITS, Case, Context, Key, prove
 from actlint.query import Rule
 from actlint.reading import with_models
+from actlint.repro import repro as program
 from actlint.retry import retry
 from actlint.scene import Unit, incoming, units
 from actlint.source import SourceFile, read
@@ -392,7 +393,11 @@ def _position(finding: Finding) -> tuple[str, int, int, int, str]:
 
 
 def _without_superseded(chosen: Sequence[_Chosen], rules: dict[str, Rule]) -> Iterator[_Chosen]:
-    """Leave out what a more specific rule says of the same span with no weaker a verdict."""
+    """Leave out what a more specific rule says of the same span with no weaker a verdict.
+
+    Left out is also what follows from another finding in the same function.
+    """
+    confirmed = [each for each in chosen if each.outcome.verdict is Verdict.CONFIRMED]
     by_span: dict[tuple[str, Span], list[tuple[str, Verdict]]] = {}
     for each in chosen:
         key = each.key
@@ -404,8 +409,18 @@ def _without_superseded(chosen: Sequence[_Chosen], rules: dict[str, Rule]) -> It
             for code, verdict in by_span[key.path, key.span]
             if code != key.code
         )
-        if not beaten:
+        if not beaten and not _explained(each, confirmed):
             yield each
+
+
+def _explained(each: _Chosen, confirmed: Iterable[_Chosen]) -> bool:
+    """Tell whether another confirmed finding in the same function is the cause of this one."""
+    causes, unit = each.rule.explained_by, each.candidate.graph.site
+    return bool(causes) and any(
+        other.key.code.startswith(causes) and other.candidate.graph.site == unit
+        for other in confirmed
+        if other is not each
+    )
 
 
 def _assumption(graph: Graph, evidence: Evidence | None) -> str:
@@ -440,7 +455,7 @@ def _finding(
     repro = None
     if outcome.verdict is Verdict.CONFIRMED:
         try:
-            repro = excerpt.repro(graph, suspect, outcome, graph.name)
+            repro = program(graph, suspect, outcome, graph.name)
         # The finding stands without its program; a defect of actlint's must not end the run.
         except Exception as error:
             repro = f"# internal error, please report it: {type(error).__name__}: {error}\n"

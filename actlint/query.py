@@ -15,11 +15,12 @@ from actlint.flow import Flow
 from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Role, Slice, refs
 from actlint.interval import Interval, between
 from actlint.ops.model import Cause, Effect, Gradient, Kind, Op, Region, Trend
-from actlint.ops.table import row
+from actlint.ops.table import TABLE, row
 from actlint.remedy import Keyword, Remedy, Rewrite
 from actlint.values import SAME, Values
 
 __all__ = [
+    "PARTS",
     "Arg",
     "Bad",
     "Cause",
@@ -101,6 +102,9 @@ class Rule:
     hint: ClassVar[str]  # one sentence that names the right TensorFlow call
     # Codes of more general rules that stay silent where this one speaks of the same span.
     supersedes: ClassVar[tuple[str, ...]] = ()
+    # Codes, or their beginnings, of rules that name the cause of what this one sees of a function
+    # as a whole: it stays silent where one of them is confirmed in the same function.
+    explained_by: ClassVar[tuple[str, ...]] = ()
     # Roles of the graphs that it is asked about. Of a function that brings its own gradient,
     # nothing but that gradient can be judged without knowing how it is used.
     roles: ClassVar[frozenset[Role]] = frozenset(Role) - {Role.CUSTOM_GRADIENT}
@@ -407,6 +411,8 @@ class View:
 _HANDING_ON = SAME | frozenset(
     {"reshape", "expand_dims", "squeeze", "flatten", "broadcast_to", "stop_gradient"}
 )
+# Ops that are one of several results of a call.
+PARTS = frozenset(key for op in TABLE.values() for key in op.results)
 # Ops whose result has as many elements as a condition has true ones.
 _FILTERS = frozenset({"boolean_mask", "where_indices", "dynamic_partition"})
 _CONDITIONS = frozenset(

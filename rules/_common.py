@@ -9,6 +9,7 @@ from itertools import pairwise
 from keyword import iskeyword
 
 from actlint.query import (
+    PARTS,
     Cause,
     Check,
     Effect,
@@ -140,8 +141,11 @@ _CLOSING = frozenset(")]}")
 
 
 def shown(node: Node) -> str:
-    """Return the user's text of `node`, on one line of at most 60 characters, in backquotes."""
-    text = joined(node.site.text)
+    """Return the user's text of `node`, on one line of at most 60 characters, in backquotes.
+
+    One of several results of a call goes by the name that it is given.
+    """
+    text = (node.op in PARTS and node.name) or joined(node.site.text)
     if len(text) > _WIDTH:
         text = text[: _WIDTH - 1] + "…"
     return f"`{text}`"

@@ -77,6 +77,8 @@ class DescentLeadsAstray(Rule):
         "flat part"
     )
 
+    explained_by: ClassVar[tuple[str, ...]] = ("ACT2", "ACT3", "ACT51")
+
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the ops that can hand on zeros, and the output for all other reasons."""
         agreed = agreeing(view)

@@ -55,6 +55,7 @@ class LossNotSmallestAtTarget(Rule):
         "return the negative, or 1 minus, of a similarity"
     )
     supersedes: ClassVar[tuple[str, ...]] = ("ACT502",)
+    explained_by: ClassVar[tuple[str, ...]] = ("ACT2", "ACT3", "ACT51")
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of a loss with one label and one prediction."""

@@ -87,7 +87,7 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_time(first: Outcome, 
 
 
 def test_entries_that_nobody_asks_for_are_removed(first: Outcome, run: Run, store: Path) -> None:
-    (kept,) = entries(store)
+    kept = entries(store)[0]
     stale = kept.with_name("stale.json")
     stale.write_bytes(kept.read_bytes())
     os.utime(stale, (kept.stat().st_mtime - OLD,) * 2)

@@ -13,6 +13,7 @@ from actlint import excerpt
 from actlint.findings import Check, Evidence, Hazard, Outcome, Reach, Suspect, Verdict
 from actlint.graph import Dots, DType, InputRole, Items, Role, Slice
 from actlint.rendering import literal, render
+from actlint.repro import repro as program_of
 
 from .graph_builder import Builder, Value
 
@@ -23,7 +24,7 @@ def body(build: Callable[[Builder], Value]) -> str:
     """Return the rendered function, from its head on."""
     b = Builder()
     graph = b.graph(build(b), Role.ACTIVATION)
-    nodes = excerpt._slice(graph, {graph.output})
+    nodes = excerpt.sliced(graph, {graph.output})
     return render(nodes, graph.output, "Outer.f").text
 
 
@@ -211,7 +212,7 @@ def repro(
     b = Builder()
     output, node = build(b)
     suspect = Suspect("ACT000", node.id, "`it` passes no gradient", check)
-    return excerpt.repro(b.graph(output, Role.ACTIVATION), suspect, outcome, name)
+    return program_of(b.graph(output, Role.ACTIVATION), suspect, outcome, name)
 
 
 def both(build: Callable[[Builder], Value]) -> Callable[[Builder], tuple[Value, Value]]:
@@ -375,4 +376,4 @@ print("gradient:", gradients)
 def test_no_evidence_no_repro():
     b = Builder()
     graph = b.graph(b.exp(b.x()))
-    assert excerpt.repro(graph, SUSPECT, Outcome(Verdict.REFUTED, "no"), "f") == ""
+    assert program_of(graph, SUSPECT, Outcome(Verdict.REFUTED, "no"), "f") == ""

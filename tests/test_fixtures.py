@@ -203,7 +203,6 @@ SHOWS: dict[Hazard, Callable[[str], bool]] = {
     Hazard.NON_MONOTONIC: lambda output: {-1, 1} <= {(n > 0) - (n < 0) for n in numbers(output)},
     Hazard.DISCONTINUOUS: lambda output: len(set(numbers(output))) > 1,
     Hazard.WRONG_GRADIENT: lambda output: "None" in output or len(set(numbers(output))) > 1,
-    Hazard.WRONG_GRADIENT: lambda output: "descent" in output and len(set(numbers(output))) > 1,
     Hazard.WRONG_LOSS: lambda output: len(set(numbers(output))) > 1,
     Hazard.INACCURATE: lambda output: _disagree(*output.partition("in float64")[::2]),
 }

@@ -26,7 +26,7 @@ LAYERS = (
     "policy",
     "lower", "spelling", "mending",
     "worker",
-    "nearby", "rendering", "excerpt", "client", "cache", "examiner", "retry",
+    "nearby", "rendering", "excerpt", "repro", "client", "cache", "examiner", "retry",
     "proof", "catalogue", "engine",
     "report", "terminal", "repairing", "checking", "cli", "__init__", "__main__",
 )  # fmt: skip

@@ -122,6 +122,7 @@ def test_code_name_and_hint_are_well_formed(rule: type[Rule]) -> None:
     assert re.search(r"\btf\.", rule.hint)
     assert not rule.hint.endswith(".")
     assert set(rule.supersedes) <= {other.code for other in RULES} - {rule.code}
+    assert all(any(o.code.startswith(c) for o in RULES) for c in rule.explained_by)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)

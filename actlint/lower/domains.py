@@ -94,6 +94,7 @@ _TAKES_PROBABILITIES = frozenset(
         "kl_divergence",
     ]
 )
+_SQUASHING = frozenset({"sigmoid", "softmax", "hard_sigmoid"})
 _TAKES_CLASS_IDS = frozenset({"one_hot"})
 # Nobody asks for the shape of a plain number, or picks elements of it.
 _OF_TENSORS = frozenset({"shape", "gather_nd", "boolean_mask"})
@@ -270,11 +271,22 @@ def _of_user(nodes: Sequence[Node], user: Node, operand: int) -> set[str]:
         left, right = user.arg("x"), user.arg("y")
         if right == Ref(operand) and _number(nodes, left) == 1.0:
             return {"complement"}
-        if _number(nodes, left) is None and _number(nodes, right) is None:
-            return {"difference"}
-    if op == "squared_difference" or op.startswith("mean_squared"):
-        return {"difference"}
-    return set()
+        if _number(nodes, left) is not None or _number(nodes, right) is not None:
+            return set()
+    elif op != "squared_difference" and not op.startswith("mean_squared"):
+        return set()
+    others = (ref for ref in user.operands if ref != operand)
+    return {
+        "beside a probability" if any(_squashed(nodes, ref) for ref in others) else "difference"
+    }
+
+
+def _squashed(nodes: Sequence[Node], start: int) -> bool:
+    """Tell whether a value is what a sigmoid or softmax gave."""
+    node = nodes[start]
+    while node.op in _TRANSPARENT and node.operands:
+        node = nodes[node.operands[0]]
+    return node.op in _SQUASHING
 
 
 def _to_integer(cast: Node) -> bool:

@@ -419,6 +419,10 @@ def _unpack(machine: Machine, scope: Scope, target: cst.Tuple | cst.List, value:
             item = value.items[position]
         elif isinstance(value, TensorValue) and not starred:
             item = index_value(machine, value, position, name)
+            if isinstance(item, TensorValue):
+                # What stands there is a target; the call is what computes it.
+                made, call = machine.nodes[item.node], machine.nodes[value.node]
+                machine.nodes[item.node] = replace(made, site=call.site)
         elif isinstance(value, StaticShape) and not starred:
             shape = machine.emit_key("static_shape", (TensorValue(value.node),), target)
             item = index_value(machine, shape, position, name)

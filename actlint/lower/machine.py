@@ -6,7 +6,7 @@ import keyword
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import libcst as cst
 
@@ -231,11 +231,7 @@ class Machine:
         count = len(op.results)
         if isinstance(which, bool) or not isinstance(which, int) or not -count <= which < count:
             return None
-        found = self.emit(row(op.results[which]), node.args, at)
-        if isinstance(at, (cst.Tuple, cst.List)):
-            # What stands there is a target; the call is what computes it.
-            self.nodes[found.node] = replace(self.nodes[found.node], site=node.site)
-        return found
+        return self.emit(row(op.results[which]), node.args, at)
 
     def rank(self, node: int, at: cst.CSTNode) -> Value:
         """Return the number of axes of a node.

@@ -28,6 +28,7 @@ def check(bench: Bench, _: Suspect) -> Outcome:
         return Outcome(
             Verdict.UNCONFIRMED, "no label and prediction of one shape and meaning were found"
         )
+    problem = targets.of_softmax(problem)
     target = problem.target
     rng = samples.generator(bench.job, 8)
     others = [

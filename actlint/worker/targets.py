@@ -143,8 +143,24 @@ def problems(bench: Bench, rows: int, stream: int) -> Iterator[Problem]:
         found = Problem(bench, template, prediction, label, base, value, logits, positive)
         if decided and not logits and not _directions(found):
             return
-        found = replace(found, softmax=_tells_classes(found, value))
         yield replace(found, target=found.bounded(value))
+
+
+def of_softmax(problem: Problem) -> Problem:
+    """Return the problem with rows that sum to 1, if the loss prefers the label's class to others.
+
+    Such a loss is one of a softmax: what becomes of it when all classes are certain at once, as
+    with smoothed labels, says nothing.
+    """
+    target = problem.target
+    if problem.logits or problem.label.encoding is not Encoding.ONE_HOT or target.ndim < 2:
+        return problem
+    right = problem.loss(target)
+    wrong = [problem.loss(np.roll(target, turn, -1)) for turn in range(1, target.shape[-1])]
+    if not wrong or right >= min(wrong) - _CLEARLY * abs(right):
+        return problem
+    found = replace(problem, softmax=True)
+    return replace(found, target=found.bounded(target))
 
 
 def _fitting(bench: Bench) -> tuple[Template, Slot, Slot] | None:
@@ -179,20 +195,6 @@ def _directions(problem: Problem) -> bool:
     rows = problem.target.shape[0] if problem.target.ndim else 1
     drawn = samples.typical(problem.prediction, rng, 0, rows).astype(np.float64)
     return bool(np.isclose(problem.loss(drawn), problem.loss(2.0 * drawn), rtol=1e-3, atol=1e-5))
-
-
-def _tells_classes(problem: Problem, label: Array) -> bool:
-    """Return whether the loss prefers the label's class to each other one.
-
-    Such a loss is one of a softmax: what becomes of it when all classes are certain at once, as
-    with smoothed labels, says nothing.
-    """
-    if problem.logits or problem.label.encoding is not Encoding.ONE_HOT or label.ndim < 2:
-        return False
-    right = problem.loss(problem.bounded(label))
-    turns = range(1, label.shape[-1])
-    wrong = [problem.loss(problem.bounded(np.roll(label, turn, -1))) for turn in turns]
-    return bool(wrong) and right < min(wrong) - _CLEARLY * abs(right)
 
 
 def _relative(bench: Bench, prediction: Slot, label: Slot) -> bool:

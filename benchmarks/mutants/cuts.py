@@ -9,10 +9,12 @@ import libcst as cst
 from mutants.model import Edit, Harm, Mutator, Where
 from mutants.syntax import Original
 
+Finder = Callable[[Original], Iterator[Edit]]
+
 _CUT = ("ACT201", "ACT203", "ACT202", "ACT204", "ACT205")
 
 
-def _rebound(template: str) -> Callable[[Original], Iterator[Edit]]:
+def _rebound(template: str) -> Finder:
     """Return a finder that binds the prediction anew at the start; {x} is its name."""
 
     def find(o: Original) -> Iterator[Edit]:
@@ -35,9 +37,9 @@ def _filled(o: Original, template: str, x: str) -> str:
     return template.replace("{x}", x)
 
 
-def _one_of(
-    kinds: tuple[str, ...], domains: tuple[str, ...], find: Callable[[Original], Iterator[Edit]]
-) -> Callable[[Original], Iterator[Edit]]:
+def _one_of(kinds: tuple[str, ...], domains: tuple[str, ...], find: Finder) -> Finder:
+    """Return a finder for some kinds of originals, and some domains of what training moves."""
+
     def chosen(o: Original) -> Iterator[Edit]:
         moved = [p.domain for p in o.probe.params if p.differentiated]
         if o.probe.kind in kinds and (not domains or set(moved) & set(domains)):
@@ -46,7 +48,7 @@ def _one_of(
     return chosen
 
 
-def _matmul(text: str) -> Callable[[Original], Iterator[Edit]]:
+def _matmul(text: str) -> Finder:
     """Return a finder that puts a function round the first matrix product of a script."""
 
     def find(o: Original) -> Iterator[Edit]:
@@ -62,7 +64,7 @@ def _matmul(text: str) -> Callable[[Original], Iterator[Edit]]:
     return find
 
 
-def _both(*finders: Callable[[Original], Iterator[Edit]]) -> Callable[[Original], Iterator[Edit]]:
+def _both(*finders: Finder) -> Finder:
     def find(o: Original) -> Iterator[Edit]:
         for finder in finders:
             yield from finder(o)
@@ -143,7 +145,7 @@ def _gradients(o: Original) -> Iterator[tuple[cst.BaseExpression, str]]:
                     yield inner.value, node.params.params[0].name.value
 
 
-def _gradient(template: str) -> Callable[[Original], Iterator[Edit]]:
+def _gradient(template: str) -> Finder:
     def find(o: Original) -> Iterator[Edit]:
         for value, upstream in _gradients(o):
             text = template.replace("{g}", o.code(value)).replace("{dy}", upstream)
@@ -152,7 +154,7 @@ def _gradient(template: str) -> Callable[[Original], Iterator[Edit]]:
     return find
 
 
-def _straight_through(template: str) -> Callable[[Original], Iterator[Edit]]:
+def _straight_through(template: str) -> Finder:
     """Return a finder of `x + stop_gradient(hard - x)`; {s} is stop_gradient."""
 
     def find(o: Original) -> Iterator[Edit]:
@@ -202,7 +204,7 @@ MUTATORS = (
             _floor_division),
     Mutator("sign of the error", ("ACT201", "ACT203", "ACT501", "ACT101", "ACT104", "ACT105"),
             Harm.CHANGED, _sign_of_error),
-    Mutator("a hundred times steeper", ("ACT306", "ACT302", "ACT303", "ACT304"),
+    Mutator("a hundred times steeper", ("ACT306", "ACT302", "ACT303", "ACT304", "ACT401", "ACT207"),
             Harm.CHANGED, _steep),
     Mutator(
         "saturated activation", ("ACT302", "ACT303", "ACT306", "ACT304", "ACT301"), Harm.CHANGED,

@@ -35,11 +35,10 @@ def _returned(o: Original) -> Iterator[cst.BaseExpression]:
 
 def _negated(o: Original) -> Iterator[Edit]:
     for value in _returned(o):
-        text = o.code(value)
         if isinstance(value, cst.UnaryOperation) and isinstance(value.operator, cst.Minus):
             yield o.replace(value, o.code(value.expression))
         else:
-            yield o.replace(value, f"-{o.operand(value)}" if text else text)
+            yield o.replace(value, f"-{o.operand(value)}")
 
 
 def _similarity(o: Original) -> Iterator[Edit]:
@@ -246,7 +245,7 @@ MUTATORS = (
     ),
     _mutator("from_logits wrong", ("ACT512", "ACT511"), _logits_flag),
     _mutator("probabilities where logits belong", ("ACT512", "ACT511", "ACT308"), _squashed_logits),
-    _mutator("softmax or sigmoid twice", ("ACT308", "ACT512", "ACT511"), _doubled),
+    _mutator("softmax or sigmoid twice", ("ACT308", "ACT512", "ACT511", "ACT207"), _doubled),
     _mutator("axis=-1 to axis=0", ("ACT503", "ACT504", "ACT513"), _wrong_axis),
     _mutator("sum for mean", ("ACT504", "ACT503"), _sum_for_mean),
     _mutator("mean over a constant count", ("ACT505", "ACT504"), _constant_count),

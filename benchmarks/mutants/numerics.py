@@ -9,10 +9,10 @@ import libcst as cst
 from mutants.model import Edit, Harm, Mutator, Where
 from mutants.syntax import Original
 
-_POLES = ("ACT103", "ACT109", "ACT101", "ACT104", "ACT105", "ACT106", "ACT102", "ACT111", "ACT107")
+_POLES = ("ACT103", "ACT109", "ACT101", "ACT104", "ACT105", "ACT106", "ACT102", "ACT111", "ACT107",
+          "ACT117")  # fmt: skip
 # The largest number that counts as an epsilon.
 _SMALL = 1e-2
-_NEVER = ("smoothing", "strength")
 
 
 def _sum_with(o: Original, limit: float) -> Iterator[tuple[cst.BinaryOperation, bool]]:
@@ -278,9 +278,13 @@ MUTATORS = (
     _numeric("double where to single", ("ACT102", *_POLES), _single_where),
     _numeric("unbounded value in a branch", ("ACT102", "ACT108"), _unsafe_branch),
     _numeric("-1e9 mask to -inf", ("ACT115", "ACT117", "ACT101", "ACT111"), _infinite_mask),
-    _numeric("fractional power", ("ACT106", "ACT104", "ACT105"), _fractional_power),
+    _numeric("fractional power", ("ACT106", "ACT104", "ACT105", "ACT118"), _fractional_power),
     _numeric("product instead of sum of logs", ("ACT307", "ACT103", "ACT109"), _product),
-    _numeric("exp without bound", ("ACT108", "ACT110", "ACT103", "ACT101"), _unbounded_exp),
+    _numeric(
+        "exp without bound",
+        ("ACT108", "ACT110", "ACT114", "ACT103", "ACT101", "ACT207"),
+        _unbounded_exp,
+    ),
     _numeric("l2_normalize by hand", ("ACT105", "ACT101"), _plain_norm),
     _numeric("abs to root of square", ("ACT105", "ACT104", "ACT106"), _root_of_square),
     _numeric("squared distance to distance", ("ACT105", "ACT104"), _distance),

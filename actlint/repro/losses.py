@@ -1,0 +1,105 @@
+"""Programs that show what a loss means."""
+
+from __future__ import annotations
+
+from actlint.findings import Evidence, Tensor
+from actlint.rendering import Function
+from actlint.repro.calling import call, constant, differentiated, given
+
+
+def compared(function: Function, other: Function, evidence: Evidence) -> list[str]:
+    """Print the loss of certain, right logits with an activation before it and without."""
+    return [
+        *given(function, evidence),
+        f'print("loss:", float(tf.reduce_mean({call(function)})))',
+        "# the logits are right: expect a loss of 0, as without the activation",
+        f'print("loss without the activation:", float(tf.reduce_mean({call(other)})))',
+    ]
+
+
+def both_ways(function: Function, evidence: Evidence) -> list[str]:
+    """Print the loss as its parameters are named, and as Keras calls it."""
+    label, prediction = (str(evidence.detail[key]) for key in ("label", "prediction"))
+    names = {label: prediction, prediction: label}
+    crossed = ", ".join(names.get(name, name) for name, _ in function.inputs)
+    return [
+        *given(function, evidence),
+        f'print("loss:", tf.reduce_mean({call(function)}).numpy())',
+        "# Keras hands the labels to the first parameter: expect another loss",
+        f'print("loss in Keras:", tf.reduce_mean({function.name}({crossed})).numpy())',
+    ]
+
+
+def same_slope(function: Function, evidence: Evidence) -> list[str]:
+    """Print the loss and its gradient for two predictions with the same labels."""
+    import numpy as np  # noqa: PLC0415 - confirmed findings alone have values
+
+    moved = str(evidence.detail["moved"])
+    first, flat = evidence.witness[moved], evidence.detail["other"]
+    second: Tensor = np.reshape(np.asarray(flat, np.float32), np.shape(first)).tolist()
+    kept = [line for line in given(function, evidence) if not line.startswith(f"{moved} = ")]
+    return [
+        *kept,
+        "# the second prediction is another one: expect the same slope",
+        f"for {moved} in ({constant(first)}, {constant(second)}):",
+        "    with tf.GradientTape() as tape:",
+        f"        tape.watch({moved})",
+        f"        value = {call(function)}",
+        f'    print("loss:", value.numpy(), "slope:", tape.gradient(value, {moved}).numpy())',
+    ]
+
+
+def always(function: Function, evidence: Evidence) -> list[str]:
+    """Print what goes in and the value, which is always the same."""
+    wrt = differentiated(function)
+    return [
+        *given(function, evidence),
+        *(f'print("{name}:", {name}.numpy().tolist())' for name in wrt),
+        f'print("loss:", {call(function)}.numpy())',
+    ]
+
+
+def descent(function: Function) -> list[str]:
+    """Print the loss at the target, and the smaller one where gradient descent leads."""
+    wrt = differentiated(function)[0]
+    spec = dict(function.inputs)[wrt]
+    bound = f"    {wrt} = tf.clip_by_value({wrt}, 0.001, 0.999)"
+    return [
+        f"loss = tf.reduce_mean({call(function)})",
+        'print("loss at the target:", round(float(loss), 4))',
+        f"{wrt} += 0.1",  # away from a maximum, where the gradient is 0
+        "for _ in range(200):",
+        "    with tf.GradientTape() as tape:",
+        f"        tape.watch({wrt})",
+        f"        loss = tf.reduce_mean({call(function)})",
+        f"    gradient = tape.gradient(loss, {wrt})",
+        f"    {wrt} -= 0.05 * gradient / (tf.reduce_max(tf.abs(gradient)) + 1e-9)",
+        *([bound] if (spec.lo, spec.hi) == (0.0, 1.0) else []),
+        "# the loss should be smallest at the target: expect a smaller one elsewhere",
+        f"loss = tf.reduce_mean({call(function)})",
+        'print("loss after descent:", round(float(loss), 4))',
+    ]
+
+
+def astray(function: Function, evidence: Evidence) -> list[str]:
+    """Print where the sign of the gradient leads from the witness."""
+    wrt = differentiated(function)[0]
+    steps, rate = (f"{evidence.detail[key]:g}" for key in ("steps", "rate"))
+    limits = evidence.detail["limits"]
+    low, high = limits if isinstance(limits, list) else (0.0, 0.0)
+    at_target = evidence.detail["loss_at_target"]
+    return [
+        f"loss = tf.reduce_mean({call(function)})",
+        'print("loss at the start:", round(float(loss), 4))',
+        f"for step in range({steps}):",
+        "    with tf.GradientTape() as tape:",
+        f"        tape.watch({wrt})",
+        f"        loss = tf.reduce_mean({call(function)})",
+        f"    gradient = tape.gradient(loss, {wrt})",
+        f"    move = {rate} * (1 - step / {steps}) * gradient / (tf.abs(gradient) + 1e-6)",
+        f"    {wrt} = tf.clip_by_value({wrt} - move, {low:g}, {high:g})",
+        f"loss = tf.reduce_mean({call(function)})",
+        f"# where prediction and label agree, the loss is {at_target:.4g}",
+        'print("loss after descent:", round(float(loss), 4))',
+        f'print("prediction after descent:", {wrt}.numpy().round(2).tolist())',
+    ]
