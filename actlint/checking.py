@@ -53,6 +53,7 @@ class Request:
     seed: int | None
     samples: int | None
     timeout: float | None
+    dtype: str | None
     cache_dir: str | None
     no_cache: bool
     stdin_filename: str | None
@@ -185,6 +186,7 @@ def _options(request: Request, config: Config, rules: Sequence[type[Rule]]) -> O
         seed=_first(request.seed, settings.seed, SEED),
         samples=_first(request.samples, settings.samples, SAMPLES),
         timeout=_first(request.timeout, settings.timeout, TIMEOUT),
+        dtype=request.dtype or settings.dtype,
         cache=None if request.no_cache else Cache(_cache_folder(request, config)),
     )
 

@@ -35,6 +35,14 @@ class RuleFormat(StrEnum):
     MARKDOWN = "markdown"
 
 
+class FloatType(StrEnum):
+    """The dtypes that training computes in."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+
+
 class _DefaultCheck(TyperGroup):
     """A group whose first word, if it is no subcommand, belongs to `check`."""
 
@@ -190,6 +198,13 @@ def check(
         float | None,
         typer.Option(metavar="SECONDS", help=f"Limit for each excerpt, {TIMEOUT:g} unless given."),
     ] = None,
+    dtype: Annotated[
+        FloatType | None,
+        typer.Option(
+            help="What activations, layers and losses of one's own compute in, unless given "
+            "what the source sets."
+        ),
+    ] = None,
     cache_dir: Annotated[
         str | None,
         typer.Option(
@@ -240,6 +255,7 @@ def check(
             seed=seed,
             samples=samples,
             timeout=timeout,
+            dtype=None if dtype is None else dtype.value,
             cache_dir=cache_dir,
             no_cache=no_cache,
             stdin_filename=stdin_filename,

@@ -8,7 +8,7 @@ import os
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 
@@ -50,6 +50,8 @@ class Settings:
     samples: Annotated[int, Ge(1), Le(MAX_SAMPLES)] | None = None
     # Seconds for each excerpt.
     timeout: Annotated[float, Gt(0), Le(MAX_TIMEOUT)] | None = None
+    # Dtype that training computes in; what the source sets if absent.
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
     # Folder for the answers of earlier runs, relative to the file that names it.
     cache_dir: str | None = None
     # Report confirmed findings only.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from actlint import catalogue, excerpt, index, screening
+from actlint import catalogue, excerpt, index, policy, screening
 from actlint.cache import Cache
 from actlint.defaults import SAMPLES, SEED, TIMEOUT
 from actlint.examiner import Examiner
@@ -59,6 +59,7 @@ class Options:
     seed: int = SEED
     samples: int = SAMPLES
     timeout: float = TIMEOUT
+    dtype: str | None = None  # of activations, layers and own losses; None: as the source sets it
     cache: Cache | None = None  # answers of earlier runs; None to run every job
 
 
@@ -78,6 +79,8 @@ class _Static:
     groups: dict[int, list[_Candidate]] = field(default_factory=dict)  # those of one graph
     units: dict[Key, dict[Unit, None]] = field(default_factory=dict)  # that hold the expression
     errors: list[FileError] = field(default_factory=list)
+    # In which reduced dtype files are judged, by path.
+    policies: Mapping[str, policy.Policy] = field(default_factory=dict)
     functions: int = 0
     skipped: int = 0
 
@@ -121,6 +124,7 @@ def lint(
     project = Project(indexes.values(), _Disk())
     library = Library(project)
     roles = incoming(indexes.values(), project)
+    static.policies = _policies(indexes, project, options)
     sources = {file.path: file for file in files}
     jobs: list[Job | None] = []
     with Examiner(options.timeout, options.cache) as examiner:
@@ -162,6 +166,15 @@ def lint(
             summary, files=len(files), functions=static.functions, skipped=static.skipped
         ),
     )
+
+
+def _policies(
+    indexes: Mapping[str, FileIndex], project: Project, options: Options
+) -> Mapping[str, policy.Policy]:
+    """Return the policies by path; what the user asks for decides, else what the source sets."""
+    if options.dtype is None:
+        return policy.of_project(indexes.values(), project)
+    return policy.asked(indexes.values(), options.dtype)
 
 
 class _Disk:
@@ -240,7 +253,8 @@ def _unit(
     static.functions += bool(lowered.graphs) and not unit.reads
     static.skipped += lowered.too_large and not lowered.graphs
     for graph in lowered.graphs:
-        _suspects(file, unit, graph, rules, static)
+        known = policy.applied(graph, static.policies.get(file.path))
+        _suspects(file, unit, known, rules, static)
     return "" if lowered.graphs else lowered.reason
 
 

@@ -6,13 +6,17 @@ saw.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from actlint.findings import Suspect
-from actlint.graph import EXTENDED_LIMIT, Graph, Input, InputRole, Node
+from actlint.graph import EXTENDED_LIMIT, DType, Graph, Input, InputRole, Node
 from actlint.ops import table
 from actlint.worker.protocol import Instruction, Job
+
+# `x.dtype`, and a layer's `compute_dtype`; its `dtype` is that of its variables, float32.
+_FOLLOWING = re.compile(r"(?<!self)\.dtype\b|\bcompute_dtype\b")
 
 
 def job(
@@ -50,6 +54,19 @@ def job(
         suspects=tuple(suspects),
         seed=seed,
         samples=samples,
+        dtype=graph.dtype,
+        follows=follows(graph, nodes),
+    )
+
+
+def follows(graph: Graph, nodes: Iterable[Node]) -> tuple[int, ...]:
+    """Return those of a graph's nodes that take a tensor's dtype, which is not always float32."""
+    if graph.dtype == "float32":
+        return ()
+    return tuple(
+        node.id
+        for node in nodes
+        if any(isinstance(arg, DType) for _, arg in node.args) and _FOLLOWING.search(node.site.text)
     )
 
 

@@ -139,6 +139,10 @@ class Check(StrEnum):
     CONTRIBUTION = "contribution"
     # The mean of the output doubles with a batch in which every sample is repeated.
     BATCH_SIZE = "batch-size"
+    # In the job's reduced dtype, the node's value or a cotangent that it hands to an operand is nan
+    # or infinite as for NONFINITE, and in float32 the same run is finite; with `threshold` 1, it is
+    # finite with a larger epsilon, too.
+    HALF = "half"
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,10 @@ class Graph:
     # The layers of models are part of it, as far as they are known; it stands beside the graph
     # of the same code in which they are cut off.
     read: bool = False
+    # Dtype in which training computes it: float32, or the one that a policy of mixed precision or
+    # the user asks for; and who asks for it, in words.
+    dtype: str = "float32"
+    policy: str = ""
     # Free inputs that are outputs of linear layers: dense or convolution without activation.
     linear: tuple[int, ...] = ()
 

@@ -49,8 +49,8 @@ class ExpOverflow(Rule):
     safe. A bound on the exponent is unsafe: beyond it values change, and gradients end.
 
     ## What it misses
-    Overflow for arguments beyond 1000, and overflow of float16. Exponentials under a logarithm are
-    reported by naive-log-sum-exp.
+    Overflow for arguments beyond 1000. Exponentials under a logarithm are reported by
+    naive-log-sum-exp, overflow of float16 by half-precision-hazard.
 
     ## References
     TensorFlow API: tf.sigmoid, tf.tanh, tf.nn.elu.

@@ -1,7 +1,9 @@
-"""What Keras itself does with losses: the facts behind the pages and checks of ACT510 to ACT516."""
+"""What Keras itself does with losses and dtypes: facts behind the pages and checks of rules."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -91,3 +93,79 @@ def test_keras_passes_the_labels_first_by_position() -> None:
     model.compile(optimizer="sgd", loss=loss, run_eagerly=True)
     model.train_on_batch(np.ones((2, 2), "float32"), np.full((2, 1), 7.0, "float32"))
     assert seen == [7.0]
+
+
+SEEN = """
+import numpy as np, tensorflow as tf
+keras, seen = tf.keras, {}
+
+def activation(x):
+    seen["activation"] = x.dtype.name
+    return x
+
+def penalty(w):
+    seen["regularizer"] = keras.backend.standardize_dtype(w.dtype)
+    return 0.0 * tf.reduce_sum(w)
+
+class Scale(keras.layers.Layer):
+    def build(self, shape):
+        self.w = self.add_weight(shape=(1,), initializer="ones")
+
+    def call(self, x):
+        seen["layer"] = (x * self.w).dtype.name
+        return x * self.w
+
+class Wide(keras.layers.Layer):
+    def call(self, x):
+        seen["wide"] = x.dtype.name
+        return x
+
+def function(labels, predictions):
+    seen["function"] = predictions.dtype.name
+    return tf.reduce_mean(tf.square(predictions))
+
+class Own(keras.losses.Loss):
+    def call(self, labels, predictions):
+        seen["object"] = predictions.dtype.name
+        return tf.reduce_mean(tf.square(predictions))
+
+SETTING
+for loss in (function, Own()):
+    dense = keras.layers.Dense(2, activation=activation, kernel_regularizer=penalty)
+    model = keras.Sequential([dense, Wide(dtype="float32"), Scale()])
+    model.compile(optimizer="sgd", loss=loss, run_eagerly=True)
+    model.train_on_batch(np.ones((6, 2), "float32"), np.ones((6, 2), "float32"))
+print(*(seen[key] for key in
+        ("activation", "layer", "wide", "regularizer", "function", "object")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "dtypes"),
+    [
+        ('keras.mixed_precision.set_global_policy("mixed_float16")',
+         "float16 float16 float32 float32 float32 float32"),
+        ('keras.config.set_dtype_policy("mixed_bfloat16")',
+         "bfloat16 bfloat16 float32 float32 float32 float32"),
+        ('keras.backend.set_floatx("float16")',
+         "float16 float16 float32 float16 float16 float16"),
+    ],
+)  # fmt: skip
+def test_policies_decide_about_layers_and_floatx_about_losses(setting: str, dtypes: str) -> None:
+    # In a process of its own, because a policy holds for all that comes after it.
+    program = SEEN.replace("SETTING", setting)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == dtypes.split(), done.stderr
+
+
+def test_what_16_bits_hold() -> None:
+    x = tf.constant([1.0, 300.0], tf.float16)
+    assert (tf.zeros_like(x) + 1e-8).numpy().tolist() == [0.0, 0.0]
+    assert (x[:1] - 1e-4).numpy().tolist() == [1.0]
+    assert np.isneginf(tf.where([False, True], x, -1e9).numpy()[0])
+    assert np.isposinf(tf.square(x).numpy()[1])
+    assert np.isfinite(tf.exp(11.0 * x[:1]).numpy()).all()
+    assert np.isposinf(tf.exp(11.2 * x[:1]).numpy()).all()
+    assert float(tf.constant(1.0, tf.bfloat16) + 1e-3) == 1.0

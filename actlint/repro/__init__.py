@@ -20,6 +20,7 @@ from actlint.repro.calling import (
 )
 from actlint.repro.curves import curve
 from actlint.repro.gradients import custom_gradient
+from actlint.repro.halves import reduced, retyped
 from actlint.repro.losses import (
     always,
     astray,
@@ -71,6 +72,8 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
     # An input that nothing depends on is part of the proof that it gets no gradient.
     wanted = {node.id for node in graph.inputs if is_differentiated(node.input)}
     nodes = sliced(graph, {end} if local else {end, *wanted})
+    if suspect.check is Check.HALF:
+        nodes = retyped(graph, nodes)
     function = render(nodes, end, function_name)
     text = function.text
     if suspect.check is Check.STRAIGHT_THROUGH:
@@ -119,6 +122,8 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
         return twice(function, evidence)
     if check is Check.CONTRIBUTION:
         return always(function, evidence)
+    if check is Check.HALF:
+        return [*reduced(function, evidence), *_gradient(function, evidence)]
     if check is Check.SINGLE_VALUE and evidence.hazard is Hazard.WRONG_LOSS:
         return always(function, evidence)
     feeds = {name: feed(spec, evidence) for name, spec in function.inputs}

@@ -96,11 +96,14 @@ class Bench:
     Args:
         job: the excerpt.
         program: the excerpt, ready to run.
+        lab: what runs it, if not in float32 as it stands.
     """
 
-    def __init__(self, job: Job, program: Program) -> None:
+    def __init__(self, job: Job, program: Program, lab: Lab | None = None) -> None:
         self.job = job
-        self.lab = Lab(job, program)
+        self.lab = lab or Lab(job, program)
+        # The same job in its reduced dtype, once a check has asked for it.
+        self.reduced: Bench | None = None
         found, self.reason = inputs.templates(job, self._holds if job.assumptions else self._runs)
         if not found and job.assumptions:
             found, self.reason = inputs.templates(job, self._runs)

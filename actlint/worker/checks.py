@@ -18,6 +18,7 @@ from actlint.worker import (
     descent,
     estimator,
     gain,
+    half,
     indeterminate,
     minimum,
     nonfinite,
@@ -65,6 +66,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.OTHER_SAMPLES: others.check,
     Check.BATCH_SIZE: others.check_size,
     Check.CONTRIBUTION: terms.check,
+    Check.HALF: half.check,
 }
 
 

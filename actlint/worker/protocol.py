@@ -45,6 +45,10 @@ class Job:
     suspects: tuple[Suspect, ...]
     seed: int
     samples: int
+    # For Check.HALF: the reduced dtype that training computes in, and the instructions whose dtype
+    # operand is that of a tensor, such as `x.dtype`, not float32 by name.
+    dtype: str = "float32"
+    follows: tuple[int, ...] = ()
     # For Check.AGREES: the inputs, by name, at which the hazard was seen that a fix removes.
     witness: dict[str, Tensor] = field(default_factory=dict)
 
