@@ -197,7 +197,7 @@ def tanimoto_loss(y_true, y_pred):
 """,
     ),
     "a loss of the first two classes only": (
-        "losses.py",
+        "two_classes_losses.py",
         """\
 from tensorflow.keras import backend as K
 import tensorflow as tf
@@ -223,10 +223,8 @@ def test_is_silent(name: str) -> None:
     assert [f"{f.code} {f.site.text}" for f in result.findings] == []
 
 
-@pytest.mark.parametrize("name", REFUTED)
-def test_is_refuted(name: str) -> None:
-    path, text = REFUTED[name]
-    result = lint([SourceFile(path, text)], Options())
+def test_the_worker_refutes_them() -> None:
+    result = lint([SourceFile(path, text) for path, text in REFUTED.values()], Options())
     assert not result.errors
     assert [f"{f.code} {f.site.text}" for f in result.findings] == []
 
