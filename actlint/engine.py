@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -44,6 +45,8 @@ from actlint.worker.protocol import Job
 
 # The same expression met on several paths or call sites is tried this often, no more.
 _MAX_CANDIDATES = 3
+# Suspects of one function in a row of which no part could be run, after which the rest is left.
+_MAX_VAIN = 3
 
 Progress = Callable[[str, int, int], None]
 
@@ -310,12 +313,16 @@ def _confirm(
 
 def _confirm_parts(examiner: Examiner, static: _Static, options: Options) -> None:
     """Have the worker try parts of those graphs that it could not run as a whole."""
+    vain: Counter[Unit] = Counter()
     for candidates in static.candidates.values():
         best, outcome = _best(candidates)
         if outcome.verdict is not Verdict.UNCONFIRMED or best.suspect.provisional:
             continue
+        if vain[best.unit] >= _MAX_VAIN:
+            continue
         cases = [(candidate.graph, candidate.suspect) for candidate in candidates]
         found = retry(examiner, cases, seed=options.seed, samples=options.samples)
+        vain[best.unit] = 0 if found is not None else vain[best.unit] + 1
         if found is not None:
             at, part, judged = found
             candidates[at].graph, candidates[at].outcome = part, judged

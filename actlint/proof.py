@@ -103,6 +103,7 @@ class _Attempt:
     before: str  # the file's text
     after: str
     trials: list[_Trial] = field(default_factory=list)
+    failed: bool = False  # what the rules suspect of a mended graph cannot be tried
     blocked: bool = False  # it mends its own hazard, but its witness meets another one, too
 
 
@@ -151,9 +152,16 @@ class _Prover:
         return found | self._examined(list(self._joint(attempts, found)))
 
     def _examined(self, attempts: Sequence[_Attempt]) -> dict[Key, tuple[Fix, ...]]:
-        jobs, self._jobs = self._jobs, []
-        for answer in self._examiner.examine(jobs):
-            self._answers[answer.id] = answer
+        self._work()
+        for attempt in attempts:
+            if self._promising(attempt):
+                try:
+                    self._order_examinations(attempt)
+                # As below, of actlint's own.
+                except Exception as error:
+                    self._failed(attempt.case, error)
+                    attempt.failed = True
+        self._work()
         found: dict[Key, tuple[Fix, ...]] = {}
         for attempt in attempts:
             if attempt.case.key not in found:
@@ -161,6 +169,11 @@ class _Prover:
                 if fix is not None:
                     found[attempt.case.key] = (fix,)
         return found
+
+    def _work(self) -> None:
+        jobs, self._jobs = self._jobs, []
+        for answer in self._examiner.examine(jobs):
+            self._answers[answer.id] = answer
 
     def _joint(
         self, attempts: Iterable[_Attempt], found: Mapping[Key, tuple[Fix, ...]]
@@ -300,7 +313,7 @@ class _Prover:
         ]
 
     def _order(self, attempt: _Attempt, trial: _Trial) -> bool:
-        """Ask for a comparison, and for what the rules suspect of the mended graph."""
+        """Ask for a comparison of the mended graph with the one that it was."""
         case = attempt.case
         joined = _joined(trial.before, trial.after)
         if joined is None:
@@ -313,14 +326,17 @@ class _Prover:
         if number is None:
             return False
         trial.comparison = number
-        trial.suspects = tuple(screening.suspects(trial.after, self._context.rules))
-        if trial.suspects:
-            examined = self._ask(trial.after, trial.suspects, {})
-            if examined is None:
-                return False
-            trial.examination = examined
-        self._ask_baseline(trial.before)
         return True
+
+    def _order_examinations(self, attempt: _Attempt) -> None:
+        """Ask for what the rules suspect of the mended graphs."""
+        for trial in attempt.trials:
+            trial.suspects = tuple(screening.suspects(trial.after, self._context.rules))
+            if trial.suspects:
+                examined = self._ask(trial.after, trial.suspects, {})
+                attempt.failed = attempt.failed or examined is None
+                trial.examination = -1 if examined is None else examined
+            self._ask_baseline(trial.before)
 
     def _ask(
         self, graph: Graph, suspects: Sequence[Suspect], witness: dict[str, Tensor]
@@ -348,7 +364,20 @@ class _Prover:
 
     # ---- what the worker answered --------------------------------------------------------------
 
+    def _promising(self, attempt: _Attempt) -> bool:
+        """Tell whether the comparisons leave a fix possible."""
+        outcomes = [self._answers[trial.comparison].outcomes[0] for trial in attempt.trials]
+        safe = attempt.remedy.safety is Safety.SAFE
+        return all(
+            outcome.evidence is not None
+            and not outcome.evidence.detail["spoilt"]
+            and (outcome.verdict is Verdict.CONFIRMED or not safe)
+            for outcome in outcomes
+        )
+
     def _judged(self, attempt: _Attempt) -> Fix | None:
+        if attempt.failed or not self._promising(attempt):
+            return None
         remedy = attempt.remedy
         evidence: list[Evidence] = []
         agrees = True
@@ -356,14 +385,13 @@ class _Prover:
         for trial in attempt.trials:
             outcome = self._answers[trial.comparison].outcomes[0]
             found = outcome.evidence
-            if found is None or found.detail["spoilt"]:
-                return None
+            assert found is not None
             agrees = agrees and outcome.verdict is Verdict.CONFIRMED
             if self._hazards(attempt, trial):
                 return None
             evidence.append(found)
             witnessed = found if trial.witnessed else witnessed
-        if witnessed is None or (remedy.safety is Safety.SAFE and not agrees):
+        if witnessed is None:
             return None
         if not all(each.detail["finite"] for each in evidence):
             attempt.blocked = True

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Gradient, Hazard, Remedy, Rule, Suspect, View
+from actlint.graph import InputRole
+from actlint.ops.model import Kind
+from actlint.query import Bad, Good, Gradient, Hazard, Node, Remedy, Rule, Suspect, View
 
 from ._common import COMPARISON, DRAW, HELD, INDEX, STOP, cut, is_constant, is_numpy, shown
 from ._estimators import behind_estimators
@@ -16,6 +18,29 @@ _ROUNDING = frozenset(
     {"ceil", "floor", "floordiv", "keras_round", "rint", "round", "sign", "trunc", "truncatediv"}
 )
 _OTHERS = frozenset({*DRAW, *HELD, *INDEX, *STOP})
+
+
+def _may_be_classes(view: View, node: Node) -> bool:
+    """Tell whether a cast gets, as it is, an input that may well hold classes or positions.
+
+    It is what a call that cannot be followed returned, or one of several arguments of which none
+    is known to be the label while another one carries the gradient. The cast then says what it is.
+    """
+    known = {each.input.role for each in view.graph.inputs if each.input is not None}
+    guessed = view.has_gradient() and InputRole.LABEL not in known
+    waiting = [each for each in view.operands(node) if view.depends_differentiably(each)]
+    while waiting:
+        current = waiting.pop()
+        if current.input is not None:
+            if current.input.role is not InputRole.CUT and not guessed:
+                return False
+        elif view.op(current).kind is Kind.STRUCTURAL:
+            waiting += [
+                each for each in view.operands(current) if view.depends_differentiably(each)
+            ]
+        else:
+            return False
+    return True
 
 
 class StepFunction(Rule):
@@ -54,8 +79,8 @@ class StepFunction(Rule):
     one is 0. Whether that is meant, the author has to say.
 
     ## What it misses
-    Steps inside functions that cannot be followed, and gradients defined by tf.custom_gradient in
-    another file.
+    Steps inside functions that cannot be followed, gradients defined by tf.custom_gradient in
+    another file, and casts to integers of an input of which nothing says that it is a prediction.
 
     ## References
     Bengio, Leonard and Courville, 2013: Estimating or Propagating Gradients Through Stochastic
@@ -78,6 +103,8 @@ class StepFunction(Rule):
             if node.op in _OTHERS or is_numpy(view, node) or node.id in estimated:
                 continue
             if factor and node.op not in _ROUNDING:
+                continue
+            if node.op == "cast" and _may_be_classes(view, node):
                 continue
             if node.op in COMPARISON:
                 reason = "compares, and no gradient passes through a comparison"
@@ -175,6 +202,22 @@ import tensorflow as tf
 
 layer = tf.keras.layers.Lambda(lambda x: tf.sigmoid(5.0 * x))
 """
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+class Head(tf.keras.Model):
+    def loss(self, class_logits_list, matches_list):
+        ids = tf.cast(tf.concat(matches_list, 0), "int64")
+        logits = tf.concat(class_logits_list, 0)
+        rows = tf.one_hot(ids, depth=logits.shape[-1])
+        return tf.reduce_mean(
+            tf.keras.losses.categorical_crossentropy(rows, logits, from_logits=True)
+        )
+""",
+            note="the cast says which argument holds the classes",
         ),
     )
 

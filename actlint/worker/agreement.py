@@ -7,8 +7,9 @@ rounding explains its distance from the judge, or if the original was no nearer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 
 import numpy as np
 
@@ -75,6 +76,8 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
     for index in range(len(bench.templates)):
         for sample, weights in _samples(bench, index, suspect):
             _compare(programs, bench, sample, weights, tally)
+            if tally.spoilt:
+                break  # no fix is offered that breaks a number
         if tally.compared:
             break  # further shapes that happen to run mean nothing
     if not tally.compared and not tally.gained:
@@ -121,6 +124,16 @@ def _programs(bench: Bench, node: int) -> _Programs:
     mended = replace(job, instructions=pruned(job, (node, *ends)), output=node)
     exact = replace(original, instructions=tuple(_wide(step) for step in original.instructions))
     return _Programs(*(Lab(each, kind(each)) for each in (original, mended, exact)))
+
+
+def exact_output(bench: Bench, sample: Sample) -> Array | None:
+    """Return the job's output in float64; None if the program does not run in it."""
+    job = replace(bench.job, instructions=tuple(_wide(step) for step in bench.job.instructions))
+    try:
+        return Lab(job, type(bench.lab.program)(job)).values(_double(sample).feeds).get(job.output)
+    # Any op may refuse to mix float32, which it was given in the source, with float64.
+    except Exception:
+        return None
 
 
 def _wide(step: Instruction) -> Instruction:
@@ -195,33 +208,43 @@ def _compare(
         tally.spoilt += 1
         tally.first = tally.first or "the mended expression does not run on some inputs"
         return
-    exact = _traced(programs.exact, _double(sample), weights)
+
+    @cache
+    def exact() -> Trace | None:
+        return _traced(programs.exact, _double(sample), weights)
+
+    def judged(ident: int | None) -> Array | None:
+        trace = exact()
+        if trace is None:
+            return None
+        return trace.values[trace.output] if ident is None else trace.gradients.get(ident)
+
     size = _magnitude(bench, sample)
     value, was = after.values[after.output], before.values[before.output]
-    judge = None if exact is None else exact.values[exact.output]
-    worst = _differ(was, value, judge, size, tally)
+    worst = _differ(was, value, partial(judged, None), size, tally)
     tally.value = max(tally.value, worst)
     for ident, slope in before.gradients.items():
         now = after.gradients.get(ident)
         if slope is None or now is None:
             tally.cut |= (slope is None) != (now is None)
             continue
-        judge = None if exact is None else exact.gradients.get(ident)
         if sample.reach is Reach.TYPICAL:
             tally.usual[ident] = max(_largest(slope), tally.usual.get(ident, 0.0))
         usual = max(_largest(slope), tally.usual.get(ident, 0.0))
         scale = np.asarray(1.0 if slope.size == size.size else usual)
-        worst = _differ(slope, now, judge, scale, tally)
+        worst = _differ(slope, now, partial(judged, ident), scale, tally)
         tally.gradient = max(tally.gradient, worst)
 
 
-def _differ(was: Array, now: Array, judge: Array | None, size: Array, tally: _Tally) -> float:
+def _differ(
+    was: Array, now: Array, judge: Callable[[], Array | None], size: Array, tally: _Tally
+) -> float:
     """Compare two arrays; return the largest difference where both are finite.
 
     Args:
         was: the original's numbers.
         now: those of the mended program.
-        judge: the exact ones, if there are any.
+        judge: computes the exact ones, if there are any; it is costly.
         size: magnitude of what was summed on the way, for each number or for all.
         tally: where the result is noted.
     """
@@ -230,9 +253,6 @@ def _differ(was: Array, now: Array, judge: Array | None, size: Array, tally: _Ta
         tally.first = tally.first or "the mended result has another shape"
         return float("inf") if was.shape != now.shape else 0.0
     old, new = was.astype(np.float64), now.astype(np.float64)
-    truth = old if judge is None or judge.shape != was.shape else judge.astype(np.float64)
-    # Where float32 cannot hold the exact number, the original is all there is to compare with.
-    truth = np.where(np.isfinite(truth) & (np.abs(truth) <= _MAX), truth, old)
     known, mended = np.isfinite(old), np.isfinite(new)
     tally.gained += int((~known & mended).sum())
     tally.compared += int((known & mended).sum())
@@ -244,8 +264,16 @@ def _differ(was: Array, now: Array, judge: Array | None, size: Array, tally: _Ta
     both = known & mended
     if not both.any():
         return 0.0
-    scale = size.reshape(was.shape) if size.size == was.size else size
-    allowed = _ROUNDINGS * EPS * np.maximum(np.abs(truth), np.broadcast_to(scale, was.shape))
+    scale = np.broadcast_to(size.reshape(was.shape) if size.size == was.size else size, was.shape)
+    change = np.where(both, np.abs(new - old), 0.0)
+    moved = float((change / np.maximum(np.abs(old), 1.0)).max(initial=0.0))
+    if not (change > _ROUNDINGS * EPS * scale).any():
+        return moved  # whatever the exact numbers are, these two are equally near
+    exact = judge()
+    truth = old if exact is None or exact.shape != was.shape else exact.astype(np.float64)
+    # Where float32 cannot hold the exact number, the original is all there is to compare with.
+    truth = np.where(np.isfinite(truth) & (np.abs(truth) <= _MAX), truth, old)
+    allowed = _ROUNDINGS * EPS * np.maximum(np.abs(truth), scale)
     off = np.where(both, np.abs(new - truth), 0.0)
     former = np.where(both, np.abs(old - truth), 0.0)
     wrong = both & (off > allowed + _NO_NEARER * former)
@@ -254,8 +282,7 @@ def _differ(was: Array, now: Array, judge: Array | None, size: Array, tally: _Ta
         at = int(np.flatnonzero(wrong.reshape(-1))[0])
         numbers = tuple(float(np.float32(a.reshape(-1)[at])) for a in (now, truth))
         tally.first = tally.first or f"{numbers[0]:.6g} instead of {numbers[1]:.6g}"
-    moved = np.abs(np.where(both, new - old, 0.0)) / np.maximum(np.abs(old), 1.0)
-    return float(np.where(both, moved, 0.0).max(initial=0.0))
+    return moved
 
 
 def _traced(lab: Lab, sample: Sample, weights: Array | None) -> Trace | None:

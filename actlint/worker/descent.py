@@ -35,6 +35,8 @@ _ROUNDING = 1e-6
 _CLOSED = 0.75
 # Distance from the target, in units of that at the start, that counts as coming nearer.
 _NEARER = 0.5
+# Share of that way that elements without a gradient may account for.
+_LEFT = 0.05
 # Share of the elements that an expression to blame hands zeros.
 _MOSTLY = 1.0 / 3.0
 # Correlation with the target of a prediction that runs against it.
@@ -152,12 +154,14 @@ def _follow(problem: Problem, start: Array) -> _Path | bool | None:
     if far < problem.far:
         return None
     pace = _rate(problem)
+    felt: Array | None = None
     current, loss = start, at_start
     for step in range(_STEPS):
         slope = problem.slope(current)
         if slope is None:
             return None
         loss, gradient = slope
+        felt = np.abs(gradient) > 0.0 if felt is None else felt
         if at_start - loss >= 0.95 * gap and not _against(problem, current):
             return True
         move = gradient / (np.abs(gradient) + _ROUNDING)
@@ -165,11 +169,28 @@ def _follow(problem: Problem, start: Array) -> _Path | bool | None:
             break
         current = problem.bounded(current - pace * (1.0 - step / _STEPS) * move)
     loss = problem.loss(current)
-    arrived = at_start - loss >= _CLOSED * gap or problem.distance(current) <= _NEARER * far
+    arrived = (
+        at_start - loss >= _CLOSED * gap
+        or problem.distance(current) <= _NEARER * far
+        or (felt is not None and _arrived_where_felt(problem, start, current, felt, gap))
+    )
     stuck = not arrived
     if arrived and not _against(problem, current):
         return True
     return _Path(problem, start, current, at_start, loss, at_target, stuck)
+
+
+def _arrived_where_felt(
+    problem: Problem, start: Array, current: Array, felt: Array, gap: float
+) -> bool:
+    """Tell whether what the loss reads has come nearer, and the rest does not matter to it."""
+    if felt.all() or not felt.any() or felt.shape != start.shape:
+        return False
+    rest = np.where(felt, problem.target, start)
+    if problem.loss(rest) - problem.loss(problem.target) > _LEFT * gap:
+        return False
+    now, before = (np.where(felt, each, problem.target) for each in (current, start))
+    return problem.distance(now) <= _NEARER * problem.distance(before)
 
 
 def _against(problem: Problem, prediction: Array) -> bool:

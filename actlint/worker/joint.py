@@ -25,8 +25,8 @@ _MAX_CHOICES: Final = 150
 _RETYPED: Final = frozenset({InputRole.CUT, InputRole.ACTIVATION})
 # Length of a program beyond which its parts are tried instead.
 _MAX_INSTRUCTIONS: Final = 250
-# Ops that are run in all.
-_MAX_STEPS: Final = 4_000
+# Ops that are run in all; a search that ends well takes some hundreds.
+_MAX_STEPS: Final = 1_200
 
 
 def solve(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from actlint.findings import Evidence, Hazard, Outcome, Suspect, Verdict
-from actlint.worker import aim, batches, elements, witness
+from actlint.worker import agreement, aim, batches, elements, witness
 from actlint.worker.bench import Bench, Line
 from actlint.worker.blame import Case, Tally
 from actlint.worker.inputs import Slot
@@ -13,6 +13,9 @@ from actlint.worker.probes import Trace
 from actlint.worker.samples import Feeds, Sample
 
 _COMPILED = ("graph", "xla")
+# Magnitude of inputs up to which a result that float32 cannot hold is worth a word.
+_CREDIBLE = 100.0
+_MAX = float(np.finfo(np.float32).max)
 # Points at which the compiled modes are tried where eager mode is fine.
 _MAX_COMPILED = 3
 
@@ -27,6 +30,11 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
     else:
         found = elements.search(bench, suspect, line, tally)
         case, rate = found if found is not None else (None, None)
+    if case is not None and _is_far_and_true(bench, case):
+        return Outcome(
+            Verdict.REFUTED,
+            f"infinite only for inputs beyond {_CREDIBLE:g}, where the true result is too large",
+        )
     if case is not None:
         return _confirmed(bench, suspect.node, case, tally, rate)
     if not tally.samples:
@@ -42,6 +50,30 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
         f"{where} for all {tally.samples} samples and at the aimed points, "
         f"inputs up to {tally.largest:g} in magnitude",
     )
+
+
+def _is_far_and_true(bench: Bench, case: Case) -> bool:
+    """Tell whether far inputs alone lead to an infinity that stands for what float32 cannot hold.
+
+    No way of writing the expression would do better there.
+    """
+    trace = case.trace
+    far = max(
+        (float(np.abs(trace.sample.feeds[ident]).max(initial=0.0)) for ident in bench.lab.inputs
+         if ident in trace.sample.feeds),
+        default=0.0,
+    )  # fmt: skip
+    output = trace.values[trace.output]
+    if far <= _CREDIBLE or np.isnan(output).any() or not np.isinf(output).any():
+        return False
+    if witness.hazard_of(witness.ends(trace)) is not Hazard.INF:
+        return False
+    exact = agreement.exact_output(bench, trace.sample)
+    if exact is None or exact.dtype != np.float64 or exact.shape != output.shape:
+        # A later op that brought it back to a small number would make its gradient 0 or nan.
+        gradient = witness.worst(trace.gradients.values())
+        return gradient is not None and bool(np.isinf(gradient))
+    return bool((np.abs(exact[np.isinf(output)]) > _MAX).all())
 
 
 # ---- evidence --------------------------------------------------------------------------------
