@@ -13,8 +13,9 @@ from dataclasses import replace
 
 import libcst as cst
 
+from actlint.filling import ATOMS, code_of, filled, loose, parenthesised, tight
 from actlint.findings import Edit
-from actlint.graph import Arg, Graph, Items, Ref, Span, refs
+from actlint.graph import Arg, Graph, Input, InputRole, Items, Ref, Span, refs
 from actlint.lower.machine import Mark
 from actlint.lower.module import Module
 from actlint.remedy import Change, Keyword, Remedy, Rewrite
@@ -22,6 +23,9 @@ from actlint.spelling import Spelling, Unspeakable
 
 # Expressions longer than this are not written down a second time.
 _MAX_COPIED = 60
+
+# Ops that draw anew whenever they are computed.
+_DRAWS = ("random", "truncated_normal")
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _MARK = "placeholder_{}"
@@ -31,10 +35,6 @@ _ENCLOSED = (
     cst.Arg, cst.Assign, cst.AnnAssign, cst.AugAssign, cst.Return, cst.Expr, cst.Element,
     cst.Index, cst.DictElement, cst.Lambda, cst.Slice, cst.NamedExpr, cst.Yield, cst.Param,
     cst.FormattedStringExpression,
-)  # fmt: skip
-_ATOMS = (
-    cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.BaseNumber, cst.BaseString, cst.List,
-    cst.Tuple, cst.Dict, cst.Set, cst.ListComp, cst.Ellipsis,
 )  # fmt: skip
 
 
@@ -66,10 +66,12 @@ class _Writer:
         self.graph = graph
         self.marks = marks
         self.change = change
+        self.named = False  # the expression makes what computes the value
         if change.within is None:
-            mark = self._computed(change.value)
+            mark = self._computed(change.value) or self._maker(change.value)
         else:
-            mark = self._computed(Ref(change.within))
+            whole = Ref(change.within)
+            mark = self._computed(whole) or self._maker(whole) or self._calling(whole)
             mark = None if mark is None else self._read(change.value, mark)
         if mark is None:
             raise _Unmendable
@@ -80,18 +82,35 @@ class _Writer:
 
     def _computed(self, value: Arg) -> Mark | None:
         """Return the expression that computes a node, at its own site."""
+        return next((mark for mark in self._at(value) if mark.value == value), None)
+
+    def _calling(self, value: Ref) -> Mark | None:
+        """Return the expression at a node's site whose value is made of the node."""
+        return next((mark for mark in self._at(value) if isinstance(mark.value, Ref)), None)
+
+    def _at(self, value: Arg) -> Iterator[Mark]:
+        """Yield the marks at a node's own site."""
         site = self.graph.nodes[value.node].site if isinstance(value, Ref) else None
-        return next(
-            (
-                mark
-                for mark in self.marks
-                if mark.value == value
-                and site is not None
-                and mark.module.path == site.path
-                and mark.module.span(mark.node) == site.span
-            ),
-            None,
-        )
+        for mark in self.marks:
+            here = site is not None and mark.module.path == site.path
+            if here and site is not None and mark.module.span(mark.node) == site.span:
+                yield mark
+
+    def _maker(self, value: Arg) -> Mark | None:
+        """Return what makes the layer, or names the loss, that computes a node of a model."""
+        if not self.graph.read or not isinstance(value, Ref):
+            return None
+        site = self.graph.nodes[value.node].site
+        modules = {id(mark.module): mark.module for mark in self.marks}
+        for module in modules.values():
+            trees = module.parsed() if module.path == site.path else ()
+            for node in (found for tree in trees for found, _ in _nodes(tree)):
+                maker = isinstance(node, (cst.Call, cst.SimpleString))
+                if maker and module.span(node) == site.span:
+                    assert isinstance(node, cst.BaseExpression)
+                    self.named = True
+                    return Mark(module, node, value)
+        return None
 
     def _read(self, value: Arg, within: Mark) -> Mark | None:
         """Return the largest expression of a value inside another expression."""
@@ -131,7 +150,7 @@ class _Writer:
         text = self.module.text(around) if wide.column > 0 else ""
         if (
             len(brackets) == 1
-            and isinstance(self._made, _ATOMS)
+            and isinstance(self._made, ATOMS)
             and text.endswith(")")
             and text[wide.column - around.column :].startswith("(")
             # `return(x)` needs them as a blank.
@@ -145,18 +164,32 @@ class _Writer:
         call = self.old
         if not isinstance(call, cst.Call):
             raise _Unmendable
-        value = _code(_loose(self._expression()))
+        value = code_of(loose(self._expression()))
         for argument in call.args:
             if argument.keyword is not None and argument.keyword.value == change.name:
-                if _names(argument.value) - _LITERALS:
-                    raise _Unmendable  # a setting, see _check_settings
+                if self._is_setting(argument.value):
+                    raise _Unmendable  # see _check_settings
                 span = self.module.span(argument.value)
                 return Edit(self.module.path, span, value)
-        if not call.args:
-            raise _Unmendable
-        end = self.module.span(call.args[-1].value)
+            if argument.star:
+                raise _Unmendable
+        if call.args:
+            end = self.module.span(call.args[-1].value)
+            content = f", {change.name}={value}"
+        else:
+            end = replace(self.span, end_column=self.span.end_column - 1)
+            content = f"{change.name}={value}"
         span = Span(end.end_line, end.end_column, end.end_line, end.end_column)
-        return Edit(self.module.path, span, f", {change.name}={value}")
+        return Edit(self.module.path, span, content)
+
+    def _is_setting(self, node: cst.BaseExpression) -> bool:
+        """Tell whether names are in an expression other than that of an imported function."""
+        root = node
+        while isinstance(root, cst.Attribute):
+            root = root.value
+        if isinstance(root, cst.Name) and root.value in self.module.index.imports:
+            return False
+        return bool(_names(node) - _LITERALS)
 
     def _expression(self) -> cst.BaseExpression:
         """Return the template with the user's expressions in it."""
@@ -167,10 +200,9 @@ class _Writer:
             template = re.sub(rf"\btf{re.escape(name)}\b", spelled, template)
         parts = dict(self.change.parts)
         tree = cst.parse_expression(_PLACEHOLDER.sub(lambda m: _MARK.format(m[1]), template))
-        filled = {_MARK.format(name): self._part(value) for name, value in parts.items()}
-        made = tree.visit(_Fill(filled))
-        if not isinstance(made, cst.BaseExpression):
-            raise _Unmendable
+        made = filled(
+            tree, {_MARK.format(name): self._part(value) for name, value in parts.items()}
+        )
         if isinstance(self.change, Rewrite):
             self._check_settings(made)
             old = self.old
@@ -188,7 +220,8 @@ class _Writer:
         """
         stop = {each for _, part in self.change.parts for each in refs(part)}
         found: dict[int, Mark] = {}
-        pending = [each for each in refs(self.change.value) if self.change.within is None]
+        whole = self.change.within is None and not self.named
+        pending = [*refs(self.change.value)] if whole else []
         if set(pending) & stop:
             return []  # the old expression is a part of the new one
         while pending:
@@ -214,7 +247,7 @@ class _Writer:
         """
         kept = _names(made)
         consumed = [(mark.module, mark.module.span(mark.node)) for mark in self._consumed()]
-        if self.change.within is not None:
+        if self.change.within is not None or self.named:
             consumed.append((self.module, self.span))
         for mark in self.marks:
             if isinstance(mark.value, Ref) or not isinstance(mark.node, (cst.Name, cst.Attribute)):
@@ -249,12 +282,39 @@ class _Writer:
         name = self.graph.nodes[value.node].name
         if name and self.graph.nodes[value.node].op:
             return cst.Name(name)
-        copied = [mark for mark in here if _length(mark) <= _MAX_COPIED]
+        copied = [
+            mark for mark in here if _length(mark) <= _MAX_COPIED and not self._makes_anew(mark)
+        ]
         if copied:
             return _quoted(min(copied, key=_length))
         if name:
             return cst.Name(name)
         raise _Unmendable
+
+    def _makes_anew(self, copied: Mark) -> bool:
+        """Tell whether a copy would be another value: of a variable, a layer's call or a draw."""
+        whole = self.module.span(copied.node)
+        inside = (
+            mark
+            for mark in self.marks
+            if isinstance(mark.value, Ref)
+            and isinstance(mark.node, cst.Call)
+            and mark.module is self.module
+            and _inside(self.module.span(mark.node), whole)
+        )
+        for mark in inside:
+            assert isinstance(mark.value, Ref)
+            assert isinstance(mark.node, cst.Call)
+            node = self.graph.nodes[mark.value.node]
+            if node.op.startswith(_DRAWS):
+                return True
+            if node.input is not None and not self._is_function(node.input, mark.node.func):
+                return True
+        return False
+
+    def _is_function(self, found: Input, called: cst.BaseExpression) -> bool:
+        """Tell whether what gave an input is a function of its arguments alone."""
+        return found.role is InputRole.CUT and not self._is_setting(called)
 
     def _setting(self, value: Arg, here: Sequence[Mark]) -> cst.BaseExpression:
         """Return the expression of a plain value, as the user wrote it if that can be told.
@@ -272,7 +332,7 @@ class _Writer:
             inside = [mark for mark in here if id(mark.node) in depths]
             least = min((depths[id(mark.node)] for mark in inside), default=0)
             nearest = {
-                _code(_quoted(mark)): mark for mark in inside if depths[id(mark.node)] == least
+                code_of(_quoted(mark)): mark for mark in inside if depths[id(mark.node)] == least
             }
             if len(nearest) > 1:
                 raise _Unmendable
@@ -290,12 +350,12 @@ class _Writer:
         new: cst.CSTNode
         if isinstance(old, cst.AugAssign):
             target = old.target.deep_clone()
-            new = cst.Assign([cst.AssignTarget(target)], _loose(made), old.semicolon)
+            new = cst.Assign([cst.AssignTarget(target)], loose(made), old.semicolon)
         else:
-            if isinstance(made, _ATOMS) or _parenthesised(old):
-                made = _loose(made)
+            if isinstance(made, ATOMS) or parenthesised(old):
+                made = loose(made)
             elif not isinstance(parent, _ENCLOSED):
-                made = _tight(made)
+                made = tight(made)
             new = made.with_changes(lpar=[*old.lpar, *made.lpar], rpar=[*made.rpar, *old.rpar])
         # Written as a part of its tree, continued lines get the indentation of their block.
         code = tree.deep_replace(self.old, new)
@@ -303,44 +363,6 @@ class _Writer:
             raise _Unmendable
         before, after = self.module.around(tree, self.old)
         return code.code[len(before) : len(code.code) - len(after)]
-
-
-class _Fill(cst.CSTTransformer):
-    """Puts expressions in the place of names, with parentheses where operators ask for them."""
-
-    def __init__(self, parts: dict[str, cst.BaseExpression]) -> None:
-        super().__init__()
-        self._parts = parts
-
-    def leave_Arg(  # noqa: N802  # LibCST looks it up by this name
-        self, original_node: cst.Arg, updated_node: cst.Arg
-    ) -> cst.Arg:
-        if isinstance(original_node.value, cst.Name) and original_node.value.value in self._parts:
-            return updated_node.with_changes(value=_loose(self._found(original_node.value)))
-        return updated_node
-
-    def leave_BinaryOperation(  # noqa: N802  # as above
-        self, original_node: cst.BinaryOperation, updated_node: cst.BinaryOperation
-    ) -> cst.BinaryOperation:
-        binding = _BINDING.get(type(original_node.operator), _TIGHTEST)
-        sides = {
-            side: _loose(self._found(name))
-            for side in ("left", "right")
-            if isinstance(name := getattr(original_node, side), cst.Name)
-            and name.value in self._parts
-            and _binding(self._parts[name.value]) >= binding + (side == "right")
-        }
-        return updated_node.with_changes(**sides)
-
-    def leave_Name(  # noqa: N802  # as above
-        self, original_node: cst.Name, updated_node: cst.Name
-    ) -> cst.BaseExpression:
-        if original_node.value not in self._parts:
-            return updated_node
-        return _tight(self._found(original_node))
-
-    def _found(self, name: cst.Name) -> cst.BaseExpression:
-        return self._parts[name.value].deep_clone()
 
 
 # Names that Python reads as values.
@@ -394,46 +416,6 @@ def _length(mark: Mark) -> int:
 def _start(mark: Mark) -> tuple[int, int]:
     span = mark.module.span(mark.node)
     return span.line, span.column
-
-
-def _parenthesised(node: cst.BaseExpression) -> bool:
-    return bool(node.lpar)
-
-
-def _binding(node: cst.BaseExpression) -> int:
-    """Return how tightly an operation on one line binds; 0 if that is not known to matter."""
-    if isinstance(node, cst.BinaryOperation) and "\n" not in _code(node):
-        return _BINDING.get(type(node.operator), 0)
-    return 0
-
-
-# Precedence of operators that need no parentheses inside those of a smaller number.
-_BINDING: dict[type[cst.BaseBinaryOp], int] = {
-    cst.Add: 1, cst.Subtract: 1, cst.Multiply: 2, cst.Divide: 2,
-}  # fmt: skip
-_TIGHTEST = 9
-
-
-def _loose(node: cst.BaseExpression) -> cst.BaseExpression:
-    """Return an expression without parentheses of its own, unless they hold comments."""
-    if isinstance(node, (cst.Tuple, cst.GeneratorExp, cst.NamedExpr, cst.Yield)):
-        return node
-    around = [bracket.whitespace_after for bracket in node.lpar]
-    around += [bracket.whitespace_before for bracket in node.rpar]
-    if all(isinstance(blank, cst.SimpleWhitespace) for blank in around):
-        return node.with_changes(lpar=[], rpar=[])
-    return node
-
-
-def _tight(node: cst.BaseExpression) -> cst.BaseExpression:
-    """Return an expression that can be an operand of anything."""
-    if isinstance(node, _ATOMS) or _parenthesised(node):
-        return node
-    return node.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
-
-
-def _code(node: cst.BaseExpression) -> str:
-    return cst.Module([]).code_for_node(node)
 
 
 def _home(module: Module, node: cst.CSTNode) -> tuple[cst.Module, cst.CSTNode]:

@@ -35,6 +35,7 @@ from actlint.lower.machine import Mark
 from actlint.lower.module import Library
 from actlint.project import Project
 from actlint.query import Remedy, Rule, View
+from actlint.reading import with_models
 from actlint.scene import Given, Unit, units
 from actlint.worker.protocol import Answer, Job
 
@@ -269,8 +270,11 @@ class _Prover:
     ) -> list[_Trial] | None:
         """Pair the graphs of a unit with those of the mended one; None if they do not pair."""
         roles = self._context.roles.get(unit.path, {})
-        old = units(self._file(self._context.project, unit.path), self._context.project, roles)
-        new = units(self._file(project, unit.path), project, roles)
+        old, new = (
+            with_models(file, units(file, each, roles))
+            for each in (self._context.project, project)
+            for file in (self._file(each, unit.path),)
+        )
         if unit not in old or len(old) != len(new):
             return None
         twin = new[old.index(unit)]

@@ -13,9 +13,13 @@ from actlint.index import FileIndex
 # In files that import them instead: functions of keras.ops, and of the Keras backend, that take
 # the arguments of TensorFlow's.
 _KERAS = {
+    "tensorflow.abs": "abs",
+    "tensorflow.cast": "cast",
     "tensorflow.clip_by_value": "clip",
+    "tensorflow.expand_dims": "expand_dims",
     "tensorflow.math.divide_no_nan": "divide_no_nan",
     "tensorflow.math.expm1": "expm1",
+    "tensorflow.math.log": "log",
     "tensorflow.math.log1p": "log1p",
     "tensorflow.math.reduce_variance": "var",
     "tensorflow.math.log_sigmoid": "log_sigmoid",
@@ -27,17 +31,23 @@ _KERAS = {
     "tensorflow.ones_like": "ones_like",
     "tensorflow.reduce_logsumexp": "logsumexp",
     "tensorflow.reduce_sum": "sum",
+    "tensorflow.shape": "shape",
     "tensorflow.sigmoid": "sigmoid",
+    "tensorflow.sin": "sin",
     "tensorflow.sqrt": "sqrt",
     "tensorflow.square": "square",
+    "tensorflow.squeeze": "squeeze",
     "tensorflow.stop_gradient": "stop_gradient",
+    "tensorflow.tanh": "tanh",
     "tensorflow.where": "where",
     "tensorflow.zeros_like": "zeros_like",
 }
 _BACKEND = {
     name: _KERAS[name]
     for name in (
-        "tensorflow.clip_by_value", "tensorflow.math.softplus", "tensorflow.maximum",
+        "tensorflow.abs", "tensorflow.clip_by_value", "tensorflow.expand_dims",
+        "tensorflow.math.log", "tensorflow.cast", "tensorflow.shape",
+        "tensorflow.math.softplus", "tensorflow.maximum", "tensorflow.sin", "tensorflow.tanh",
         "tensorflow.minimum", "tensorflow.nn.softmax", "tensorflow.ones_like",
         "tensorflow.reduce_sum", "tensorflow.sigmoid", "tensorflow.sqrt", "tensorflow.square",
         "tensorflow.stop_gradient", "tensorflow.zeros_like", "tensorflow.math.reduce_variance",
@@ -71,11 +81,12 @@ class Spelling:
             Unspeakable: the file has none, and an import would not be plain.
         """
         parts = name.split(".")
-        for count in range(len(parts), 0, -1):
-            prefix = ".".join(parts[:count])
-            local = self._local(prefix)
-            if local is not None:
-                return ".".join([local, *parts[count:]])
+        # Keras is a package of its own, too.
+        for path in (parts, parts[1:]) if parts[1:2] == ["keras"] else (parts,):
+            for count in range(len(path), 0, -1):
+                local = self._local(".".join(path[:count]))
+                if local is not None:
+                    return ".".join([local, *path[count:]])
         for home, functions in _HOMES:
             local = self._local(home) or self._inside(home)
             if local is not None and name in functions:

@@ -6,9 +6,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from actlint.query import Arg, Hit, Node, Target, View
+from actlint.query import Arg, Hit, Node, Remedy, Rewrite, Safety, Target, View
 
-from ._common import ancestors, shown
+from ._common import ROOT, ancestors, shown
 
 # The largest constant that is taken for a guard and not for a part of the formula.
 LARGEST_GUARD = 1e-3
@@ -19,6 +19,7 @@ TINY = 2.0**-126  # least normal number; TensorFlow flushes what is smaller to z
 # Epsilons that are tried in place of a lost one, ascending.
 _BESIDE_ONE = (BELOW_ONE, ABOVE_ONE, 1e-6, 1e-5, 1e-4, 1e-3)
 _BESIDE_ZERO = (TINY, 1e-30, 1e-20, 1e-15, 1e-12, 1e-10, 1e-7)
+_SQUARED = 1e-12  # written under a root
 # Constants that are looked at for one expression.
 _MAX_TRIED = 8
 _ADDITIVE = frozenset({"add", "subtract"})
@@ -138,3 +139,43 @@ def _with(view: View, guard: Guard, epsilon: float) -> View:
         changed = replace(source, value=value)
     nodes = tuple(changed if node.id == source.id else node for node in view.graph.nodes)
     return View(replace(view.graph, nodes=nodes))
+
+
+# Epsilons that are written in place of a lost one; beside 0 those under roots are squared.
+_WRITTEN = ("1e-7", "1e-6", "1e-5", "1e-4", "1e-3")
+
+
+def larger_guards(view: View, node: Node) -> Iterator[Remedy]:
+    """Yield the remedy that gives every lost guard of `node` an epsilon that has an effect."""
+    found: dict[tuple[int, str], Lost] = {}
+    for hit in view.hits(node):
+        lost = None if hit.masked else lost_guard(view, node, hit)
+        if lost is not None:
+            found.setdefault((lost.guard.node.id, lost.guard.name), lost)
+    changes: list[Rewrite] = []
+    for lost in found.values():
+        guard = lost.guard
+        value = guard.anchor + guard.epsilon
+        epsilon = _written(node, lost)
+        if epsilon is None or not guard.name:
+            return
+        if guard.anchor == 0.0:
+            text = epsilon if guard.epsilon > 0.0 else f"-{epsilon}"
+        else:
+            text = f"{guard.anchor:.0f} {'-' if guard.epsilon < 0.0 else '+'} {epsilon}"
+        changes.append(Rewrite(value, text, (), guard.node.id))
+    if changes:
+        yield Remedy(
+            "Write an epsilon that float32 can hold",
+            "values nearer to the bound than the new epsilon change",
+            Safety.UNSAFE,
+            tuple(changes),
+        )
+
+
+def _written(node: Node, lost: Lost) -> str | None:
+    """Return the epsilon to write: the usual one, if it is large enough."""
+    squared = lost.guard.anchor == 0.0 and node.op in ROOT and lost.least <= _SQUARED
+    if squared:
+        return f"{_SQUARED:g}".replace("e-0", "e-")
+    return next((text for text in _WRITTEN if float(text) >= lost.least), None)

@@ -12,14 +12,11 @@ from actlint.query import Arg, Items, Node, Ref, Remedy, Rewrite, Safety, View
 EPSILON = "1e-7"
 # Added under a root, of which it is the square: the slope at 0 is then at most 5e5.
 SQUARED_EPSILON = "1e-12"
-# exp(80) is 5.5e34, which leaves room for a factor below the largest float32.
-LARGEST_EXPONENT = "80.0"
 
 # What the placeholders of a template stand for.
 Parts = Mapping[str, Arg]
 
 _SUM = ("add",)
-_LOG = ("log",)
 
 
 def ref(node: Node) -> Ref:
@@ -103,179 +100,6 @@ def _static(value: Arg) -> bool:
     if isinstance(value, Items):
         return all(_static(item) for item in value.items)
     return isinstance(value, (bool, int))
-
-
-# ---- naive forms -------------------------------------------------------------------------------
-
-
-def log1p(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``log(1 + x)``."""
-    inner = view.operand(node, "x") if node.op in _LOG else None
-    x = None if inner is None else addend(view, inner, 1.0)
-    if x is not None:
-        yield replaced(
-            node,
-            "tf.math.log1p({x})",
-            "Write tf.math.log1p(x) for log(1 + x)",
-            "it is the same function, without the rounding of 1 + x",
-            {"x": ref(x)},
-        )
-
-
-def expm1(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``exp(x) - 1``."""
-    inner = view.operand(node, "x") if node.op == "subtract" else None
-    x = view.operand(inner, "x") if inner is not None and inner.op == "exp" else None
-    if x is not None and constant(view, node, "y") == 1.0:
-        yield replaced(
-            node,
-            "tf.math.expm1({x})",
-            "Write tf.math.expm1(x) for exp(x) - 1",
-            "it is the same function, without the cancellation near 0",
-            {"x": ref(x)},
-        )
-
-
-def softplus(view: View, exponential: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``log(1 + exp(x))``, given its exponential."""
-    x, user = view.operand(exponential, "x"), only_user(view, exponential)
-    if x is None or user is None:
-        return
-    total = user
-    if user.op != "log1p":
-        logarithm = only_user(view, user)
-        if logarithm is None or logarithm.op not in _LOG or addend(view, user, 1.0) is None:
-            return
-        total = logarithm
-    yield replaced(
-        total,
-        "tf.math.softplus({x})",
-        "Write tf.math.softplus(x) for log(1 + exp(x))",
-        "it is the same function, and does not overflow",
-        {"x": ref(x)},
-    )
-
-
-def logsumexp(view: View, exponential: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``log(reduce_sum(exp(x)))``, given its exponential."""
-    x, total = view.operand(exponential, "x"), only_user(view, exponential)
-    logarithm = None if total is None else only_user(view, total)
-    if x is None or total is None or logarithm is None:
-        return
-    axes = settings(total, "axis", "keepdims")
-    if total.op == "reduce_sum" and logarithm.op in _LOG and axes is not None:
-        further, parts = axes
-        yield replaced(
-            logarithm,
-            f"tf.reduce_logsumexp({{x}}{further})",
-            "Write tf.reduce_logsumexp(x) for log(sum(exp(x)))",
-            "it is the same function, shifted by the maximum so that nothing overflows",
-            {"x": ref(x), **parts},
-        )
-
-
-def sigmoid(view: View, exponential: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``1 / (1 + exp(-x))``, given its exponential."""
-    inner, total = view.operand(exponential, "x"), only_user(view, exponential)
-    division = None if total is None else only_user(view, total)
-    if inner is None or total is None or division is None or addend(view, total, 1.0) is None:
-        return
-    one_over = division.op in {"divide", "div"} and constant(view, division, "x") == 1.0
-    if not one_over and division.op != "reciprocal":
-        return
-    positive, parts = _opposite(view, inner)
-    yield replaced(
-        division,
-        f"tf.sigmoid({positive})",
-        "Write tf.sigmoid(x) for 1 / (1 + exp(-x))",
-        "it is the same function, and does not overflow",
-        parts,
-    )
-
-
-def _opposite(view: View, node: Node) -> tuple[str, Parts]:
-    """Return a template of ``-x``, without a second minus if ``x`` begins with one."""
-    x = negated(view, node)
-    if x is not None:
-        return "{x}", {"x": ref(x)}
-    factor = view.operand(node, "x") if node.op == "multiply" else None
-    inner = None if factor is None else negated(view, factor)
-    if inner is not None:
-        return "{x} * {y}", {"x": ref(inner), "y": node.arg("y")}
-    first = node.arg("x")
-    if node.op == "multiply" and isinstance(first, (int, float)) and first < 0.0:
-        return "{x} * {y}", {"x": -first, "y": node.arg("y")}
-    return "-{x}", {"x": ref(node)}
-
-
-def library_softmax(view: View, division: Node, exponential: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``exp(x) / sum(exp(x))``."""
-    x = view.operand(exponential, "x")
-    total = next((each for each in _below(view, division) if each.op == "reduce_sum"), None)
-    if x is None or total is None or total.arg("keepdims") is not True:
-        return
-    axis = settings(total, "axis")
-    if axis is None or total.arg("axis") is None:
-        return
-    title = "Write tf.nn.softmax(x) for exp(x) / sum(exp(x))"
-    template = f"tf.nn.softmax({{x}}{axis[0]})"
-    same = "it is the same function, shifted by the maximum so that nothing overflows"
-    yield replaced(division, template, title, same, {"x": ref(x), **axis[1]})
-    near = "the constant that is added to the sum goes, and the values with it"
-    yield replaced(
-        division,
-        template,
-        title,
-        near,
-        {"x": ref(x), **axis[1]},
-        safety=Safety.UNSAFE,
-    )
-
-
-def _below(view: View, division: Node) -> tuple[Node, ...]:
-    """Return the divisor, and what it adds a constant to."""
-    divisor = view.operand(division, "y")
-    return () if divisor is None else (divisor, *view.operands(divisor))
-
-
-def log_probability(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedies of the log of a softmax or sigmoid."""
-    inner = view.operand(node, "x") if node.op in _LOG else None
-    if inner is None:
-        return
-    same = "it is the same function, computed from the logits so that it stays finite"
-    logits = next(iter(view.operands(inner)), None) if inner.op else None
-    if inner.op == "softmax" and logits is not None:
-        axis = settings(inner, "axis")
-        if axis is not None:
-            title = "Write tf.nn.log_softmax(x) for log(softmax(x))"
-            template = f"tf.nn.log_softmax({{x}}{axis[0]})"
-            yield replaced(node, template, title, same, {"x": ref(logits), **axis[1]})
-    elif inner.op == "sigmoid" and logits is not None:
-        title = "Write tf.math.log_sigmoid(x) for log(sigmoid(x))"
-        yield replaced(node, "tf.math.log_sigmoid({x})", title, same, {"x": ref(logits)})
-    elif inner.op == "subtract" and constant(view, inner, "x") == 1.0:
-        share = view.operand(inner, "y")
-        logits = next(iter(view.operands(share)), None) if share is not None else None
-        if share is not None and share.op == "sigmoid" and logits is not None:
-            title = "Write tf.math.log_sigmoid(-x) for log(1 - sigmoid(x))"
-            yield replaced(node, "tf.math.log_sigmoid(-{x})", title, same, {"x": ref(logits)})
-
-
-def xlogx(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``x * log(x)``, given its logarithm."""
-    x, product = view.operand(node, "x"), only_user(view, node)
-    if x is None or product is None or product.op != "multiply" or node.op not in _LOG:
-        return
-    others = [each for each in view.operands(product) if each.id != node.id]
-    if len(others) == 1 and view.same_value(others[0], x):
-        yield replaced(
-            product,
-            "tf.math.xlogy({x}, {x})",
-            "Write tf.math.xlogy(x, x) for x * log(x)",
-            "it is 0 with a finite gradient at x = 0, and the same elsewhere",
-            {"x": ref(others[0])},
-        )
 
 
 # ---- away from the singular point --------------------------------------------------------------
@@ -429,6 +253,27 @@ def double_where(view: View, node: Node, operand: Node, neutral: str) -> Iterato
             "Select the argument with a tf.where of its own",
             "the argument is another only where the other branch is selected",
             parts={"condition": ref(condition), "like": ref(_shaped(view, operand))},
+            safety=Safety.SAFE,
+        )
+
+
+def selected_argument(view: View, node: Node, operand: Node, chosen: Node) -> Iterator[Remedy]:
+    """Yield the remedies that keep an operand harmless where a mask is 0.
+
+    Args:
+        view: the graph.
+        node: the expression that the mask is meant to hide.
+        operand: its operand that is harmful there.
+        chosen: the condition that the mask is cast from.
+    """
+    for neutral in ("ones", "zeros"):
+        yield argument(
+            node,
+            operand,
+            f"tf.where({{condition}}, {{x}}, tf.{neutral}_like({{like}}))",
+            "Select the argument with tf.where before the mask hides the result",
+            "the argument is another only where the mask is 0",
+            parts={"condition": ref(chosen), "like": ref(_shaped(view, operand))},
             safety=Safety.SAFE,
         )
 

@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, InputRole, Node, Role, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    InputRole,
+    Node,
+    Remedy,
+    Role,
+    Rule,
+    Suspect,
+    View,
+)
 
 from ._common import ancestors, shown
+from ._losses_mended import aligned
 
 _COMPARING = ("subtract", "squared_difference", "divide", "multiply")
 # Ops that drop an axis, after which a value per sample has the shape (N,).
@@ -54,6 +67,9 @@ class BroadcastToMatrix(Rule):
     model.compile(optimizer="adam", loss=squared)
     ```
 
+    ## Fix safety
+    Every fix is unsafe: the loss compares each sample with itself alone, which gives other values.
+
     ## What it misses
     Shapes that only the caller knows, as in training loops and `Loss` objects; code that expands,
     transposes or multiplies matrices, which may compare samples on purpose.
@@ -96,6 +112,22 @@ class BroadcastToMatrix(Rule):
                 threshold=threshold,
                 provisional=True,
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Bring both operands to one shape."""
+        node = view.node(suspect.node)
+        one, other = view.operands(node)
+        flat = next(
+            (
+                each
+                for each, beside in ((one, other), (other, one))
+                if (_drops(each, view) and not _drops(beside, view))
+                or (_keeps(beside, view) and not _keeps(each, view))
+            ),
+            None,
+        )
+        if flat is not None:
+            yield from aligned(view, node, flat, other if flat is one else one, _DROPPING)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 from actlint.query import (
@@ -13,7 +14,9 @@ from actlint.query import (
     Interval,
     Kind,
     Node,
+    Remedy,
     Rule,
+    Safety,
     Severity,
     Suspect,
     Target,
@@ -21,6 +24,7 @@ from actlint.query import (
 )
 
 from ._common import DIVISION, LOGARITHM, POWER, ROOT, ancestors, is_constant, shown
+from ._stable import centred_sigmoid, expm1, log1p, square_root_less_one, variance, versine
 
 _MAGNIFIERS = frozenset({*DIVISION, "divide_no_nan", *LOGARITHM, *ROOT, *POWER})
 _QUOTIENTS = frozenset({"div", "divide", "divide_no_nan", "np_divide", "np_true_divide"})
@@ -65,6 +69,11 @@ class Cancellation(Rule):
         return tf.math.divide_no_nan(tf.math.expm1(x), x)
     ```
 
+    ## Fix safety
+    `tf.math.log1p`, `tf.math.expm1`, `tf.math.reduce_variance` and the half-angle forms of cosine
+    and sigmoid are safe: they are the same functions, with the digits that were lost.
+    Where so much is lost further on that the results cannot be compared, they are unsafe.
+
     ## What it misses
     Differences of a value and its own mean, which cannot be had better, and differences with an
     input. Differences whose error stays as small as it is, such as `tf.exp(x) - 1` in an ELU: the
@@ -104,6 +113,15 @@ class Cancellation(Rule):
                 provisional=True,
                 hint=_hint(view, node),
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Write the function that computes the difference in one go."""
+        node = view.node(suspect.node)
+        for form in (log1p, expm1, versine, centred_sigmoid, square_root_less_one, variance):
+            for found in form(view, node):
+                yield found
+                reason = "what rounding the magnified difference leaves is another number"
+                yield replace(found, safety=Safety.UNSAFE, reason=reason)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Rule, Severity, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Remedy,
+    Rule,
+    Safety,
+    Severity,
+    Suspect,
+    View,
+)
 
 from ._common import shown
+from ._remedies import argument as read
+from ._remedies import ref, replaced
 
 _OUTER = ("log_sigmoid", "log_softmax", "sigmoid", "softmax")
 _INNER = frozenset({"sigmoid", "softmax"})
@@ -48,6 +61,9 @@ class DoubleActivation(Rule):
         return tf.reduce_mean(tf.square(y_true - p))
     ```
 
+    ## Fix safety
+    Leaving one of the two out is unsafe: values and gradients become those of a single one.
+
     ## What it misses
     Two activations that stand in different layers of a model, probabilities that are scaled in
     between, and functions written out with `exp`.
@@ -83,6 +99,33 @@ class DoubleActivation(Rule):
                 threshold=_WIDTH,
                 severity=Severity.WARNING,
                 provisional=True,
+            )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Leave the outer one out; of a logarithm the inner one."""
+        node = view.node(suspect.node)
+        given = view.operand(node, view.op(node).operands[0])
+        if given is None:
+            return
+        if not node.op.startswith("log"):
+            yield replaced(
+                node,
+                "{x}",
+                "Leave the outer activation out",
+                "the result is what the inner one gives",
+                {"x": ref(given)},
+                safety=Safety.UNSAFE,
+            )
+        inner = view.definition(given)
+        logits = next(iter(view.operands(inner)), None)
+        if logits is not None:
+            yield read(
+                node,
+                given,
+                "{logits}",
+                "Leave the inner activation out",
+                "the outer one is given the logits",
+                parts={"logits": ref(logits)},
             )
 
     VALID: ClassVar[tuple[Good, ...]] = (

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Good,
+    Hazard,
+    Remedy,
+    Rule,
+    Suspect,
+    View,
+)
 
 from ._common import (
     DIVISION,
@@ -20,7 +28,8 @@ from ._common import (
     not_overflow,
     shown,
 )
-from ._epsilons import lost_guard, short
+from ._epsilons import larger_guards, lost_guard, short
+from ._stable import log_probability
 
 _GUARDED = (*DIVISION, *LOGARITHM, *ROOT, *NORM, *POWER, *INVERSE)
 
@@ -58,6 +67,11 @@ class EpsilonBelowResolution(Rule):
         p = tf.clip_by_value(y_pred, 1e-7, 1 - 1e-7)
         return -tf.reduce_mean(y_true * tf.math.log(p) + (1 - y_true) * tf.math.log(1 - p))
     ```
+
+    ## Fix safety
+    The log of a sigmoid or softmax, computed from the logits, is safe where the bound had no
+    effect, and unsafe if it had one at the other end. Another epsilon is unsafe: the values that
+    it bounds change.
 
     ## What it misses
     Constants that reach the function from outside, and dtypes other than float32.
@@ -104,6 +118,12 @@ class EpsilonBelowResolution(Rule):
                     targets=(hit.target,),
                 )
                 break
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Compute the logarithm from the logits; else write an epsilon that float32 holds."""
+        node = view.node(suspect.node)
+        yield from log_probability(view, node)
+        yield from larger_guards(view, node)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

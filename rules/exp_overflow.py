@@ -10,7 +10,7 @@ from actlint.query import Bad, Cause, Good, Hazard, Hit, Node, Remedy, Rule, Sus
 
 from ._common import condition, descendants, first_hit, nonfinite, not_overflow, shown
 from ._patterns import softmax_exponentials
-from ._remedies import LARGEST_EXPONENT, argument, logsumexp, sigmoid, softplus
+from ._stable import bounded_exponent, logsumexp, sigmoid, softplus
 
 _OVERFLOW = frozenset({Cause.OVERFLOW})
 _NEAR = 4
@@ -96,15 +96,7 @@ class ExpOverflow(Rule):
         yield from softplus(view, node)
         yield from logsumexp(view, node)
         yield from sigmoid(view, node)
-        exponent = view.operand(node, "x")
-        if exponent is not None:
-            yield argument(
-                node,
-                exponent,
-                f"tf.minimum({{x}}, {LARGEST_EXPONENT})",
-                f"Keep the exponent at or below {LARGEST_EXPONENT}",
-                "larger exponents are all the same, and get no gradient",
-            )
+        yield from bounded_exponent(view, node)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -8,7 +8,8 @@ from typing import ClassVar
 from actlint.query import Bad, Good, Hazard, Kind, Node, Remedy, Rule, Suspect, View
 
 from ._common import LOGARITHM, nonfinite, shown, singular
-from ._remedies import EPSILON, log_probability, offset
+from ._remedies import EPSILON, offset
+from ._stable import log_probability
 
 _SATURATING = ("softmax", "sigmoid", "hard_sigmoid", "tanh", "erf", "erfc")
 # What a probability goes through on its way into a logarithm and stays one.

@@ -9,7 +9,8 @@ from actlint.query import Bad, Good, Hazard, Remedy, Rule, Suspect, View
 
 from ._common import LOGARITHM, condition, is_numpy, nonfinite, shown, singular
 from ._patterns import sums_of_exponentials
-from ._remedies import EPSILON, offset, representable, xlogx
+from ._remedies import EPSILON, offset, representable
+from ._stable import xlogx
 
 # Logarithms of their one operand.
 _PLAIN = ("log", "log2", "log10")

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Node, Rule, Suspect, Target, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Node,
+    Remedy,
+    Rule,
+    Suspect,
+    Target,
+    View,
+)
 
 from ._common import shown
 from ._losses import calls
+from ._losses_mended import activated, from_logits
 
 # Activations whose result is no probability: it has negative values, or values above 1.
 _UNBOUNDED = frozenset(
@@ -46,6 +58,11 @@ class LogitsAsProbabilities(Rule):
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer="adam", loss=loss)
     ```
+
+    ## Fix safety
+    `from_logits=True` is unsafe: it is another loss, the one that is meant. So is an activation
+    for the last layer, which is suggested where the loss has no such keyword: the model then
+    predicts probabilities.
 
     ## What it misses
     Models whose last layer is not a dense or convolutional one, or is hidden from view; losses of
@@ -85,6 +102,16 @@ class LogitsAsProbabilities(Rule):
                 targets=(Target(logits.id, -3.0, 2.0),),
                 provisional=True,
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Say that these are logits; else make probabilities of them."""
+        for call in calls(view):
+            if call.node.id != suspect.node:
+                continue
+            logits = _logits(view, view.definition(call.predictions))
+            if logits is not None:
+                yield from from_logits(call)
+                yield from activated(view, call, logits)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -13,13 +13,16 @@ from actlint.query import (
     Hazard,
     Kind,
     Node,
+    Remedy,
     Rule,
+    Safety,
     Suspect,
     Target,
     View,
 )
 
 from ._common import COMPARISON, first_hit, nonfinite, shown
+from ._remedies import no_nan, ref, replaced
 
 _DIVISIONS = ("divide", "div", "np_divide", "np_true_divide")
 _ZERO = frozenset({Cause.ZERO})
@@ -59,6 +62,10 @@ class MeanOfEmptySelection(Rule):
             tf.reduce_sum(tf.square(y_true - y_pred) * mask), tf.reduce_sum(mask)
         )
     ```
+
+    ## Fix safety
+    `tf.math.divide_no_nan` of the sum and the count is safe: it is 0 for an empty selection, and
+    the mean of every other.
 
     ## What it misses
     Largest and smallest elements of an empty selection, which are infinite; selections of what is
@@ -106,6 +113,26 @@ class MeanOfEmptySelection(Rule):
                     f"{shown(node)} is 0 / 0 = nan when {shown(mask)} "
                     f"{'selects nothing' if mask.op in COMPARISON else 'is 0 everywhere'}",
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Divide the sum by the count without nan."""
+        node = view.node(suspect.node)
+        yield from (each for each in no_nan(view, node) if each.safety is Safety.SAFE)
+        chosen = view.operand(node, "input_tensor")
+        if node.op != "reduce_mean" or chosen is None or node.arg("axis") is not None:
+            return
+        counts = [('tf.cast(tf.size({x}), "float32")', ref(chosen))] if chosen.name else []
+        selection = _selection(view, chosen)
+        if selection.op in COMPARISON:
+            counts.append(('tf.math.count_nonzero({count}, dtype="float32")', ref(selection)))
+        for count, of in counts:
+            yield replaced(
+                node,
+                f"tf.math.divide_no_nan(tf.reduce_sum({{x}}), {count})",
+                "Divide the sum by the count with tf.math.divide_no_nan",
+                "it is 0 for an empty selection, and the mean of every other",
+                {"x": ref(chosen), "count": of},
+            )
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -6,7 +6,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, Hit, Node, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Good,
+    Hazard,
+    Hit,
+    Node,
+    Remedy,
+    Rule,
+    Safety,
+    Suspect,
+    View,
+)
 
 from ._common import (
     DIVISION,
@@ -20,6 +31,7 @@ from ._common import (
     singular,
 )
 from ._epsilons import LARGEST_GUARD, short
+from ._remedies import EPSILON, SQUARED_EPSILON, argument, no_nan, norm, offset, ref, replaced
 
 _SUMS = ("add",)
 
@@ -53,6 +65,11 @@ class MisplacedEpsilon(Rule):
     def distance_loss(y_true, y_pred):
         return tf.reduce_mean(tf.sqrt(tf.square(y_true - y_pred) + 1e-8))
     ```
+
+    ## Fix safety
+    Where the argument is negative, `tf.math.divide_no_nan` is safe; all else is unsafe: with the
+    epsilon inside, values near the point change, as they should, and a floor under the argument
+    changes negative ones.
 
     ## What it misses
     Constants above 1e-3, which may be part of the formula.
@@ -105,6 +122,28 @@ class MisplacedEpsilon(Rule):
                     f"adds to it: {shown(hit.operand)} {condition(hit)}",
                     hint=_ROOT_OF_SUM if node.op in NORM else "",
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Move the epsilon inside; hold the term above 0 that it is added to."""
+        node = view.node(suspect.node)
+        hit = next((hit for each, hit in singular(view, node.op) if each.id == node.id), None)
+        if hit is None:
+            return
+        signed = _signed(view, hit)
+        if signed is not None:
+            total, other, _ = signed
+            yield from (each for each in no_nan(view, node) if each.safety is Safety.SAFE)
+            yield argument(
+                total,
+                other,
+                "tf.maximum({x}, 0.0)",
+                "Hold the term above 0 before the epsilon is added",
+                "values change where the term is negative, and pass no gradient there",
+            )
+            return
+        yield from _moved_inside(view, node, hit)
+        yield from norm(view, node)
+        yield from offset(view, node, hit.operand, SQUARED_EPSILON if node.op in ROOT else EPSILON)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(
@@ -308,3 +347,24 @@ def _epsilon(view: View, total: Node) -> tuple[Node, float] | None:
         if isinstance(value, float) and 0.0 < value <= LARGEST_GUARD and other is not None:
             return other, value
     return None
+
+
+# The functions that an epsilon is moved into.
+_CALLS = {"sqrt": "tf.sqrt", "keras_sqrt": "tf.sqrt", "log": "tf.math.log"}
+
+
+def _moved_inside(view: View, node: Node, hit: Hit) -> Iterator[Remedy]:
+    """Yield the remedy that adds the epsilon to the argument instead of the result."""
+    outside, call = _outside(view, node), _CALLS.get(node.op)
+    if outside is None or call is None or view.interval(hit.operand).lo < 0.0 or node.name:
+        return  # the variable of the root may have other uses
+    total, _ = outside
+    side = "y" if total.arg("x") == ref(node) else "x"
+    yield replaced(
+        total,
+        f"{call}({{x}} + {{epsilon}})",
+        "Move the epsilon inside",
+        "values change where the argument is not much larger than the epsilon",
+        {"x": ref(hit.operand), "epsilon": total.arg(side)},
+        safety=Safety.UNSAFE,
+    )

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Cause, Good, Hazard, Kind, Node, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Cause,
+    Good,
+    Hazard,
+    Kind,
+    Node,
+    Remedy,
+    Rule,
+    Suspect,
+    View,
+)
 
 from ._common import condition, first_hit, nonfinite, shown
 from ._patterns import softmax_exponentials
+from ._stable import bounded_exponent, log_cosh, logsumexp, softplus
 
 _LOGS = ("log", "log1p", "log2", "log10")
 _EXPONENTIALS = frozenset({"exp", "cosh"})
@@ -49,6 +61,11 @@ class NaiveLogSumExp(Rule):
         return tf.reduce_mean(total - tf.reduce_sum(y_true * y_pred, axis=-1))
     ```
 
+    ## Fix safety
+    `tf.math.softplus` and `tf.reduce_logsumexp` are safe, and so is log(cosh(x)) written with a
+    softplus. Without a constant that was added to the sum, values move by it: unsafe. A bound on
+    the exponent is unsafe, since beyond it values change, and gradients end.
+
     ## What it misses
     Sums that run over a Python loop, and exponentials divided before the logarithm; see
     exp-overflow and unshifted-softmax for those.
@@ -81,6 +98,14 @@ class NaiveLogSumExp(Rule):
                     f"is about {_true(node)}: {shown(hit.operand)} {condition(hit)}",
                     hint=_hint(node, summed=summed, shifted=shifted),
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Write the stable function; else bound the exponent."""
+        node = view.node(suspect.node)
+        yield from softplus(view, node)
+        yield from logsumexp(view, node)
+        yield from log_cosh(view, node)
+        yield from bounded_exponent(view, node)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

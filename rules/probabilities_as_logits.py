@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Rule, Severity, Suspect, Target, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Remedy,
+    Rule,
+    Severity,
+    Suspect,
+    Target,
+    View,
+)
 
 from ._common import shown
 from ._losses import HEALED, activation_before, calls
+from ._losses_mended import from_probabilities, given_logits
 
 _SQUASHING = ("sigmoid", "softmax", "hard_sigmoid")
 
@@ -43,6 +55,9 @@ class ProbabilitiesAsLogits(Rule):
     def loss(y_true, logits):
         return tf.nn.softmax_cross_entropy_with_logits(labels=y_true, logits=logits)
     ```
+
+    ## Fix safety
+    Every fix is unsafe: it is another loss, the one that is meant.
 
     ## What it misses
     Activations further up that the code between hides; models with several outputs.
@@ -79,6 +94,14 @@ class ProbabilitiesAsLogits(Rule):
                 targets=(Target(squash.id, 0.0, 1.0),),
                 severity=Severity.WARNING if direct else Severity.ERROR,
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Hand the logits over; else say that these are probabilities."""
+        for call in calls(view):
+            squash = activation_before(view, call.predictions, *_SQUASHING)
+            if call.node.id == suspect.node and squash is not None:
+                yield from given_logits(view, call, squash)
+                yield from from_probabilities(call)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

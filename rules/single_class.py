@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Node, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Node,
+    Remedy,
+    Rule,
+    Suspect,
+    View,
+)
 
 from ._common import shown
 from ._losses import calls
+from ._losses_mended import binary, sigmoid_layer
 
 _CATEGORICAL = frozenset(
     {
@@ -46,6 +57,10 @@ class SingleClass(Rule):
     model.compile(optimizer="adam", loss="binary_crossentropy")
     ```
 
+    ## Fix safety
+    A sigmoid for the softmax, and a binary cross-entropy for the categorical one, are unsafe: the
+    model learns something else, or something at all.
+
     ## What it misses
     Layers whose number of units is not written as a number; models with several outputs.
 
@@ -78,6 +93,14 @@ class SingleClass(Rule):
 
     def _suspect(self, node: Node, message: str) -> Suspect:
         return Suspect(code=self.code, node=node.id, message=message, check=Check.SINGLE_VALUE)
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Take the functions for a single unit."""
+        node = view.node(suspect.node)
+        if node.op == "softmax":
+            yield from sigmoid_layer(node)
+        else:
+            yield from binary(node)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Rule, Suspect, Target, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Remedy,
+    Rule,
+    Suspect,
+    Target,
+    View,
+)
 
 from ._common import shown
 from ._losses import ORDER, calls, is_label, reversed_parameters
+from ._losses_mended import exchanged
 
 
 class SwappedArguments(Rule):
@@ -40,6 +51,9 @@ class SwappedArguments(Rule):
     def loss(y_true, y_pred):
         return tf.keras.losses.binary_crossentropy(y_true, y_pred)
     ```
+
+    ## Fix safety
+    Exchanging the arguments is unsafe: it is another loss, the one that is meant.
 
     ## What it misses
     Focal losses and divergences, which are not linear in either operand; losses that are almost
@@ -86,6 +100,12 @@ class SwappedArguments(Rule):
                         Target(node.id, 0.0, 1.0) for node in (call.labels, call.predictions)
                     ),
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Exchange the two arguments."""
+        for call in calls(view):
+            if call.node.id == suspect.node:
+                yield exchanged(call)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -9,7 +9,7 @@ from actlint.query import Bad, Cause, Good, Hazard, Remedy, Rule, Suspect, View
 
 from ._common import condition, first_hit, nonfinite, shown
 from ._patterns import softmaxes
-from ._remedies import library_softmax
+from ._stable import library_softmax
 
 
 class UnshiftedSoftmax(Rule):

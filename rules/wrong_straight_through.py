@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Rule, Suspect, Target, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Node,
+    Remedy,
+    Rule,
+    Safety,
+    Suspect,
+    Target,
+    View,
+)
 
-from ._common import shown
+from ._common import STOP, ancestors, descendants, shown
 from ._estimators import Estimator, Fault, estimators
+from ._remedies import ref, replaced
 
 
 class WrongStraightThrough(Rule):
@@ -43,6 +56,9 @@ class WrongStraightThrough(Rule):
         return x + tf.stop_gradient(tf.round(x) - x)
     ```
 
+    ## Fix safety
+    The estimator put together rightly is unsafe: it has another value or another gradient.
+
     ## What it misses
     Sums with factors that are not plain numbers, and products such as `x * tf.stop_gradient(mask)`.
 
@@ -68,6 +84,22 @@ class WrongStraightThrough(Rule):
                     message=f"{shown(found.node)} {_reason(found)}",
                     check=Check.STRAIGHT_THROUGH,
                     targets=(_at(found.step.id), _at(found.soft.id)),
+                )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Put the same step and its stand-in together as an estimator."""
+        for found in estimators(view):
+            if found.node.id == suspect.node and found.fault is not None:
+                if _is_scaled(view, found):
+                    yield from _turned(view, found.node)
+                    continue
+                yield replaced(
+                    found.node,
+                    _FORM,
+                    _TITLE,
+                    _REASON,
+                    {"soft": ref(found.soft), "step": ref(found.step)},
+                    safety=Safety.UNSAFE,
                 )
 
     VALID: ClassVar[tuple[Good, ...]] = (
@@ -280,3 +312,40 @@ def _reason(found: Estimator) -> str:
             return f"has the value of {step}, but the gradient of {soft} cancels, too"
         case _:
             return f"has the value of {step}, but passes the gradient of {soft} more than once"
+
+
+def _is_scaled(view: View, found: Estimator) -> bool:
+    """Return whether a factor stands between the sum and the step, or the stand-in."""
+    made = {node.id for node in ancestors(view, found.node.id)} - {found.node.id}
+    soft = {node.id for node in ancestors(view, found.step.id)}
+    for term in (found.step, found.soft):
+        between = {node.id for node in descendants(view, term.id)} & made - soft
+        if any(view.node(index).op not in _SUMMING for index in between):
+            return True
+    return False
+
+
+def _turned(view: View, node: Node) -> Iterator[Remedy]:
+    """Yield the remedy of ``y + stop_gradient(x - y)`` whose two terms are swapped."""
+    live, still = view.operand(node, "x"), view.operand(node, "y")
+    if live is not None and live.op in STOP:
+        live, still = still, live
+    difference = None if still is None or still.op not in STOP else view.operands(still)[0]
+    if node.op != "add" or live is None or difference is None or difference.op != "subtract":
+        return
+    first, second = view.operand(difference, "x"), view.operand(difference, "y")
+    if first is not None and second is not None and view.same_value(second, live):
+        yield replaced(
+            node,
+            _FORM,
+            _TITLE,
+            _REASON,
+            {"soft": ref(first), "step": ref(live)},
+            safety=Safety.UNSAFE,
+        )
+
+
+_SUMMING = frozenset({"add", "identity", "negative", "subtract", *STOP})
+_FORM = "{soft} + tf.stop_gradient({step} - {soft})"
+_TITLE = "Put the straight-through estimator together the right way round"
+_REASON = "the value becomes that of the step, and the gradient that of its stand-in"

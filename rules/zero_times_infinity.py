@@ -15,7 +15,10 @@ from actlint.query import (
     Hit,
     Kind,
     Node,
+    Remedy,
+    Rewrite,
     Rule,
+    Safety,
     Suspect,
     Target,
     View,
@@ -33,6 +36,8 @@ from ._common import (
     shown,
     singular,
 )
+from ._remedies import no_nan, selected_argument
+from ._stable import xlogx, xlogy
 from ._surgery import selected
 
 _LOGICAL = ("logical_and", "logical_or", "logical_not")
@@ -75,6 +80,11 @@ class ZeroTimesInfinity(Rule):
         safe = tf.where(y_true > 0, y_true, 1.0)
         return -tf.reduce_mean(tf.math.log(safe) * y_pred)
     ```
+
+    ## Fix safety
+    `tf.math.xlogy`, `tf.math.divide_no_nan` and a `tf.where` on the argument are safe: they change
+    what is computed only where the factor is 0. -1e9 in the place of an infinite constant is
+    unsafe, since it can be added to.
 
     ## What it misses
     Masks that come from outside the function: nothing says that they are 0 where it matters.
@@ -127,6 +137,31 @@ class ZeroTimesInfinity(Rule):
                     targets=(Target(factor.id, 0.0, 0.0),),
                     hint="Select with tf.where(mask, x, -1e9) instead of multiplying",
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Call the function that is 0 there; else select the argument by the mask's condition."""
+        node = view.node(suspect.node)
+        if node.op == "multiply":
+            yield from _finite(view, node)
+            return
+        found = next(
+            (
+                (hit, hiding)
+                for each, hit in singular(view, node.op)
+                if each.id == node.id and (hiding := _hiding(view, node, hit)) is not None
+            ),
+            None,
+        )
+        if found is None:
+            return
+        hit, (factor, _) = found
+        chosen = _condition(view, factor)
+        if chosen is None:
+            yield from xlogx(view, node)
+            yield from xlogy(view, node, factor)
+            return
+        yield from (each for each in no_nan(view, node) if each.safety is Safety.SAFE)
+        yield from selected_argument(view, node, hit.operand, chosen)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(
@@ -416,3 +451,17 @@ def _hint(view: View, node: Node, hit: Hit, factor: Node) -> str:
     if node.op in LOGARITHM and _vanishes_with(view, hit, factor):
         return "Use tf.math.xlogy(p, p) - p * tf.math.log(q), or tf.keras.losses.KLDivergence"
     return ""
+
+
+def _finite(view: View, node: Node) -> Iterator[Remedy]:
+    """Yield the remedy that multiplies by a large number and not by an infinity."""
+    infinite = _infinite(view, node)
+    if infinite is not None:
+        _, value = infinite
+        large = "-1e9" if value < 0.0 else "1e9"
+        yield Remedy(
+            f"Write {large} for the infinity",
+            "the product is finite, and 0 where it was nan",
+            Safety.UNSAFE,
+            (Rewrite(value, large, (), node.id),),
+        )

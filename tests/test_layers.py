@@ -23,7 +23,7 @@ LAYERS = (
     "values", "attained", "narrow", "relations", "absint", "flow",
     "remedy", "query", "screening",
     "notebook", "source", "files", "config", "index", "names", "project", "scene", "reading",
-    "lower", "spelling", "mending",
+    "lower", "spelling", "filling", "mending",
     "worker",
     "nearby", "rendering", "excerpt", "repro", "client", "cache", "examiner", "retry",
     "proof", "catalogue", "engine",
