@@ -33,6 +33,14 @@ class _Fill(cst.CSTTransformer):
             return updated_node.with_changes(value=loose(self._found(original_node.value)))
         return updated_node
 
+    def leave_Index(  # noqa: N802  # as above
+        self, original_node: cst.Index, updated_node: cst.Index
+    ) -> cst.Index:
+        name = original_node.value
+        if isinstance(name, cst.Name) and name.value in self._parts:
+            return updated_node.with_changes(value=loose(self._found(name)))
+        return updated_node
+
     def leave_BinaryOperation(  # noqa: N802  # as above
         self, original_node: cst.BinaryOperation, updated_node: cst.BinaryOperation
     ) -> cst.BinaryOperation:

@@ -354,7 +354,7 @@ class _Writer:
         else:
             if isinstance(made, ATOMS) or parenthesised(old):
                 made = loose(made)
-            elif not isinstance(parent, _ENCLOSED):
+            elif not isinstance(parent, _ENCLOSED) and not _is_negative_factor(made, old, parent):
                 made = tight(made)
             new = made.with_changes(lpar=[*old.lpar, *made.lpar], rpar=[*made.rpar, *old.rpar])
         # Written as a part of its tree, continued lines get the indentation of their block.
@@ -395,6 +395,17 @@ def _nodes(node: cst.CSTNode, depth: int = 0) -> Iterator[tuple[cst.CSTNode, int
 def _comments(node: cst.CSTNode) -> set[str]:
     found = {node.value} if isinstance(node, cst.Comment) else set[str]()
     return found.union(*(_comments(child) for child in node.children))
+
+
+def _is_negative_factor(made: cst.BaseExpression, old: cst.CSTNode, parent: cst.CSTNode) -> bool:
+    """Tell whether a negative number becomes a right operand, where it needs no parentheses."""
+    return (
+        isinstance(made, cst.UnaryOperation)
+        and isinstance(made.expression, cst.BaseNumber)
+        and isinstance(parent, cst.BinaryOperation)
+        and isinstance(parent.operator, (cst.Multiply, cst.Divide))
+        and parent.right is old
+    )
 
 
 def _inside(span: Span, whole: Span) -> bool:

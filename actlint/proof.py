@@ -244,7 +244,8 @@ class _Prover:
         attempt = _Attempt(case, remedy, edits, home.text, after)
         project = self._context.project.replaced(mended)
         library = Library(project)
-        for unit in dict.fromkeys((case.unit, *case.units[:MAX_UNITS])):
+        touched = (case.unit, *case.units[:MAX_UNITS], *self._models(case)[:MAX_UNITS])
+        for unit in dict.fromkeys(touched):
             trials = self._trials(case, unit, project, library)
             if trials is None:
                 return None
@@ -252,6 +253,15 @@ class _Prover:
         if not attempt.trials or not all(self._order(attempt, trial) for trial in attempt.trials):
             return None
         return attempt
+
+    def _models(self, case: Case) -> tuple[Unit, ...]:
+        """Return the units that may train the model of a case, too."""
+        if not case.unit.reads:
+            return ()
+        path, project = case.unit.path, self._context.project
+        file = self._file(project, path)
+        found = with_models(file, units(file, project, self._context.roles.get(path, {})))
+        return tuple(unit for unit in found if unit.reads)
 
     def _originals(self, unit: Unit) -> tuple[Graph, ...]:
         if unit not in self._lowered:
@@ -275,11 +285,10 @@ class _Prover:
             for each in (self._context.project, project)
             for file in (self._file(each, unit.path),)
         )
-        if unit not in old or len(old) != len(new):
+        alike = [[each for each in found if _alike(each, unit)] for found in (old, new)]
+        if unit not in old or len(alike[0]) != len(alike[1]):
             return None
-        twin = new[old.index(unit)]
-        if twin.role is not unit.role:
-            return None
+        twin = alike[1][alike[0].index(unit)]
         before = self._originals(unit)
         after = lower(library.module(self._file(project, unit.path)), twin).graphs
         if len(before) != len(after):
@@ -403,6 +412,15 @@ class _Prover:
             number, at = self._unknown[key]
             return self._answers[number].outcomes[at].verdict
         return known
+
+
+def _alike(unit: Unit, other: Unit) -> bool:
+    """Tell whether units are of one kind, and of one name if that is not made of their place."""
+    one, two = (
+        (each.qualname.partition(":")[0], each.role, each.reads, each.compiles)
+        for each in (unit, other)
+    )
+    return one == two
 
 
 def _text(case: Case) -> str:
