@@ -63,7 +63,8 @@ def check(result: Result, case: Case) -> None:
             assert fix.proof.gradient is not None
             assert abs(fix.proof.gradient) < float("inf")
             assert fix.proof.modes == "eager, graph, xla"
-            assert fix.proof.compared > 0
+            # A program that was finite nowhere has nothing to compare; no fix of it is safe.
+            assert fix.proof.compared > 100 or fix.safety is Safety.UNSAFE
             assert fix.proof.agrees or fix.safety is Safety.UNSAFE
 
 

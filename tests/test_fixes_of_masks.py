@@ -211,13 +211,29 @@ layer = tf.keras.layers.Activation(through)
         ),
     ),
     Case(
+        "swapped_estimator_as_a_difference",
+        """\
+import tensorflow as tf
+
+
+def f(x):
+    levels = tf.round(4.0 * x) / 4.0
+    return levels - tf.stop_gradient(levels - x)
+
+
+layer = tf.keras.layers.Dense(4, activation=f)
+""",
+        Safety.UNSAFE,
+        (("levels - tf.stop_gradient(levels - x)", "x + tf.stop_gradient(levels - x)"),),
+    ),
+    Case(
         "no_estimator_without_its_factor",
         """\
 import tensorflow as tf
 
 
 def f(x):
-    return x + tf.stop_gradient(tf.round(4.0 * x)) / 4.0
+    return x + x - tf.stop_gradient(x + x - tf.round(4.0 * x) / 4.0)
 
 
 layer = tf.keras.layers.Dense(4, activation=f)

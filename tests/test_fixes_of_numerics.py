@@ -337,7 +337,7 @@ class Surprise(Loss):
         return -K.mean(y_true * (K.epsilon() + K.log(y_pred)))
 """,
         Safety.UNSAFE,
-        (("K.epsilon() + K.log(y_pred)", "K.log(y_pred + K.epsilon())"),),
+        (("(K.epsilon() + K.log(y_pred))", "K.log(y_pred + K.epsilon())"),),
     ),
     Case(
         "epsilon_beside_a_variable",
