@@ -330,14 +330,18 @@ def _is_scaled(view: View, found: Estimator) -> bool:
 
 
 def _turned(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``y + stop_gradient(x - y)`` whose two terms are swapped."""
+    """Yield the remedy of ``y + stop_gradient(x - y)``, in which the two terms are swapped."""
     live, still = view.operand(node, "x"), view.operand(node, "y")
     if live is not None and live.op in STOP:
         live, still = still, live
     difference = None if still is None or still.op not in STOP else view.operands(still)[0]
-    if node.op != "add" or live is None or difference is None or difference.op != "subtract":
+    if live is None or difference is None or difference.op != "subtract":
         return
     first, second = view.operand(difference, "x"), view.operand(difference, "y")
+    if node.op == "subtract" and live == view.operand(node, "x"):
+        first, second = second, first  # y - stop_gradient(y - x)
+    elif node.op != "add":
+        return
     if first is not None and second is not None and view.same_value(second, live):
         yield replaced(
             node,

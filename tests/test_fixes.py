@@ -4,41 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
 from actlint import catalogue, editing
 from actlint.engine import Options, lint
-from actlint.findings import Finding, Fix, Result, Safety, Suspect, Verdict
+from actlint.findings import Fix, Result, Safety, Suspect
 from actlint.query import Ref, Remedy, Rewrite, Rule, View
 from actlint.report import OutputFormat, Style, render
 from actlint.source import SourceFile
 
-# Ends of programs that make an activation of `f`, or a loss of it.
-ACTIVATION = "\n\nlayer = tf.keras.layers.Dense(4, activation=f)\n"
-BACKEND = "\n\nlayer = Dense(4, activation=f)\n"
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    source: str
-    safety: Safety | None  # None: nothing is offered
-    changes: tuple[tuple[str, str], ...] = ()  # text that occurs once, and what it becomes
-
-    @property
-    def path(self) -> str:
-        return f"cases/{self.name}.py"
-
-    @property
-    def mended(self) -> str:
-        text = self.source
-        for old, new in self.changes:
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
-        return text
-
+from .fix_cases import ACTIVATION, BACKEND, Case, check, left, run
 
 CASES = (
     Case(
@@ -224,139 +200,6 @@ train = tf.train.GradientDescentOptimizer(0.01).minimize(loss)
         (("tf.log(y)", "tf.nn.log_softmax(tf.matmul(x, w) + b)"),),
     ),
     Case(
-        "double_where",
-        """\
-import tensorflow as tf
-
-
-def f(x):
-    return tf.where(x >= 0, x / (x + 1.0), 0.1 * x)
-"""
-        + ACTIVATION,
-        Safety.SAFE,
-        (("(x + 1.0)", "tf.where(x >= 0, x + 1.0, tf.ones_like(x))"),),
-    ),
-    Case(
-        "double_where_in_the_other_branch",
-        """\
-import tensorflow as tf
-
-
-def f(x):
-    tail = tf.exp(x)
-    return tf.where(x > 0, x, tail - 1.0)
-"""
-        + ACTIVATION,
-        Safety.SAFE,
-        (("tf.exp(x)", "tf.exp(tf.where(x > 0, tf.zeros_like(x), x))"),),
-    ),
-    Case(
-        "log_sum_exp",
-        """\
-import tensorflow as tf
-
-
-class Energy(tf.keras.losses.Loss):
-    def call(self, y_true, y_pred):
-        energy = tf.math.log(tf.reduce_sum(tf.exp(y_pred), axis=-1, keepdims=True))
-        return tf.reduce_mean(energy - tf.reduce_sum(y_true * y_pred, axis=-1, keepdims=True))
-""",
-        Safety.SAFE,
-        (
-            (
-                "tf.math.log(tf.reduce_sum(tf.exp(y_pred), axis=-1, keepdims=True))",
-                "tf.reduce_logsumexp(y_pred, axis=-1, keepdims=True)",
-            ),
-        ),
-    ),
-    Case(
-        "softmax",
-        """\
-import tensorflow as tf
-
-
-def f(x):
-    e = tf.exp(x)
-    return e / tf.reduce_sum(e, axis=-1, keepdims=True)
-"""
-        + ACTIVATION,
-        Safety.SAFE,
-        (
-            (
-                "e / tf.reduce_sum(e, axis=-1, keepdims=True)",
-                "tf.nn.softmax(x, axis=-1)",
-            ),
-        ),
-    ),
-    Case(
-        "x_log_x",
-        """\
-import tensorflow as tf
-
-
-def entropy_loss(y_true, p):
-    surprise = tf.reduce_sum(p * tf.math.log(p), axis=-1)
-    return tf.reduce_mean(tf.square(y_true - p)) + 0.1 * tf.reduce_mean(surprise)
-""",
-        Safety.SAFE,
-        (("p * tf.math.log(p)", "tf.math.xlogy(p, p)"),),
-    ),
-    Case(
-        "epsilon_under_a_root",
-        """\
-import tensorflow as tf
-
-
-def distance_loss(y_true, y_pred):
-    return tf.sqrt(tf.reduce_sum(tf.square(y_true - y_pred)))
-""",
-        Safety.UNSAFE,
-        (("tf.square(y_true - y_pred))", "tf.square(y_true - y_pred)) + 1e-12"),),
-    ),
-    Case(
-        "norm",
-        """\
-import tensorflow as tf
-
-
-def distance_loss(y_true, y_pred):
-    return tf.reduce_mean(tf.norm(y_true - y_pred, axis=-1))
-""",
-        Safety.UNSAFE,
-        (
-            (
-                "tf.norm(y_true - y_pred, axis=-1)",
-                "tf.sqrt(tf.reduce_sum(tf.square(y_true - y_pred), axis=-1) + 1e-12)",
-            ),
-        ),
-    ),
-    Case(
-        "bound_that_float32_holds",
-        """\
-import tensorflow as tf
-
-
-def binary_loss(y_true, y_pred):
-    p = tf.clip_by_value(y_pred, 1e-7, 1.0 - 1e-12)
-    return -tf.reduce_mean(y_true * tf.math.log(p) + (1.0 - y_true) * tf.math.log(1.0 - p))
-""",
-        Safety.UNSAFE,
-        (("1.0 - 1e-12", "1 - 1e-7"),),
-    ),
-    Case(
-        "straight_through",
-        """\
-import tensorflow as tf
-
-
-def f(x):
-    return 0.5 * tf.round(x)
-"""
-        + ACTIVATION,
-        Safety.UNSAFE,
-        (("tf.round(x)", "(x + tf.stop_gradient(tf.round(x) - x))"),),
-    ),
-    Case(
         "lambda_of_a_regularizer",
         """\
 import tensorflow as tf
@@ -484,38 +327,16 @@ def f(x):
 
 @pytest.fixture(scope="module")
 def result() -> Result:
-    """The cases in one run, because TensorFlow starts once."""
-    found = lint([SourceFile(case.path, case.source) for case in CASES], Options())
-    assert not found.errors
-    return found
-
-
-def of(result: Result, case: Case) -> list[Finding]:
-    return [finding for finding in result.findings if finding.site.path == case.path]
+    return run(CASES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_fix(case: Case, result: Result) -> None:
-    fixes = [fix for finding in of(result, case) for fix in finding.fixes]
-    assert of(result, case)
-    assert [fix.safety for fix in fixes] == ([] if case.safety is None else [case.safety])
-    if fixes:
-        assert editing.apply(case.source, fixes[0].edits) == case.mended
+    check(result, case)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_fixes_carry_their_proof(case: Case, result: Result) -> None:
-    for finding in of(result, case):
-        for fix in finding.fixes:
-            assert finding.verdict is Verdict.CONFIRMED
-            assert fix.proof.value is not None
-            assert abs(fix.proof.value) < float("inf")
-            assert fix.proof.gradient is not None
-            assert abs(fix.proof.gradient) < float("inf")
-            assert fix.proof.modes == "eager, graph, xla"
-            assert fix.proof.compared > 100
-            assert fix.proof.agrees or fix.safety is Safety.UNSAFE
-            compile(editing.apply(case.source, fix.edits), case.path, "exec")
+def test_a_mended_program_has_no_finding_of_its_hazard(result: Result) -> None:
+    assert not left(result, CASES)
 
 
 def test_hazards_that_meet_at_one_witness_are_mended_together() -> None:
@@ -546,26 +367,6 @@ def test_reports_show_fixes_and_two_runs_agree(result: Result) -> None:
     assert "  safe fix: Divide with tf.math.divide_no_nan: it is 0 where the divisor is 0" in text
     assert "\n    - return tf.where(x >= 0, x / (x + 1.0), 0.1 * x)\n" in text
     assert " fixable with `--fix`\n" in text
-
-
-def test_a_mended_program_has_no_finding_of_its_hazard(result: Result) -> None:
-    mended = {
-        finding.site.path: SourceFile(
-            finding.site.path,
-            editing.apply(case.source, finding.fixes[0].edits),
-        )
-        for case in CASES
-        for finding in of(result, case)
-        if finding.fixes
-    }
-    found = lint(list(mended.values()), Options())
-    left = {(finding.site.path, finding.code) for finding in found.findings}
-    before = {
-        (finding.site.path, finding.code)
-        for finding in result.findings
-        if finding.site.path in mended and finding.fixes
-    }
-    assert not left & before
 
 
 # ---- remedies that are wrong --------------------------------------------------------------------
