@@ -112,6 +112,30 @@ def latent_loss(y_true, decoded, mean, log_var):
     kl = -0.5 * tf.reduce_sum(1.0 + log_var - mean**1.5 - tf.exp(log_var), axis=-1)
     return tf.reduce_mean(tf.square(y_true - decoded)) + tf.reduce_mean(kl)
 """, (("ACT106", "mean**1.5"),)),
+    Case("divergence_of_two_softmaxes", HEADER + """\
+def kl_loss(y_true, y_pred):
+    target = tf.clip_by_value(y_true, 1e-7, 1.0)
+    guess = tf.clip_by_value(y_pred, 1e-7, 1.0)
+    return tf.reduce_mean(tf.reduce_sum(target * tf.math.log(target / guess), axis=-1))
+"""),
+    Case("labels_of_an_entropy_of_logits_are_shares", HEADER + """\
+def total_loss(y_true, y_pred):
+    entropy = tf.keras.losses.categorical_crossentropy(y_true, y_pred, from_logits=True)
+    shares = tf.nn.softmax(y_pred, axis=-1)
+    return tf.reduce_mean(entropy) + 0.1 * tf.reduce_mean(tf.square(y_true - shares))
+"""),
+    Case("similarity_of_images", HEADER + """\
+def similarity_loss(y_true, y_pred):
+    c1, c2, axes = 0.01**2, 0.03**2, [1, 2, 3]
+    m1 = tf.reduce_mean(y_true, axis=axes, keepdims=True)
+    m2 = tf.reduce_mean(y_pred, axis=axes, keepdims=True)
+    v1 = tf.reduce_mean(tf.square(y_true - m1), axis=axes, keepdims=True)
+    v2 = tf.reduce_mean(tf.square(y_pred - m2), axis=axes, keepdims=True)
+    cross = tf.reduce_mean((y_true - m1) * (y_pred - m2), axis=axes, keepdims=True)
+    top = (2.0 * m1 * m2 + c1) * (2.0 * cross + c2)
+    bottom = (tf.square(m1) + tf.square(m2) + c1) * (v1 + v2 + c2)
+    return tf.reduce_mean(1.0 - top / bottom)
+"""),
 )  # fmt: skip
 
 

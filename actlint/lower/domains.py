@@ -95,6 +95,9 @@ _TAKES_PROBABILITIES = frozenset(
     ]
 )
 _TAKES_CLASS_IDS = frozenset({"one_hot"})
+# Functions whose result is a share, and the cross-entropies' names for labels that are shares.
+_GIVES_SHARES = frozenset({"sigmoid", "softmax"})
+_SHARES = frozenset({"labels", "target", "y_true"})
 # Nobody asks for the shape of a plain number, or picks elements of it.
 _OF_TENSORS = frozenset({"shape", "gather_nd", "boolean_mask"})
 # Values that could not be followed, by the names that the code gives them.
@@ -194,7 +197,7 @@ def _indexed_axes(users: dict[int, list[Node]], start: int) -> int:
 def _label(record: Input, evidence: frozenset[str], regression: bool) -> Input:
     if "class-id" in evidence:
         return replace(record, lo=REAL[0], hi=REAL[1], integer=True)
-    if regression and "difference" in evidence and "complement" not in evidence:
+    if regression and "difference" in evidence and not evidence & {"complement", "share"}:
         return replace(record, lo=REAL[0], hi=REAL[1])
     return replace(record, lo=PROBABILITY[0], hi=PROBABILITY[1])
 
@@ -265,16 +268,22 @@ def _of_user(nodes: Sequence[Node], user: Node, operand: int) -> set[str]:
         return {"logit"}
     if op in _TAKES_PROBABILITIES:
         logits = user.arg("from_logits")
-        return {"logit"} if logits is True else {"probability"}
+        labels = any(value == Ref(operand) and name in _SHARES for name, value in user.args)
+        return {"logit" if logits is True else "probability"} | ({"share"} if labels else set())
     if op == "subtract":
         left, right = user.arg("x"), user.arg("y")
         if right == Ref(operand) and _number(nodes, left) == 1.0:
             return {"complement"}
         if _number(nodes, left) is None and _number(nodes, right) is None:
-            return {"difference"}
+            return {"difference"} | _shared(nodes, user)
     if op == "squared_difference" or op.startswith("mean_squared"):
-        return {"difference"}
+        return {"difference"} | _shared(nodes, user)
     return set()
+
+
+def _shared(nodes: Sequence[Node], user: Node) -> set[str]:
+    """Say what it tells of an operand to be compared with a share."""
+    return {"share"} if any(nodes[ref].op in _GIVES_SHARES for ref in user.operands) else set()
 
 
 def _to_integer(cast: Node) -> bool:

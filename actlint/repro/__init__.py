@@ -110,7 +110,7 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
         return points
     lines = [f"{name} = {tensor(spec, feeds[name])}" for name, spec in function.inputs]
     if evidence.hazard is Hazard.WRONG_LOSS and differentiated(function):
-        return lines + descent(function)
+        return lines + descent(function, evidence)
     if evidence.hazard is Hazard.WRONG_GRADIENT and "limits" in evidence.detail:
         return lines + astray(function, evidence)
     return lines + _gradient(function, evidence)

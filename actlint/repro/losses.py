@@ -59,11 +59,12 @@ def always(function: Function, evidence: Evidence) -> list[str]:
     ]
 
 
-def descent(function: Function) -> list[str]:
+def descent(function: Function, evidence: Evidence) -> list[str]:
     """Print the loss at the target, and the smaller one where gradient descent leads."""
     wrt = differentiated(function)[0]
     spec = dict(function.inputs)[wrt]
     bound = f"    {wrt} = tf.clip_by_value({wrt}, 0.001, 0.999)"
+    along, share = _rows(evidence, wrt)
     return [
         f"loss = tf.reduce_mean({call(function)})",
         'print("loss at the target:", round(float(loss), 4))',
@@ -73,8 +74,10 @@ def descent(function: Function) -> list[str]:
         f"        tape.watch({wrt})",
         f"        loss = tf.reduce_mean({call(function)})",
         f"    gradient = tape.gradient(loss, {wrt})",
+        *along,
         f"    {wrt} -= 0.05 * gradient / (tf.reduce_max(tf.abs(gradient)) + 1e-9)",
         *([bound] if (spec.lo, spec.hi) == (0.0, 1.0) else []),
+        *share,
         "# the loss should be smallest at the target: expect a smaller one elsewhere",
         f"loss = tf.reduce_mean({call(function)})",
         'print("loss after descent:", round(float(loss), 4))',
@@ -88,6 +91,7 @@ def astray(function: Function, evidence: Evidence) -> list[str]:
     limits = evidence.detail["limits"]
     low, high = limits if isinstance(limits, list) else (0.0, 0.0)
     at_target = evidence.detail["loss_at_target"]
+    along, share = _rows(evidence, wrt)
     return [
         f"loss = tf.reduce_mean({call(function)})",
         'print("loss at the start:", round(float(loss), 4))',
@@ -96,10 +100,22 @@ def astray(function: Function, evidence: Evidence) -> list[str]:
         f"        tape.watch({wrt})",
         f"        loss = tf.reduce_mean({call(function)})",
         f"    gradient = tape.gradient(loss, {wrt})",
+        *along,
         f"    move = {rate} * (1 - step / {steps}) * gradient / (tf.abs(gradient) + 1e-6)",
         f"    {wrt} = tf.clip_by_value({wrt} - move, {low:g}, {high:g})",
+        *share,
         f"loss = tf.reduce_mean({call(function)})",
         f"# where prediction and label agree, the loss is {at_target:.4g}",
         'print("loss after descent:", round(float(loss), 4))',
         f'print("prediction after descent:", {wrt}.numpy().round(2).tolist())',
     ]
+
+
+def _rows(evidence: Evidence, wrt: str) -> tuple[list[str], list[str]]:
+    """Return what keeps rows on the simplex: of the gradient, and of the prediction."""
+    if not evidence.detail.get("softmax"):
+        return [], []
+    return (
+        ["    gradient -= tf.reduce_mean(gradient, axis=-1, keepdims=True)"],
+        [f"    {wrt} /= tf.reduce_sum({wrt}, axis=-1, keepdims=True)"],
+    )

@@ -61,14 +61,18 @@ _DONE: WeakKeyDictionary[Bench, tuple[int, tuple[_Path, ...]]] = WeakKeyDictiona
 def check(bench: Bench, suspect: Suspect) -> Outcome:
     """Show that the sign of the gradient does not lead a typical prediction to the label."""
     if bench not in _DONE:
-        _DONE[bench] = _descents(bench)
+        found = _descents(bench)
+        if _leads_astray(*found) and targets.divides(bench):
+            # Shares of squares or products, as of images, may be meant for positive numbers only.
+            positive = _descents(bench, positive=True)
+            found = found if not positive[0] or _leads_astray(*positive) else positive
+        _DONE[bench] = found
     tried, lost = _DONE[bench]
     if not tried:
         return Outcome(
             Verdict.UNCONFIRMED, "no label and prediction of one shape and meaning were found"
         )
-    stuck = sum(path.stuck for path in lost)
-    if stuck < max(2.0, _MANY * tried) and len(lost) - stuck < _OPPOSITE:
+    if not _leads_astray(tried, lost):
         return Outcome(
             Verdict.REFUTED,
             f"descent leads to the label from {tried - len(lost)} of {tried} starts",
@@ -95,18 +99,26 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
             "end": [round(float(v), 4) for v in worst.end.reshape(-1)[:8]],
             "steps": float(_STEPS),
             "rate": _rate(worst.problem),
-            "limits": [float(worst.problem.bounded(np.asarray(end))) for end in (-1e9, 1e9)],
+            "limits": [float(worst.problem.limited(np.asarray(end))) for end in (-1e9, 1e9)],
+            **({"softmax": 1.0} if worst.problem.softmax else {}),
         },
     )
     return Outcome(Verdict.CONFIRMED, None, evidence)
 
 
-def _descents(bench: Bench) -> tuple[int, tuple[_Path, ...]]:
+def _leads_astray(tried: int, lost: tuple[_Path, ...]) -> bool:
+    """Tell whether too many descents get stuck, or end at the opposite of the label."""
+    stuck = sum(path.stuck for path in lost)
+    return stuck >= max(2.0, _MANY * tried) or len(lost) - stuck >= _OPPOSITE
+
+
+def _descents(bench: Bench, *, positive: bool = False) -> tuple[int, tuple[_Path, ...]]:
     """Return how many starts tell something, and the ways from those that do not arrive."""
     lost: list[_Path] = []
     tried = 0
     rng = samples.generator(bench.job, 41)
-    for problem in islice(targets.problems(bench, _ROWS, 40), _LABELS):
+    found = targets.problems(bench, _ROWS, 40, positive=positive)
+    for problem in islice(found, _LABELS):
         if tried >= _ENOUGH and not lost:
             break
         drawn = samples.typical(problem.prediction, rng, 1, _ROWS).astype(np.float64)
@@ -114,10 +126,10 @@ def _descents(bench: Bench) -> tuple[int, tuple[_Path, ...]]:
         if problem.positive:
             drawn, mirrored = np.abs(drawn), 1.0 / (np.abs(drawn) + 0.5)
         for start in (drawn, mirrored):
-            found = _follow(problem, problem.bounded(np.round(start, 1)))
-            if found is not None:
+            path = _follow(problem, problem.bounded(np.round(start, 1)))
+            if path is not None:
                 tried += 1
-                lost += [found] if isinstance(found, _Path) else []
+                lost += [path] if isinstance(path, _Path) else []
     return tried, tuple(lost)
 
 

@@ -75,6 +75,7 @@ def check(bench: Bench, _: Suspect) -> Outcome:
             "better_loss": witness.plain(np.float32(best_loss)),
             "distance": round(away, 4),
             "better_prediction": [round(float(v), 4) for v in best.reshape(-1)[:8]],
+            **({"softmax": 1.0} if problem.softmax else {}),
         },
     )
     return Outcome(Verdict.CONFIRMED, None, evidence)

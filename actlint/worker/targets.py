@@ -66,7 +66,10 @@ class Problem:
         return float(values[self.bench.job.output].mean()) if held else float("nan")
 
     def slope(self, prediction: Array) -> tuple[float, Array] | None:
-        """Return the mean loss and its gradient; None if there is none or it is not finite."""
+        """Return the mean loss and its gradient; None if there is none or it is not finite.
+
+        Of rows that sum to 1 it is the part along the simplex, which a softmax in front sees.
+        """
         lab, seen = self.bench.lab, []
 
         def weigh(value: Array) -> Array:
@@ -78,16 +81,22 @@ class Problem:
         gradient = (found or {}).get(self.prediction.id)
         if gradient is None or not seen or not np.isfinite(seen[0]):
             return None
-        return (seen[0], gradient) if np.isfinite(gradient).all() else None
+        if not np.isfinite(gradient).all():
+            return None
+        if self.softmax:
+            gradient = gradient - gradient.mean(-1, keepdims=True)
+        return seen[0], gradient
 
     def bounded(self, prediction: Array) -> Array:
-        """Return the prediction moved into the input's limits."""
+        """Return the prediction moved into the input's limits, and onto the simplex of rows."""
+        limited = self.limited(prediction)
+        return limited / limited.sum(-1, keepdims=True) if self.softmax else limited
+
+    def limited(self, prediction: Array) -> Array:
+        """Return the prediction with each element moved into the input's limits."""
         low, high = self.prediction.spec.lo, self.prediction.spec.hi
         if self.prediction.encoding is Encoding.UNIT:
             low, high = low + MARGIN, high - MARGIN
-        if self.softmax:
-            prediction = np.clip(prediction, low, high)
-            prediction = prediction / prediction.sum(-1, keepdims=True)
         return np.clip(prediction, _LEAST if self.positive else low, high)
 
     def distance(self, prediction: Array) -> float:
@@ -107,13 +116,15 @@ class Problem:
         return Sample(feeds, Reach.TYPICAL, "")
 
 
-def problems(bench: Bench, rows: int, stream: int) -> Iterator[Problem]:
+def problems(bench: Bench, rows: int, stream: int, *, positive: bool = False) -> Iterator[Problem]:
     """Yield ever new labels with their target; none if no label and prediction fit.
 
     Args:
         bench: the job.
         rows: of the batch.
         stream: keeps independent uses of the job's random numbers apart.
+        positive: whether real labels and predictions are taken to be positive quantities, even if
+            the loss does not show that they are.
     """
     fitting = _fitting(bench)
     if fitting is None:
@@ -122,7 +133,8 @@ def problems(bench: Bench, rows: int, stream: int) -> Iterator[Problem]:
     real = prediction.encoding is Encoding.REAL
     decided = real and label.encoding in _DECIDED
     logits = decided and (label.encoding is Encoding.CLASS or _takes_logits(bench))
-    positive = real and label.encoding is Encoding.REAL and _relative(bench, prediction, label)
+    measured = real and label.encoding is Encoding.REAL
+    positive = measured and (positive or _relative(bench, prediction, label))
     rng = samples.generator(bench.job, stream)
     while True:
         # One decimal keeps the witness readable.
@@ -187,12 +199,18 @@ def _tells_classes(problem: Problem, label: Array) -> bool:
     Such a loss is one of a softmax: what becomes of it when all classes are certain at once, as
     with smoothed labels, says nothing.
     """
-    if problem.logits or problem.label.encoding is not Encoding.ONE_HOT or label.ndim < 2:
+    encodings = problem.prediction.encoding, problem.label.encoding
+    if encodings != (Encoding.UNIT, Encoding.ONE_HOT) or label.ndim < 2:
         return False
     right = problem.loss(problem.bounded(label))
     turns = range(1, label.shape[-1])
     wrong = [problem.loss(problem.bounded(np.roll(label, turn, -1))) for turn in turns]
     return bool(wrong) and right < min(wrong) - _CLEARLY * abs(right)
+
+
+def divides(bench: Bench) -> bool:
+    """Tell whether the loss is a quotient, which may be made for positive quantities."""
+    return any(step.op in _QUOTIENTS for step in bench.job.instructions)
 
 
 def _relative(bench: Bench, prediction: Slot, label: Slot) -> bool:
