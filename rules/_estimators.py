@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,6 +13,7 @@ from ._common import STOP, ancestors
 
 _SUMS = ("add", "add_n", "subtract")
 _SQUASHING = ("clip_by_value", "hard_sigmoid", "sigmoid", "softmax", "tanh")
+_ROUNDING = ("ceil", "floor", "keras_round", "rint", "round")
 _LINEAR = (*_SUMS, "identity", "negative", "multiply", "divide", *STOP)
 
 
@@ -22,11 +24,12 @@ class Fault(StrEnum):
     CHANGED = "changed"  # the other term stays in the value
     VANISHED = "vanished"  # the other term cancels in the gradient, too
     DOUBLED = "doubled"  # the other term is there twice
+    NEGATED = "negated"  # the gradient of the other term has the wrong sign
 
 
 @dataclass(frozen=True, slots=True)
 class Estimator:
-    """A sum in which a step meets a term that has a gradient, and stop_gradient is used."""
+    """A sum in which a step meets a term that has a gradient, or that cancels."""
 
     node: Node
     step: Node
@@ -49,6 +52,11 @@ class _Term:
         """The factor in the value."""
         return self.live + self.still
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether the value is added and subtracted where a gradient passes."""
+        return self.count > 1 and not self.live
+
 
 @dataclass(slots=True)
 class _Sum:
@@ -69,13 +77,14 @@ class _Sum:
 
 def estimators(view: View) -> tuple[Estimator, ...]:
     """Return the straight-through estimators of a graph, right and wrong ones."""
-    if not any(view.nodes(*STOP)):
+    steps = (view.depends(node) and not view.depends_differentiably(node) for node in view.nodes())
+    if not any(steps):
         return ()
     right: dict[int, Estimator] = {}
     sums: list[_Sum] = []
     for node in view.nodes(*_SUMS):
         made = _sum(view, node, right)
-        if not made.stopped:
+        if not made.stopped and not any(term.cancelled for term in made.terms):
             continue
         found = next((e for e in _pairs(view, made) if e.fault is None), None)
         if found is not None:
@@ -142,13 +151,8 @@ def _parts(view: View, node: Node) -> tuple[tuple[Node, float], ...]:
         return tuple((view.node(ref.node), 1.0) for ref in refs if isinstance(ref, Ref))
     operands = view.operands(node)
     if node.op in ("multiply", "divide"):
-        other = "y" if isinstance(node.arg("x"), Ref) else "x"
-        factor = view.static(node, other)
-        if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor:
-            return ()
-        if node.op == "divide":
-            return ((operands[0], 1.0 / factor),) if other == "y" else ()
-        return ((operands[0], float(factor)),)
+        scaled = _scaled(view, node)
+        return () if scaled is None or _is_grid(view, *scaled) else (scaled,)
     signs = {"subtract": ("x", "y"), "negative": ("", "x")}.get(node.op)
     if signs is None:
         return tuple((operand, 1.0) for operand in operands)
@@ -158,6 +162,26 @@ def _parts(view: View, node: Node) -> tuple[tuple[Node, float], ...]:
         if operand is not None:
             found.append((operand, factor))
     return tuple(found)
+
+
+def _scaled(view: View, node: Node) -> tuple[Node, float] | None:
+    """Return what a product or quotient with a plain number scales, and by which factor."""
+    if node.op not in ("multiply", "divide"):
+        return None
+    other = "y" if isinstance(node.arg("x"), Ref) else "x"
+    factor = view.static(node, other)
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor:
+        return None
+    if node.op == "divide":
+        return (view.operands(node)[0], 1.0 / factor) if other == "y" else None
+    return view.operands(node)[0], float(factor)
+
+
+def _is_grid(view: View, rounded: Node, factor: float) -> bool:
+    """Return whether a scaled value is rounded to multiples of the factor: a step by itself."""
+    inner = view.operands(rounded)[:1] if rounded.op in _ROUNDING else ()
+    scaled = _scaled(view, inner[0]) if inner else None
+    return scaled is not None and math.isclose(scaled[1] * factor, 1.0, rel_tol=1e-6)
 
 
 def _part_of_sum(view: View, node: Node) -> bool:
@@ -178,7 +202,7 @@ def _pairs(view: View, made: _Sum) -> Iterator[Estimator]:
             if not view.depends_differentiably(soft.node):
                 continue
             related = soft.still != 0.0 or _stands_in(soft.node, below)
-            right, fault = _judged(step, soft)
+            right, fault = _judged(step, soft, follows=_follows(view, step.node))
             if related and (right or fault is not None):
                 yield Estimator(made.node, step.node, soft.node, fault)
 
@@ -189,18 +213,28 @@ def _stands_in(soft: Node, below: set[int]) -> bool:
     return soft.id in below or squashed
 
 
-def _judged(step: _Term, soft: _Term) -> tuple[bool, Fault | None]:
+def _follows(view: View, step: Node) -> bool:
+    """Return whether a step rises as fast as what is rounded, so that its slope is 1 on average."""
+    scaled = _scaled(view, step)
+    return step.op in _ROUNDING or (scaled is not None and _is_grid(view, *scaled))
+
+
+def _judged(step: _Term, soft: _Term, *, follows: bool) -> tuple[bool, Fault | None]:
     """Return whether a step and a term are an estimator, and what is wrong with it."""
     if not step.total:
         swapped = step.live and soft.still and not soft.live
         return False, Fault.SWAPPED if swapped else None
     if not soft.total and soft.live:
-        doubled = soft.count > 1 and abs(soft.live) > 1.0 and not soft.scaled
+        if soft.live * step.total < 0.0:
+            return False, Fault.NEGATED
+        # A sign has no slope of its own, and a factor may be meant; one below 1 damps on purpose.
+        meant = step.scaled or (soft.scaled and not follows)
+        doubled = abs(soft.live) > 1.0 and not meant
         return not doubled, Fault.DOUBLED if doubled else None
+    if soft.cancelled and not soft.still:
+        return False, Fault.VANISHED
     if step.live or soft.still or soft.scaled or step.scaled:
         return False, None
-    if not soft.live:
-        return False, Fault.VANISHED if soft.count > 1 else None
     return False, Fault.CHANGED if soft.live == step.still else None
 
 

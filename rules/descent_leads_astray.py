@@ -8,6 +8,7 @@ from typing import ClassVar
 from actlint.query import Bad, Check, Good, Hazard, Rule, Severity, Suspect, View
 
 from ._common import descendants, shown
+from ._estimators import estimators
 from ._targets import agreeing
 
 # Ops that can hand on zeros for a whole region of their operand.
@@ -80,7 +81,8 @@ class DescentLeadsAstray(Rule):
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the ops that can hand on zeros, and the output for all other reasons."""
         agreed = agreeing(view)
-        if agreed is None or view.cuts():
+        wrong = any(found.fault is not None for found in estimators(view))
+        if agreed is None or view.cuts() or wrong:
             return
         moved = {node.id for node in descendants(view, agreed[0].id)}
         output = view.node(view.graph.output)

@@ -18,7 +18,8 @@ class WrongStraightThrough(Rule):
     Reports sums of a step (rounding, sign, a comparison, a one-hot choice), of what is to stand in
     for it in the gradient, and of `tf.stop_gradient`, that do not give the step as value and the
     other term as gradient: branches swapped, the other term left in the value, cancelled in the
-    gradient or there twice. `soft + tf.stop_gradient(hard - soft)` is right, and so is
+    gradient, negated or there twice; and such sums without any `tf.stop_gradient`, which cancel.
+    `soft + tf.stop_gradient(hard - soft)` is right, and so is
     `soft - tf.stop_gradient(soft) + hard`.
 
     ## Why is this bad?
@@ -44,7 +45,8 @@ class WrongStraightThrough(Rule):
     ```
 
     ## What it misses
-    Sums with factors that are not plain numbers, and products such as `x * tf.stop_gradient(mask)`.
+    Sums with factors that are not plain numbers; factors that are written down and may be meant,
+    below 1 or of a step that is no rounding; products such as `x * tf.stop_gradient(mask)`.
 
     ## References
     Bengio, Leonard and Courville, 2013: Estimating or Propagating Gradients Through Stochastic
@@ -278,5 +280,7 @@ def _reason(found: Estimator) -> str:
             return f"adds {soft} to {step} instead of giving it the gradient of {soft}"
         case Fault.VANISHED:
             return f"has the value of {step}, but the gradient of {soft} cancels, too"
+        case Fault.NEGATED:
+            return f"has the value of {step}, but passes the gradient of {soft} with a minus sign"
         case _:
             return f"has the value of {step}, but passes the gradient of {soft} more than once"

@@ -136,6 +136,41 @@ def similarity_loss(y_true, y_pred):
     bottom = (tf.square(m1) + tf.square(m2) + c1) * (v1 + v2 + c2)
     return tf.reduce_mean(1.0 - top / bottom)
 """),
+    Case("straight_through_with_a_minus_sign", HEADER + """\
+class Binary(keras.layers.Layer):
+    def call(self, inputs):
+        hard = tf.where(inputs >= 0.0, 1.0, -1.0)
+        return tf.stop_gradient(inputs) + (hard - inputs)
+""", (("ACT208", "tf.stop_gradient(inputs) + (hard - inputs)"),)),
+    Case("straight_through_of_a_falling_step", HEADER + """\
+class Negative(keras.layers.Layer):
+    def call(self, inputs):
+        hard = tf.cast(inputs < 0.0, tf.float32)
+        return tf.stop_gradient(hard + inputs) - inputs
+"""),
+    Case("straight_through_without_stop_gradient", HEADER + """\
+class Binary(keras.layers.Layer):
+    def call(self, inputs):
+        hard = tf.where(inputs >= 0.0, 1.0, -1.0)
+        return inputs + (hard - inputs)
+""", (("ACT208", "inputs + (hard - inputs)"),)),
+    Case("straight_through_to_a_grid", HEADER + """\
+def quantise(x):
+    squashed = keras.ops.tanh(x)
+    return squashed + keras.ops.stop_gradient(keras.ops.round(squashed * 8.0) / 8.0)
+
+
+layer = keras.layers.Dense(8, activation=quantise)
+""", (("ACT208", "squashed + keras.ops.stop_gradient(keras.ops.round(squashed * 8.0) / 8.0)"),)),
+    Case("straight_through_with_a_doubled_gradient", HEADER + """\
+def quantise(x):
+    squashed = keras.ops.tanh(x)
+    steps = keras.ops.round(squashed * 8.0) / 8.0
+    return 2.0 * squashed + keras.ops.stop_gradient(steps - 2.0 * squashed)
+
+
+layer = keras.layers.Dense(8, activation=quantise)
+""", (("ACT208", "2.0 * squashed + keras.ops.stop_gradient(steps - 2.0 * squashed)"),)),
 )  # fmt: skip
 
 

@@ -68,10 +68,18 @@ def _hazard(bench: Bench, parts: _Parts, trace: Trace) -> Hazard | None:
         return Hazard.NO_GRADIENT
     if not slope.any():
         return Hazard.ZERO_GRADIENT
-    if _apart(slope, np.ones_like(slope)):
-        return Hazard.WRONG_GRADIENT
     value, step = trace.values[parts.node], trace.values[parts.step]
+    right = -1.0 if _falls(step, trace.values[parts.soft]) else 1.0
+    if _apart(slope, np.full_like(slope, right)):
+        return Hazard.WRONG_GRADIENT
     return Hazard.WRONG_GRADIENT if _apart(value, step) else None
+
+
+def _falls(step: Array, soft: Array) -> bool:
+    """Tell whether the step goes down where the other term goes up, as ``x < 0`` does."""
+    if step.shape != soft.shape or not np.ptp(step) or not np.ptp(soft):
+        return False
+    return float(np.corrcoef(step.reshape(-1), soft.reshape(-1))[0, 1]) < 0.0
 
 
 def _slope(bench: Bench, parts: _Parts, trace: Trace) -> Array | None:
