@@ -50,6 +50,7 @@ HEALED: Final = frozenset(
         "sparse_categorical_crossentropy",
     }
 )
+_FILLED = frozenset({"fill", "ones", "ones_like", "zeros", "zeros_like"})
 BINARY: Final = frozenset(
     {"binary_crossentropy", "backend_binary_crossentropy", "binary_focal_crossentropy"}
 )
@@ -113,6 +114,11 @@ def is_label(view: View, node: Node) -> bool:
         if found.input is not None and found.input.role is not InputRole.PARAMETER
     }
     return bool(roles) and roles <= {InputRole.LABEL, InputRole.DATA}
+
+
+def is_constant(view: View, node: Node) -> bool:
+    """Return whether a value is a tensor filled with one number, perhaps shaped like another."""
+    return view.definition(node).op in _FILLED
 
 
 def activation_before(view: View, node: Node, *keys: str) -> Node | None:

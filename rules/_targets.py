@@ -75,7 +75,7 @@ def agreeing(view: View) -> tuple[Node, Node] | None:
     label = used[kinds.index(InputRole.LABEL)]
     reached = [node for node in descendants(view, prediction.id) if node.op]
     if (
-        any(node.op in _TAKING_APART for node in view.users(prediction))
+        (_is_taken_apart(view, prediction) and not _meet(view, prediction, label))
         or all(node.op in _BILINEAR for node in reached)
         or _has_margin(view, label)
         or _is_pairwise(view, prediction)
@@ -83,6 +83,19 @@ def agreeing(view: View) -> tuple[Node, Node] | None:
     ):
         return None
     return prediction, label
+
+
+def _is_taken_apart(view: View, prediction: Node) -> bool:
+    """Return whether parts of the prediction are used, as of parameters of a distribution."""
+    return any(node.op in _TAKING_APART for node in view.users(prediction))
+
+
+def _meet(view: View, prediction: Node, label: Node) -> bool:
+    """Return whether prediction and label are subtracted from each other as they are."""
+    return any(
+        {view.definition(operand) for operand in view.operands(node)} == {prediction, label}
+        for node in view.nodes(*_DIFFERENCES)
+    )
 
 
 def _has_margin(view: View, label: Node) -> bool:

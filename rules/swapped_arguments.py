@@ -8,7 +8,7 @@ from typing import ClassVar
 from actlint.query import Bad, Check, Good, Hazard, Rule, Suspect, Target, View
 
 from ._common import shown
-from ._losses import ORDER, calls, is_label, reversed_parameters
+from ._losses import ORDER, calls, is_constant, is_label, reversed_parameters
 
 
 class SwappedArguments(Rule):
@@ -73,8 +73,8 @@ class SwappedArguments(Rule):
             if (
                 view.depends_differentiably(call.labels)
                 and view.differentiable_to_output(call.node)
-                and not view.depends(call.predictions)
-                and is_label(view, call.predictions)
+                and not view.depends_differentiably(call.predictions)
+                and (is_label(view, call.predictions) or is_constant(view, call.predictions))
             ):
                 yield Suspect(
                     code=self.code,

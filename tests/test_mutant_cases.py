@@ -171,6 +171,29 @@ def quantise(x):
 
 layer = keras.layers.Dense(8, activation=quantise)
 """, (("ACT208", "2.0 * squashed + keras.ops.stop_gradient(steps - 2.0 * squashed)"),)),
+    Case("signed_error_beside_differences_of_neighbours", HEADER + """\
+def smooth_image_loss(y_true, y_pred):
+    down = y_pred[:, 1:, :, :] - y_pred[:, :-1, :, :]
+    right = y_pred[:, :, 1:, :] - y_pred[:, :, :-1, :]
+    variation = tf.reduce_mean(tf.abs(down)) + tf.reduce_mean(tf.abs(right))
+    return tf.reduce_mean(y_true - y_pred) + 0.1 * variation
+""", (("ACT501", "tf.reduce_mean(y_true - y_pred) + 0.1 * variation"),)),
+    Case("error_beside_differences_of_neighbours", HEADER + """\
+def smooth_image_loss(y_true, y_pred):
+    down = y_pred[:, 1:, :, :] - y_pred[:, :-1, :, :]
+    right = y_pred[:, :, 1:, :] - y_pred[:, :, :-1, :]
+    variation = tf.reduce_mean(tf.abs(down)) + tf.reduce_mean(tf.abs(right))
+    return tf.reduce_mean(tf.abs(y_true - y_pred)) + 0.1 * variation
+"""),
+    Case("constant_in_the_place_of_the_prediction", HEADER + """\
+cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
+
+
+def discriminator_loss(real_logits, fake_logits):
+    real = cross_entropy(real_logits, tf.ones_like(real_logits))
+    fake = cross_entropy(tf.zeros_like(fake_logits), fake_logits)
+    return real + fake
+""", (("ACT510", "cross_entropy(real_logits, tf.ones_like(real_logits))"),)),
 )  # fmt: skip
 
 

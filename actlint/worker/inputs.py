@@ -244,7 +244,9 @@ def slots(
             for number in _parameters(spec)
         ]  # fmt: skip
     if spec.shape is not None:
-        forms = [_Form(_complete(spec.shape, small))]
+        # Of a known number of axes of any size, the sizes are those that labels take, too.
+        free = len(spec.shape) == len(shape) and not any(spec.shape)
+        forms = [_Form(shape if free else _complete(spec.shape, small))]
     elif spec.role is InputRole.LABEL:
         forms = _label_forms(shape, spec.integer)
     elif spec.differentiated and spec.role is InputRole.CUT:

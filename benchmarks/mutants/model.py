@@ -16,7 +16,7 @@ class Harm(StrEnum):
     """What the oracle must see before a mutant counts as broken; see oracle.py."""
 
     NONFINITE = "nonfinite"  # nan or infinity where the original has none
-    INACCURATE = "inaccurate"  # that, or a clearly different result on some input
+    INACCURATE = "inaccurate"  # that, or a gradient that is off by a tenth on some input
     CHANGED = "changed"  # another value or gradient on typical inputs
 
 

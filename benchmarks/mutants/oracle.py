@@ -24,6 +24,8 @@ Array = npt.NDArray[Any]
 # Relative differences up to these are rounding.
 _SAME_VALUE = 1e-3
 _SAME_GRADIENT = 1e-2
+# Relative error of a gradient that does harm; training does not feel a smaller one.
+_HARMFUL = 0.1
 
 
 class Verdict(StrEnum):
@@ -79,7 +81,14 @@ def judge(
         return Verdict.BROKEN
     if harm is Harm.NONFINITE:
         return Verdict.EQUIVALENT
-    looked = [(r, w) for b, r, w in known if b.typical or harm is Harm.INACCURATE]
+    if harm is Harm.INACCURATE:
+        wrong_somewhere = any(
+            _far(a, b, _HARMFUL)
+            for _, r, w in known
+            for a, b in zip(r.gradients, w.gradients, strict=True)
+        )
+        return Verdict.BROKEN if wrong_somewhere else Verdict.EQUIVALENT
+    looked = [(r, w) for b, r, w in known if b.typical]
     return Verdict.BROKEN if any(_differ(r, w) for r, w in looked) else Verdict.EQUIVALENT
 
 
