@@ -107,6 +107,23 @@ def linear_factor(view: View, node: Node) -> tuple[float, Node]:
     return factor, node
 
 
+def softmax_argument(view: View, node: Node) -> Node | None:
+    """Return x of a hand-written ``exp(x) / sum(exp(x))``, also if x is shifted by its maximum."""
+    above, below = (
+        (view.operand(node, "x"), view.operand(node, "y")) if node.op in DIVIDE else (None, None)
+    )
+    if above is None or below is None or above.op != "exp" or below.op not in SUMS:
+        return None
+    summed, argument = next(iter(view.operands(below)), None), view.operand(above, "x")
+    if summed is None or argument is None or not view.same_value(summed, above):
+        return None
+    shift = view.operand(argument, "y") if argument.op == "subtract" else None
+    shifted = view.operand(argument, "x") if shift is not None else None
+    if shift is None or shifted is None or shift.op != "reduce_max":
+        return argument
+    return shifted if view.same_value(view.operands(shift)[0], shifted) else argument
+
+
 def logistic_argument(view: View, node: Node) -> Node | None:
     """Return u of a hand-written ``1 / (1 + exp(u))``, or None."""
     if node.op in DIVIDE:

@@ -37,8 +37,8 @@ class BroadcastToMatrix(Rule):
 
     ## What it does
     Reports a difference or product in a loss of one operand of shape (N,) and one of shape (N, 1):
-    a squeezed prediction against labels that Keras hands over as a column, or per-sample weights
-    times a mean with `keepdims=True`.
+    a squeezed prediction against labels that Keras hands over as a column, or that a placeholder
+    declares as one; per-sample weights times a mean with `keepdims=True`.
 
     ## Why is this bad?
     NumPy's rules make (N, N) of it: every prediction is compared with every label. The mean of
@@ -88,7 +88,7 @@ class BroadcastToMatrix(Rule):
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the operations in which a row of values can meet a column."""
         graph = view.graph
-        if graph.role is not Role.LOSS or graph.partial:
+        if graph.role not in {Role.LOSS, Role.GRAPH} or graph.partial:
             return
         if any(node.op in _PAIRWISE or _adds_axis(node) for node in view.nodes()):
             return
@@ -99,7 +99,10 @@ class BroadcastToMatrix(Rule):
             columns = graph.aligned and _compares(view, *operands)
             if columns and _drops(operands[0], view) != _drops(operands[1], view):
                 threshold = 1.0
-            elif node.op == "multiply" and _keeps(operands[0], view) != _keeps(operands[1], view):
+            elif (graph.role is Role.LOSS and _weighs(view, node)) or any(
+                _is_column(one) and view.derives_from(other, "squeeze", "reshape")
+                for one, other in (operands, operands[::-1])
+            ):
                 threshold = 0.0
             else:
                 continue
@@ -337,8 +340,20 @@ def _compares(view: View, first: Node, second: Node) -> bool:
     }
 
 
+def _is_column(node: Node) -> bool:
+    """Return whether a value is an input that the source declares as a column."""
+    found = node.input
+    return found is not None and found.shape is not None and found.shape[1:] == (1,)
+
+
 def _drops(node: Node, view: View) -> bool:
     return any(found.op in _DROPPING for found in ancestors(view, node.id))
+
+
+def _weighs(view: View, node: Node) -> bool:
+    """Return whether a product has a reduction that keeps its axis on one side only."""
+    first, second = view.operands(node)
+    return node.op == "multiply" and _keeps(first, view) != _keeps(second, view)
 
 
 def _keeps(node: Node, view: View) -> bool:

@@ -9,6 +9,7 @@ from actlint.query import Bad, Check, Good, Hazard, Rule, Severity, Suspect, Vie
 
 from ._common import descendants, shown
 from ._estimators import estimators
+from ._patterns import linear_factor
 from ._targets import agreeing
 
 # Ops that can hand on zeros for a whole region of their operand.
@@ -25,6 +26,8 @@ _GATES = (
     "tanh",
     "where",
 )
+# Logits that are multiplied by more are saturated where they are typical.
+_STEEP = 4.0
 
 
 class DescentLeadsAstray(Rule):
@@ -61,7 +64,8 @@ class DescentLeadsAstray(Rule):
 
     ## What it misses
     Losses with several labels, weights or predictions; boxes, distances, pairs and parameters of a
-    distribution, where no prediction equals the label; traps that less than a third of the starts
+    distribution, where no prediction equals the label; logits that are scaled up before a sigmoid
+    or softmax, of which other rules speak; traps that less than a third of the starts
     fall into; other predictions whose loss is as small as that of the label, unless they run
     against it.
 
@@ -84,7 +88,7 @@ class DescentLeadsAstray(Rule):
         """Yield the ops that can hand on zeros, and the output for all other reasons."""
         agreed = agreeing(view)
         wrong = any(found.fault is not None for found in estimators(view))
-        if agreed is None or view.cuts() or wrong:
+        if agreed is None or view.cuts() or wrong or _is_steep(view):
             return
         moved = {node.id for node in descendants(view, agreed[0].id)}
         output = view.node(view.graph.output)
@@ -301,4 +305,14 @@ model.compile("adam", loss=trimmed)
             hazard=Hazard.WRONG_GRADIENT,
             note="what is far off counts as an outlier and never comes back",
         ),
+    )
+
+
+def _is_steep(view: View) -> bool:
+    """Return whether logits are scaled up before they are squashed, a fault of its own if any."""
+    return any(
+        linear_factor(view, logits)[0] > _STEEP
+        for node in view.nodes("sigmoid", "softmax")
+        if view.on_gradient_path(node)
+        for logits in view.operands(node)[:1]
     )

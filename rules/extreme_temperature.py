@@ -21,7 +21,7 @@ from actlint.query import (
 )
 
 from ._common import number, shown
-from ._patterns import guessed, linear_factor
+from ._patterns import DIVIDE, guessed, linear_factor, softmax_argument
 
 # Logits of a contrastive loss are divided by 0.01 at the least (CLIP), soft argmax multiplies
 # scores by some hundred.
@@ -84,20 +84,22 @@ class ExtremeTemperature(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield softmax functions of logits with a large or small constant factor."""
-        for node in view.nodes("softmax", "sigmoid"):
-            logits = view.operand(node, view.op(node).operands[0])
+        for node in view.nodes("softmax", "sigmoid", *DIVIDE):
+            written = node.op in DIVIDE
+            named = None if written else view.operand(node, view.op(node).operands[0])
+            logits = softmax_argument(view, node) if written else named
             if logits is None or not view.on_gradient_path(node):
                 continue
             factor, inner = linear_factor(view, logits)
             free = view.definition(inner).input
             if free is None or guessed(view, node):
                 continue
-            if factor >= _COLD and node.op == "softmax":
+            if factor >= _COLD and node.op != "sigmoid":
                 yield self._suspect(node, logits, factor, Check.STEEPNESS)
             elif (
                 0.0 < factor <= _HOT
                 # A sigmoid as an activation is judged by its gain.
-                and (node.op == "softmax" or view.graph.role is not Role.ACTIVATION)
+                and (node.op != "sigmoid" or view.graph.role is not Role.ACTIVATION)
                 # A product with weights may be large.
                 and free.role is not InputRole.CUT
             ):

@@ -194,6 +194,51 @@ def discriminator_loss(real_logits, fake_logits):
     fake = cross_entropy(tf.zeros_like(fake_logits), fake_logits)
     return real + fake
 """, (("ACT510", "cross_entropy(real_logits, tf.ones_like(real_logits))"),)),
+    Case("placeholder_of_a_column_against_a_squeezed_product", """\
+import tensorflow.compat.v1 as tf
+
+x = tf.placeholder(tf.float32, [None, 4])
+target = tf.placeholder(tf.float32, [None, 1])
+w = tf.Variable(tf.random_normal([4, 1], stddev=0.1))
+prediction = tf.squeeze(tf.matmul(x, w), axis=-1)
+loss = tf.reduce_mean(tf.square(prediction - target))
+step = tf.train.GradientDescentOptimizer(0.01).minimize(loss)
+""", (("ACT513", "prediction - target"),)),
+    Case("placeholder_of_a_column_against_a_column", """\
+import tensorflow.compat.v1 as tf
+
+x = tf.placeholder(tf.float32, [None, 4])
+target = tf.placeholder(tf.float32, [None, 1])
+w = tf.Variable(tf.random_normal([4, 1], stddev=0.1))
+prediction = tf.reshape(tf.matmul(x, w), [-1, 1])
+loss = tf.reduce_mean(tf.square(prediction - target))
+step = tf.train.GradientDescentOptimizer(0.01).minimize(loss)
+"""),
+    Case("cold_softmax_by_hand", HEADER + """\
+def cool_softmax(x, temperature=1e-4):
+    scaled = x / temperature
+    powers = tf.exp(scaled - tf.reduce_max(scaled, axis=-1, keepdims=True))
+    return powers / tf.reduce_sum(powers, axis=-1, keepdims=True)
+
+
+layer = keras.layers.Dense(8, activation=cool_softmax)
+""", (("ACT309", "powers / tf.reduce_sum(powers, axis=-1, keepdims=True)"),)),
+    Case("softmax_by_hand", HEADER + """\
+def cool_softmax(x, temperature=2.0):
+    scaled = x / temperature
+    powers = tf.exp(scaled - tf.reduce_max(scaled, axis=-1, keepdims=True))
+    return powers / tf.reduce_sum(powers, axis=-1, keepdims=True)
+
+
+layer = keras.layers.Dense(8, activation=cool_softmax)
+"""),
+    Case("labels_of_weights_of_an_entropy_are_shares", HEADER + """\
+def weighted_loss(y_true, logits):
+    p = tf.sigmoid(logits)
+    weight = tf.stop_gradient(tf.square(y_true - p))
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=y_true, logits=logits)
+    return tf.reduce_mean(weight * entropy)
+"""),
 )  # fmt: skip
 
 
