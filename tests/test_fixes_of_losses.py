@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from actlint.findings import Result, Safety
+from actlint import catalogue
+from actlint.findings import Result, Safety, Suspect
+from actlint.query import Ref, Remedy, Rewrite, Rule, View
 
 from .fix_cases import Case, check, left, run
 
@@ -299,3 +303,27 @@ def test_fix(case: Case, result: Result) -> None:
 
 def test_a_mended_program_has_no_finding_of_its_hazard(result: Result) -> None:
     assert not left(result, CASES)
+
+
+@pytest.mark.parametrize(
+    ("template", "offered"),
+    [
+        # Exchanged all the same.
+        ("2.0 * tf.keras.losses.binary_crossentropy({y}, {x})", False),
+        # Another hazard.
+        ("tf.stop_gradient(tf.keras.losses.binary_crossentropy({x}, {y}))", False),
+        ("2.0 * tf.keras.losses.binary_crossentropy({x}, {y})", True),
+    ],
+)
+def test_a_wrong_loss_is_not_mended_by_another(
+    template: str, offered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remedies(self: Rule, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        node = view.node(suspect.node)
+        parts = (("y", node.arg("y_true")), ("x", node.arg("y_pred")))
+        change = Rewrite(Ref(node.id), template, parts)
+        yield Remedy("Try it", "it says so", Safety.UNSAFE, (change,))
+
+    monkeypatch.setattr(catalogue.find(catalogue.load(), "ACT510"), "remedies", remedies)
+    (finding,) = run(CASES[:1]).findings
+    assert (finding.code, bool(finding.fixes)) == ("ACT510", offered)
