@@ -387,12 +387,15 @@ class View:
 
         See Flow.cuts, also for `gates`; of a chain such as ``tf.cast(x > 0.5, tf.float32)`` it is
         the innermost one, the comparison. There are none where the gradient may go round them,
-        through a part that cannot be followed, nor in a layer that has a gradient beside them:
-        layers sample, count and index on purpose.
+        through a part that cannot be followed. In a layer that has a gradient beside them only
+        smooth functions of NumPy count: layers sample, count and index on purpose.
         """
-        if self._graph.joined or (self._graph.role is Role.LAYER and self.has_gradient()):
+        if self._graph.joined:
             return ()
-        return tuple(self._graph.nodes[cut] for cut in self.flow.cuts(gates=gates))
+        found = tuple(self._graph.nodes[cut] for cut in self.flow.cuts(gates=gates))
+        if self._graph.role is Role.LAYER and self.has_gradient():
+            return tuple(node for node in found if _is_smooth_numpy(node))
+        return found
 
     def has_gradient(self) -> bool:
         """Say whether any differentiable path leads from a differentiated input to the output."""
@@ -420,6 +423,15 @@ _CONDITIONS = frozenset(
      "logical_or", "not_equal"}
 )  # fmt: skip
 _VECTORS = (Cause.ZERO_VECTOR, Cause.CONSTANT_VECTOR)
+
+
+def _is_smooth_numpy(node: Node) -> bool:
+    """Say whether the node is a function of NumPy whose TensorFlow twin has a gradient."""
+    numpy = TABLE.get(node.op)
+    twin = TABLE.get(node.op.removeprefix("np_"))
+    if numpy is None or twin is numpy or numpy.kind not in (Kind.ELEMENTWISE, Kind.REDUCTION):
+        return False
+    return twin is None or twin.gradient is Gradient.FLOWS
 
 
 def _id(node: Node | int) -> int:

@@ -239,6 +239,16 @@ def weighted_loss(y_true, logits):
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=y_true, logits=logits)
     return tf.reduce_mean(weight * entropy)
 """),
+    Case("numpy_in_a_layer", HEADER + """\
+class Swish(keras.layers.Layer):
+    def call(self, inputs):
+        return tf.nn.relu(inputs) / (1.0 + np.exp(-inputs))
+""", (("ACT204", "np.exp(-inputs)"),)),
+    Case("index_by_numpy_in_a_layer", HEADER + """\
+class Peak(keras.layers.Layer):
+    def call(self, inputs):
+        return inputs * tf.one_hot(np.argmax(inputs, -1), 4)
+"""),
 )  # fmt: skip
 
 
