@@ -26,7 +26,6 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
                 found = trace.values.get(suspect.node)
                 if found is None or not np.isfinite(found).all():
                     return Outcome(Verdict.REFUTED, "it is not finite on all samples")
-                # Rows of other templates may be as many, but need not.
                 value = float(found.flat[0]) if value is None else value
                 if np.abs(found - value).max(initial=0.0) > _ROUNDING * abs(value):
                     return Outcome(Verdict.REFUTED, "its value changes with its operands")
@@ -36,12 +35,16 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
             break
     if shown is None or seen < _LEAST:
         return Outcome(Verdict.UNCONFIRMED, "no sample met the conditions of this path")
+    template, lab = bench.templates[index], bench.lab
+    inside = lab.ancestors(suspect.node)
+    moved = [slot.id for slot in template.differentiated if slot.id in inside]
+    slopes = lab.pull(lab.upto(suspect.node), suspect.node, shown.sample, moved, np.ones_like)
     constant = witness.plain(shown.values[suspect.node].flat[0])
     evidence = Evidence(
         hazard=Hazard.WRONG_LOSS,
-        witness=witness.numbers(bench.templates[index], shown.sample),
+        witness=witness.numbers(template, shown.sample),
         value=constant,
-        gradient=0.0,
+        gradient=witness.worst((slopes or {}).values()),
         mode="eager",
         samples=seen,
         hits=seen,
