@@ -149,7 +149,8 @@ def _set(index: FileIndex) -> Policy | None:
             match = _POLICY.fullmatch(word)
             if match is None or (setter == _FLOATX and word.startswith("mixed_")):
                 continue
-            at = f"{name}:{call.lineno}"
+            # Lines of a notebook count from the start of a cell, which is not known here.
+            at = name if name.endswith(".ipynb") else f"{name}:{call.lineno}"
             found = (
                 Policy(match[1], _ALL, f'set_floatx("{word}") in {at}', losses_of_models=True)
                 if setter == _FLOATX

@@ -461,7 +461,8 @@ def _unguarded(view: View, node: Node, form: Format) -> _Cause | None:
     if not rest and form.rounded(first.anchor + first.epsilon) == first.anchor:
         anchor = f"{first.anchor:.0f}"
         return _Cause(f"{first.text} is {anchor} in {form.name}: {shown(node)}", targets)
-    names = " and ".join(guard.text for guard in (first, *rest))
+    texts = [guard.text for guard in (first, *rest)]
+    names = " and ".join(filter(None, (", ".join(texts[:-1]), texts[-1])))
     word = "are too small as guards" if rest else "is too small a guard"
     return _Cause(f"{names} {word} in {form.name}: {shown(node)}", targets, small=True)
 

@@ -162,6 +162,10 @@ def test_the_option_and_the_key(run: Run, here: Path) -> None:
     assert evidence["hazard"] == "nan"
     assert evidence["value"] == "nan"
     assert "tf.float16)" in evidence["repro"]
+    text = run("simplex.py", "--no-cache", "--samples", "256", "--dtype", "float16").out
+    assert "1e-8 is 0 in float16: `x / (" in text
+    assert "in float16 the value is nan and the gradient is nan, in float32 0 and " in text
+    assert "with 1e-4 in place of 1e-8 it is finite there" in text
     (here / "pyproject.toml").write_text('[tool.actlint]\ndtype = "float16"\n')
     assert run(*words).out == first.out
     assert run(*words, "--dtype", "float32").status == 0

@@ -137,7 +137,9 @@ def _least(bench: Bench, node: int, sample: Sample) -> tuple[str, float] | None:
 
 
 def _short(size: float) -> str:
-    return f"{size:.3g}".replace("e-0", "e-")
+    """Return a small number as people write it: ``1e-4``."""
+    mantissa, _, exponent = f"{size:.2e}".partition("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def _finite_with(bench: Bench, guards: list[_Guard], size: float, sample: Sample) -> bool:
