@@ -84,7 +84,8 @@ class BatchDependentLoss(Rule):
     code: ClassVar[str] = "ACT503"
     name: ClassVar[str] = "batch-dependent-loss"
     hint: ClassVar[str] = (
-        "Axis 0 is the batch: use axis=-1 for the classes or features of each sample"
+        "Axis 0 is the batch: use axis=-1 for the classes or features of each sample, as in "
+        "tf.nn.softmax(x, axis=-1)"
     )
     roles: ClassVar[frozenset[Role]] = frozenset({Role.ACTIVATION, Role.LAYER, Role.LOSS})
 

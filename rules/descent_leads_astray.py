@@ -82,7 +82,14 @@ class DescentLeadsAstray(Rule):
         "flat part"
     )
 
-    explained_by: ClassVar[tuple[str, ...]] = ("ACT2", "ACT3", "ACT51")
+    explained_by: ClassVar[tuple[str, ...]] = (
+        "ACT112",
+        "ACT118",
+        "ACT2",
+        "ACT3",
+        "ACT503",
+        "ACT51",
+    )
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the ops that can hand on zeros, and the output for all other reasons."""

@@ -55,7 +55,14 @@ class LossNotSmallestAtTarget(Rule):
         "return the negative, or 1 minus, of a similarity"
     )
     supersedes: ClassVar[tuple[str, ...]] = ("ACT502",)
-    explained_by: ClassVar[tuple[str, ...]] = ("ACT2", "ACT3", "ACT51")
+    explained_by: ClassVar[tuple[str, ...]] = (
+        "ACT112",
+        "ACT118",
+        "ACT2",
+        "ACT3",
+        "ACT503",
+        "ACT51",
+    )
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of a loss with one label and one prediction."""

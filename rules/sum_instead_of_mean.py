@@ -75,7 +75,8 @@ class SumInsteadOfMean(Rule):
     code: ClassVar[str] = "ACT504"
     name: ClassVar[str] = "sum-instead-of-mean"
     hint: ClassVar[str] = (
-        "Sum over the features alone, axis=-1, and leave the mean over the samples to Keras"
+        "Sum over the features alone, tf.reduce_sum(x, axis=-1), and leave the mean over the "
+        "samples to Keras"
     )
     roles: ClassVar[frozenset[Role]] = frozenset({Role.LOSS})
 
