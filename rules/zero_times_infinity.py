@@ -272,7 +272,7 @@ import tensorflow as tf
 
 def entropy_loss(y_true, y_pred):
     entropy = -tf.reduce_sum(y_pred * tf.math.log(y_pred), axis=-1)
-    return tf.reduce_mean(entropy + tf.reduce_sum(tf.abs(y_true - y_pred), axis=-1))
+    return tf.reduce_mean(0.1 * entropy + tf.reduce_sum(tf.abs(y_true - y_pred), axis=-1))
 """,
             at="tf.math.log(y_pred)",
             hazard=Hazard.NAN,
