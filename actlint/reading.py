@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from actlint.graph import InputRole, Role
 from actlint.index import FileIndex
-from actlint.scene import Unit, input_roles
+from actlint.parameters import input_roles
+from actlint.scene import Unit
 
 # Which losses depend on what the last layer gives.
 _CROSS_ENTROPY = re.compile("cross_?entropy", re.IGNORECASE)

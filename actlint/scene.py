@@ -13,24 +13,9 @@ from pathlib import PurePosixPath
 from actlint.graph import InputRole, Role, Site, Span
 from actlint.index import SINKS, Definition, FileIndex
 from actlint.names import last, meanings
+from actlint.parameters import PREDICTION, input_roles, label_like, parameter_like
 from actlint.project import Place, Project
 
-_LABEL = re.compile(
-    r"^(y|y_?true\w*|true|t|targets?|tgt|labels?\w*|gts?|gt_\w+|ground_?truth\w*|onehot\w*|"
-    r"\w*_(labels?|targets?|true|gt)|true_\w+|expected|masks?|sample_weights?|weights|"
-    r"class_weights?|real_labels?|one_hot\w*|y_t|yt|actual)$"
-)
-_PREDICTION = re.compile(
-    r"^(y_?pred\w*|pr|preds?|pred_\w+|\w*_pred|predict\w*|outputs?|output_\w+|\w*_outputs?|"
-    r"logits?\w*|\w*_logits?|probs?|y_hat|yhat|y_p|yp|p|\w*_probs?|incoming|inputs?|x)$"
-)
-_PARAMETER = re.compile(
-    r"^(alpha|beta|gamma|delta|eps\w*|epsilon|smooth\w*|margin\w*|temperature|tau|lambda\w*|"
-    r"l1|l2|axis|axes|dims?|num_\w+|n_\w+|size|scale|theta|threshold\w*|lower|upper|rate|"
-    r"reduction|name|from_logits|training|seed|power|k|kappa|ratio|factor|coef\w*|"
-    r"label_smoothing|\w*_weight|\w*_factor|\w*_rate|dtype|self|cls|config|params|args|kwargs|"
-    r"\w*_(size|len|length|dims?|count)|max_\w+|min_\w+|units|filters|channels|height|width)$"
-)
 _LOSS_NAME = re.compile(
     r"(^|_)(loss|losses|objective|cross_?entropy|crossentropy|cost|xent)($|_|\d)", re.IGNORECASE
 )
@@ -172,16 +157,6 @@ def units(
     scene = _Scene(index, project or Project([index]), roles or {})
     found = sorted(scene.all(), key=lambda unit: (unit.line, unit.qualname))
     return tuple(found)
-
-
-def label_like(name: str) -> bool:
-    """Tell whether a parameter's name says that it is a target."""
-    return bool(_LABEL.match(name.lower()))
-
-
-def parameter_like(name: str) -> bool:
-    """Tell whether a parameter's name says that it is a hyperparameter."""
-    return bool(_PARAMETER.match(name.lower()))
 
 
 class _Scene:
@@ -447,8 +422,7 @@ class _Scene:
         params = [p.lower() for p in definition.params if p not in {"self", "cls"}][:3]
         labels = [p for p in params if label_like(p) and _STRONG_LABEL.search(p)]
         return bool(labels) and any(
-            _PREDICTION.match(p) and _STRONG_PREDICTION.search(p) and p not in labels
-            for p in params
+            PREDICTION.match(p) and _STRONG_PREDICTION.search(p) and p not in labels for p in params
         )
 
     @staticmethod
@@ -470,47 +444,3 @@ class _Scene:
             compiled=compiled,
             aligned=compiled and self._owner(definition) is None,
         )
-
-
-def input_roles(definition: Definition, role: Role) -> Iterator[tuple[str, InputRole]]:
-    """Yield what each required parameter stands for, and optional ones that hold tensors."""
-    params = [p for p in definition.params if p not in {"self", "cls"}]
-    required = params[: max(definition.required, 0)]
-    if role is Role.LOSS:
-        for name, kind in _loss_inputs([p for p in required if p not in definition.calls]):
-            yield name, kind
-        return
-    for position, name in enumerate(required):
-        if role is Role.TRAINING_STEP:
-            kind = InputRole.PARAMETER if parameter_like(name) else InputRole.DATA
-            yield name, InputRole.LABEL if label_like(name) else kind
-        elif role is Role.CUSTOM_GRADIENT:
-            # Later arguments are weights and scales, which may have shapes of their own.
-            kind = InputRole.VARIABLE if position else InputRole.ACTIVATION
-            yield name, InputRole.PARAMETER if parameter_like(name) else kind
-        elif position == 0:
-            yield name, (InputRole.VARIABLE if role is Role.REGULARIZER else InputRole.ACTIVATION)
-        elif role is Role.LAYER and not parameter_like(name):
-            yield name, InputRole.LABEL if label_like(name) else InputRole.ACTIVATION
-        else:
-            yield name, InputRole.PARAMETER
-
-
-def roles_by_name(required: list[str], role: Role) -> dict[str, InputRole]:
-    """Return what the required parameters of a function with a role stand for."""
-    record = Definition("", "function", 1, 1, False, tuple(required), len(required))
-    return dict(input_roles(record, role))
-
-
-def _loss_inputs(required: list[str]) -> Iterator[tuple[str, InputRole]]:
-    labels = [name for name in required[:3] if label_like(name)]
-    named = [n for n in required if _PREDICTION.match(n.lower()) and n not in labels]
-    for position, name in enumerate(required):
-        if name in labels and (named or len(labels) < len(required)):
-            yield name, InputRole.LABEL
-        elif position > 0 and (parameter_like(name) or (labels and named and name not in named)):
-            yield name, InputRole.PARAMETER
-        elif not labels and position == 0 and named and name not in named and len(required) == 2:
-            yield name, InputRole.LABEL
-        else:
-            yield name, InputRole.PREDICTION

@@ -36,7 +36,8 @@ from actlint.lower.values import (
     leaves,
 )
 from actlint.names import last
-from actlint.scene import Unit, roles_by_name
+from actlint.parameters import roles_by_name
+from actlint.scene import Unit
 
 _MAX_OUTPUTS = 4
 _MAX_MODELS = 12  # compiled by one function or script
