@@ -97,6 +97,7 @@ _TAKES_PROBABILITIES = frozenset(
 _TAKES_CLASS_IDS = frozenset({"one_hot"})
 # Functions whose result is a share, and the cross-entropies' names for labels that are shares.
 _GIVES_SHARES = frozenset({"sigmoid", "softmax"})
+_KEEPS_SHARES = frozenset({"reduce_max", "reduce_mean", "reduce_min", "reduce_prod"})
 _SHARES = frozenset({"labels", "target", "y_true"})
 # Nobody asks for the shape of a plain number, or picks elements of it.
 _OF_TENSORS = frozenset({"shape", "gather_nd", "boolean_mask"})
@@ -283,7 +284,15 @@ def _of_user(nodes: Sequence[Node], user: Node, operand: int) -> set[str]:
 
 def _shared(nodes: Sequence[Node], user: Node) -> set[str]:
     """Say what it tells of an operand to be compared with a share."""
-    return {"share"} if any(nodes[ref].op in _GIVES_SHARES for ref in user.operands) else set()
+    return {"share"} if any(_is_share(nodes, ref) for ref in user.operands) else set()
+
+
+def _is_share(nodes: Sequence[Node], start: int) -> bool:
+    """Tell whether a value is what a sigmoid or softmax gave, or a mean or product of that."""
+    node = nodes[start]
+    while node.operands and (node.op in _TRANSPARENT or node.op in _KEEPS_SHARES):
+        node = nodes[node.operands[0]]
+    return node.op in _GIVES_SHARES
 
 
 def _to_integer(cast: Node) -> bool:

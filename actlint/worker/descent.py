@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from weakref import WeakKeyDictionary
 
@@ -102,7 +102,6 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
             "steps": float(_STEPS),
             "rate": _rate(worst.problem),
             "limits": [float(worst.problem.limited(np.asarray(end))) for end in (-1e9, 1e9)],
-            **({"softmax": 1.0} if worst.problem.softmax else {}),
         },
     )
     return Outcome(Verdict.CONFIRMED, None, evidence)
@@ -120,9 +119,11 @@ def _descents(bench: Bench, *, positive: bool = False) -> tuple[int, tuple[_Path
     tried = 0
     rng = samples.generator(bench.job, 41)
     found = targets.problems(bench, _ROWS, 40, positive=positive)
-    for problem in islice(found, _LABELS):
+    for each in islice(found, _LABELS):
         if tried >= _ENOUGH and not lost:
             break
+        # Along the simplex the sign of a gradient is no direction of descent.
+        problem = replace(each, softmax=False)
         drawn = samples.typical(problem.prediction, rng, 1, _ROWS).astype(np.float64)
         mirrored = 1.0 - drawn if problem.prediction.encoding is Encoding.UNIT else -drawn
         if problem.positive:
