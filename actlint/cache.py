@@ -79,7 +79,7 @@ class Cache:
                 with os.fdopen(handle, "w", encoding="ascii") as file:
                     file.write(text)
                 os.replace(name, path)
-            except BaseException:
+            except BaseException:  # an interrupt too must leave nothing behind
                 os.unlink(name)
                 raise
 

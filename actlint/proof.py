@@ -28,8 +28,9 @@ from actlint.findings import (
     Tensor,
     Verdict,
 )
-from actlint.graph import Arg, Graph, Items, Node, Ref, Slice, Span
+from actlint.graph import Graph, Span
 from actlint.index import FileIndex
+from actlint.joining import joined
 from actlint.lower import lower
 from actlint.lower.machine import Mark
 from actlint.lower.module import Library
@@ -315,10 +316,10 @@ class _Prover:
     def _order(self, attempt: _Attempt, trial: _Trial) -> bool:
         """Ask for a comparison of the mended graph with the one that it was."""
         case = attempt.case
-        joined = _joined(trial.before, trial.after)
-        if joined is None:
+        both = joined(trial.before, trial.after)
+        if both is None:
             return False
-        graph, output = joined
+        graph, output = both
         aims = case.suspect.targets if trial.witnessed else ()
         suspect = Suspect(case.key.code, output, case.suspect.message, Check.AGREES, aims)
         witness = case.evidence.witness if trial.witnessed else {}
@@ -473,52 +474,3 @@ def _meaning(graph: Graph) -> object:
 
 
 # ---- two graphs as one -------------------------------------------------------------------------
-
-
-def _joined(graph: Graph, mended: Graph) -> tuple[Graph, int] | None:
-    """Return both graphs as one that reads each input once, and the id of the mended output.
-
-    None if the mended graph reads what the other does not know.
-    """
-    inputs = {
-        (node.input.name, node.input.role): node.id
-        for node in graph.nodes
-        if node.input is not None
-    }
-    ids: dict[int, int] = {}
-    nodes = list(graph.nodes)
-    for node in mended.nodes:
-        if node.input is not None:
-            known = inputs.get((node.input.name, node.input.role))
-            if known is not None:
-                ids[node.id] = known
-                continue
-            if _needed(mended, node.id):
-                return None
-        ids[node.id] = len(nodes)
-        nodes.append(_renumbered(node, ids))
-    return replace(graph, nodes=tuple(nodes)), ids[mended.output]
-
-
-def _needed(graph: Graph, wanted: int) -> bool:
-    """Tell whether the output is computed from a node."""
-    reached = {graph.output}
-    for node in reversed(graph.nodes):
-        if node.id in reached:
-            reached.update(node.operands)
-    return wanted in reached
-
-
-def _renumbered(node: Node, ids: Mapping[int, int]) -> Node:
-    args = tuple((name, _moved(arg, ids)) for name, arg in node.args)
-    return replace(node, id=ids[node.id], args=args, value=_moved(node.value, ids))
-
-
-def _moved(arg: Arg, ids: Mapping[int, int]) -> Arg:
-    if isinstance(arg, Ref):
-        return Ref(ids[arg.node])
-    if isinstance(arg, Items):
-        return Items(tuple(_moved(item, ids) for item in arg.items))
-    if isinstance(arg, Slice):
-        return Slice(*(_moved(part, ids) for part in (arg.start, arg.stop, arg.step)))
-    return arg

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from actlint.query import Cause, Kind, Node, View
 
-from ._common import ancestors, first_hit
+from ._common import POWER, ancestors, first_hit
 
 DIVIDE = ("divide", "div")
 SUMS = ("reduce_sum",)
@@ -156,3 +156,18 @@ def _known(view: View, node: Node, name: str) -> float | None:
         return operand.input.default
     known = view.interval(operand)
     return known.lo if known.lo == known.hi and not known.nan else None
+
+
+def constant_power(view: View, node: Node) -> float | None:
+    """Return the exponent, above 1, of a power with a constant one."""
+    if node.op == "square":
+        return 2.0
+    if node.op == "multiply":
+        first, second = view.operand(node, "x"), view.operand(node, "y")
+        same = first is not None and second is not None and view.same_value(first, second)
+        return 2.0 if same else None
+    if node.op in POWER:
+        exponent = view.static(node, "y")
+        if isinstance(exponent, (int, float)) and exponent > 1.0:
+            return float(exponent)
+    return None

@@ -27,7 +27,6 @@ from ._common import (
     INVERSE,
     LOGARITHM,
     NORM,
-    POWER,
     ROOT,
     harmful,
     is_numpy,
@@ -35,6 +34,7 @@ from ._common import (
 )
 from ._epsilons import guards, short
 from ._halves import FORMATS, Format
+from ._patterns import constant_power
 
 _GUARDED = frozenset((*DIVISION, *LOGARITHM, *ROOT, *NORM, *INVERSE))
 _EXPONENTIAL = frozenset({"exp", "expm1", "exp2", "sinh", "cosh"})
@@ -472,7 +472,7 @@ def _overflow(view: View, node: Node, form: Format) -> _Cause | None:
     operand = next(iter(view.operands(node)), None)
     if operand is None or not view.depends(operand):
         return None
-    power = _power(view, node)
+    power = constant_power(view, node)
     # An error of hundreds has left float16 behind long before its square does.
     if power == 2.0 and view.graph.role is Role.LOSS:
         return None
@@ -489,18 +489,3 @@ def _overflow(view: View, node: Node, form: Format) -> _Cause | None:
         (Target(operand.id, least, _LIMIT), *(() if one_sided else (below,))),
         severity=Severity.WARNING,
     )
-
-
-def _power(view: View, node: Node) -> float | None:
-    """Return the exponent, above 1, of a power with a constant one."""
-    if node.op == "square":
-        return 2.0
-    if node.op == "multiply":
-        first, second = view.operand(node, "x"), view.operand(node, "y")
-        same = first is not None and second is not None and view.same_value(first, second)
-        return 2.0 if same else None
-    if node.op in POWER:
-        exponent = view.static(node, "y")
-        if isinstance(exponent, (int, float)) and exponent > 1.0:
-            return float(exponent)
-    return None
