@@ -6,9 +6,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
-from actlint.graph import InputRole
-from actlint.ops.model import Kind
-from actlint.query import Bad, Good, Gradient, Hazard, Node, Remedy, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Good,
+    Gradient,
+    Hazard,
+    InputRole,
+    Kind,
+    Node,
+    Remedy,
+    Rule,
+    Suspect,
+    View,
+)
 
 from ._common import COMPARISON, DRAW, HELD, INDEX, STOP, cut, is_constant, is_numpy, shown
 from ._estimators import behind_estimators

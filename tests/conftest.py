@@ -45,7 +45,7 @@ import tensorflow as tf
 
 
 def squared_loss(y_true, y_pred):
-    return tf.reduce_sum(tf.square(y_true - y_pred))
+    return tf.reduce_mean(tf.square(y_true - y_pred))
 
 
 model.compile(loss=squared_loss)

@@ -227,7 +227,7 @@ layer = tf.keras.layers.Dense(4, activation=f)
         (("levels - tf.stop_gradient(levels - x)", "x + tf.stop_gradient(levels - x)"),),
     ),
     Case(
-        "no_estimator_without_its_factor",
+        "estimator_of_a_scaled_step",
         """\
 import tensorflow as tf
 
@@ -238,7 +238,13 @@ def f(x):
 
 layer = tf.keras.layers.Dense(4, activation=f)
 """,
-        None,
+        Safety.UNSAFE,
+        (
+            (
+                "x + x - tf.stop_gradient(x + x - tf.round(4.0 * x) / 4.0)",
+                "x + tf.stop_gradient(tf.round(4.0 * x) / 4.0 - x)",
+            ),
+        ),
     ),
     Case(
         "activation_of_an_activation",
