@@ -124,7 +124,6 @@ def astray(function: Function, evidence: Evidence) -> list[str]:
     limits = evidence.detail["limits"]
     low, high = limits if isinstance(limits, list) else (0.0, 0.0)
     at_target = evidence.detail["loss_at_target"]
-    along, share = _rows(evidence, wrt)
     return [
         f"loss = tf.reduce_mean({call(function)})",
         'print("loss at the start:", round(float(loss), 4))',
@@ -133,10 +132,8 @@ def astray(function: Function, evidence: Evidence) -> list[str]:
         f"        tape.watch({wrt})",
         f"        loss = tf.reduce_mean({call(function)})",
         f"    gradient = tape.gradient(loss, {wrt})",
-        *along,
         f"    move = {rate} * (1 - step / {steps}) * gradient / (tf.abs(gradient) + 1e-6)",
         f"    {wrt} = tf.clip_by_value({wrt} - move, {low:g}, {high:g})",
-        *share,
         f"loss = tf.reduce_mean({call(function)})",
         f"# where prediction and label agree, the loss is {at_target:.4g}",
         'print("loss after descent:", round(float(loss), 4))',
