@@ -140,11 +140,12 @@ def lint(
                 continue
             for unit in with_models(built, units(built, project, given)):
                 _guarded(file, library.module(built), unit, rules, static)
+            if not options.confirm:
+                continue
             for group in islice(static.groups.values(), len(jobs), None):
                 jobs.append(_job(group, len(jobs), options))
-                if options.confirm:
-                    # TensorFlow loads while the rest of the files is read.
-                    examiner.expect(jobs[-1])
+                # TensorFlow loads while the rest of the files is read.
+                examiner.expect(jobs[-1])
         if options.confirm:
             _confirm(examiner, jobs, static, options, on_progress)
         chosen, summary = _chosen(project, static, options, rules)
