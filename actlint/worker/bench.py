@@ -21,6 +21,7 @@ from actlint.worker.rows import Block, Rows
 from actlint.worker.samples import Array, Feeds, Sample
 
 if TYPE_CHECKING:
+    from actlint.worker.double import Double
     from actlint.worker.program import Program
 
 # Typical batches of a program that is not elementwise; one batch counts as one sample.
@@ -104,12 +105,15 @@ class Bench:
         self.lab = lab or Lab(job, program)
         # The same job in its reduced dtype, once a check has asked for it.
         self.reduced: Bench | None = None
+        # The same job in float64, once a check has asked for it.
+        self.double: Double | None = None
         found, self.reason = inputs.templates(job, self._holds if job.assumptions else self._runs)
         if not found and job.assumptions:
             found, self.reason = inputs.templates(job, self._runs)
         self.templates = found or joint.solve(job, program, self._runs, self._feed)
         self._traces: dict[tuple[int, str], tuple[Trace, ...]] = {}
         self._drawn: dict[tuple[int, str], tuple[Sample, ...]] = {}
+        self._weights: dict[int, Array | None] = {}
         self._rows: dict[int, Rows | None] = {}
         self._blocks: dict[int, Block | None] = {}
         self._block_traces: dict[tuple[int, int], tuple[Sample, Trace | None]] = {}
@@ -163,6 +167,11 @@ class Bench:
 
         Ones for scalars and elementwise programs, whose gradient then is the derivative.
         """
+        if index not in self._weights:
+            self._weights[index] = self._drawn_weights(index)
+        return self._weights[index]
+
+    def _drawn_weights(self, index: int) -> Array | None:
         template = self.templates[index]
         if self.line(index) is not None:
             return None

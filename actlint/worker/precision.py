@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import tensorflow as tf
 
 from actlint.findings import Evidence, Hazard, Outcome, Reach, Suspect, Target, Verdict
-from actlint.graph import Arg, DType, Items, Role
-from actlint.ops.table import row
+from actlint.graph import Role
 from actlint.worker import aim, elements, samples, witness
 from actlint.worker.bench import Bench, Line
+from actlint.worker.double import Double, Values
 from actlint.worker.inputs import Encoding, Template
 from actlint.worker.probes import Trace, floating
-from actlint.worker.protocol import Instruction
 from actlint.worker.samples import Array, Feeds, Sample
 
 if TYPE_CHECKING:
-    from actlint.worker.program import Program
+    pass
 
 # Relative error from which on a number has not even its first digit right.
 HARMFUL: Final = 0.1
@@ -56,6 +53,7 @@ _MAKERS: Final = frozenset({"constant", "zeros", "ones", "one_hot", "convert_to_
 class _Loss:
     """Where digits are lost, element by element of one quantity."""
 
+    trace: Trace  # the float32 run
     owner: str  # "gradient" or "output"
     single: Array
     double: Array
@@ -104,67 +102,39 @@ class _Study:
         self.node = node
         self.largest = 0.0
         self.count = 0
-        self._double: Program = _doubled(bench)
-        self._usual: dict[int, float] = {}  # by node: output and inputs
+        if bench.double is None:
+            bench.double = Double(bench)
+        self._double: Double = bench.double
         self._forward = bench.job.role in (Role.ACTIVATION, Role.LAYER)
 
     def prepare(self) -> bool:
-        """Measure how large output and gradients usually are; False if that cannot be done.
+        """Return False if output and gradients cannot be run in float64.
 
         Raises:
             Exception: whatever TensorFlow raises where it does not take float64.
         """
-        sizes: dict[int, list[float]] = {}
-        for sample in self.bench.drawn(0, "typical"):
-            trace = self._in_double(sample)
-            for key, value in (
-                (trace.output, trace.values.get(trace.output)),
-                *trace.gradients.items(),
-            ):
-                if value is not None and value.size and np.isfinite(value).all():
-                    sizes.setdefault(key, []).append(float(np.sqrt(np.mean(value**2))))
-        self._usual = {key: float(np.median(found)) for key, found in sizes.items()}
-        return any(self._usual.values())
+        return any(self._double.usual.values())
 
     # ---- one sample ------------------------------------------------------------------------
 
-    def _in_double(self, sample: Sample) -> Trace:
-        feeds = {
-            key: value.astype(np.float64) if value.dtype == np.float32 else value
-            for key, value in sample.feeds.items()
-        }
-        with _double_precision():
-            return self.bench.lab.trace(
-                Sample(feeds, sample.reach, sample.label), self._weights(), program=self._double
-            )
+    def losses(self, sample: Sample) -> list[_Loss] | None:
+        """Return what this sample's float32 run gets wrong because of the node.
 
-    def _weights(self) -> Array | None:
-        return self.bench.weights(0)
-
-    def _in_single(self, sample: Sample) -> Trace | None:
-        try:
-            trace = self.bench.lab.trace(sample, self._weights())
-        # A sample may leave the range that an op accepts; it is skipped.
-        except Exception:
+        None if it cannot be run. Nothing is differentiated where no digits are lost.
+        """
+        values = self._double.values(sample)
+        if values is None:
             return None
-        return trace if bool(self.bench.lab.holds(trace.values).all()) else None
-
-    def losses(self, sample: Sample) -> tuple[Trace, list[_Loss]] | None:
-        """Return what this sample's float32 run gets wrong because of the node."""
-        single = self._in_single(sample)
-        if single is None:
-            return None
-        try:
-            double = self._in_double(sample)
-        # As above.
-        except Exception:
-            return None
-        lost = self._lost_here(single, double)
+        lost = self._lost_here(*values)
         if not lost.any():
-            return single, []
+            return []
+        traces = self._double.traces(sample)
+        if traces is None:
+            return None
+        single, double = traces
         found = [loss for loss in self._compared(single, double) if (loss.error >= HARMFUL).any()]
         if not found:
-            return single, []
+            return []
         mended = {loss.owner: loss for loss in self._compared(self._mended(single, double), double)}
         kept: list[_Loss] = []
         for loss in found:
@@ -175,17 +145,17 @@ class _Study:
             if loss.error.shape == lost.shape:
                 caused &= lost
             kept.append(replace(loss, error=np.where(caused, loss.error, 0.0)))
-        return single, [loss for loss in kept if (loss.error >= HARMFUL).any()]
+        return [loss for loss in kept if (loss.error >= HARMFUL).any()]
 
-    def _lost_here(self, single: Trace, double: Trace) -> Array:
+    def _lost_here(self, single: Values, double: Values) -> Array:
         """Return where the node's value is off although its operands are accurate."""
-        value, exact = single.values.get(self.node), double.values.get(self.node)
+        value, exact = single.get(self.node), double.get(self.node)
         if value is None or exact is None or value.shape != exact.shape or not floating(value):
             return np.zeros(0, bool)
         bad = _relative(value, exact, 0.0) >= _LOST
         size = np.zeros(exact.shape)
         for ref in self.bench.lab.operands[self.node]:
-            operand, true = single.values.get(ref), double.values.get(ref)
+            operand, true = single.get(ref), double.get(ref)
             if operand is None or true is None or operand.shape != true.shape:
                 continue
             good = _relative(operand, true, 0.0) <= _ACCURATE
@@ -210,10 +180,10 @@ class _Study:
                 continue
             # What is not finite is for other checks to tell.
             known = np.isfinite(value) & np.isfinite(exact)
-            floor = _NEGLIGIBLE * self._usual.get(key, math.inf)
+            floor = _NEGLIGIBLE * self._double.usual.get(key, math.inf)
             error = np.where(known, _relative(value, exact, floor), 0.0)
             self.largest = max(self.largest, float(error.max(initial=0.0)))
-            yield _Loss(owner, value, exact, error)
+            yield _Loss(single, owner, value, exact, error)
 
     def _mended(self, single: Trace, double: Trace) -> Trace | None:
         """Return the float32 run in which the node has its accurate value.
@@ -226,7 +196,7 @@ class _Study:
         feeds = {**single.sample.feeds, node: exact}
         try:
             trace = lab.trace(
-                Sample(feeds, single.sample.reach, ""), self._weights(), watch=watched
+                Sample(feeds, single.sample.reach, ""), self.bench.weights(0), watch=watched
             )
             through = lab.pull(
                 lab.upto(node), node, _part(single.sample, lab.ancestors(node)),
@@ -251,9 +221,9 @@ class _Study:
             count = next(iter(points.values())).size
             self.count += count
             found = self.losses(line.sample(points))
-            if found is None or not found[1]:
+            if not found:
                 continue
-            error = np.max([loss.error.reshape(-1)[:count] for loss in found[1]], axis=0)
+            error = np.max([loss.error.reshape(-1)[:count] for loss in found], axis=0)
             harmed = error >= HARMFUL
             rate = _chance(line, points, harmed)
             if harmed.sum() < 3 or (rate is not None and rate < _RATE):
@@ -269,7 +239,7 @@ class _Study:
                 }
                 sample = Sample(scalars, elements.reach_at(line, one), "")
                 again = self.losses(sample)
-                if again is not None and again[1]:
+                if again:
                     hits = int(harmed.sum())
                     return self._evidence(template, again, (count, hits, rate))
         return None
@@ -298,26 +268,26 @@ class _Study:
         """Compare batch by batch, the usual ones and those whose terms nearly agree."""
         template = self.bench.templates[0]
         hits = 0
-        shown: tuple[Trace, list[_Loss]] | None = None
+        shown: list[_Loss] = []
         usual = (*self.bench.drawn(0, "typical"), *self.bench.drawn(0, "structural"))
         for sample in (*usual, *_tight(self.bench, template), *self._aimed(suspect)):
             self.count += 1
             found = self.losses(sample)
-            if found is not None and found[1]:
+            if found:
                 hits += 1
                 shown = shown or found
-        if shown is None:
+        if not shown:
             return None
 
         def still(sample: Sample) -> bool:
             nonlocal shown
             found = self.losses(sample)
-            if found is None or not found[1]:
+            if not found:
                 return False
             shown = found
             return True
 
-        witness.shrink(template, shown[0].sample, still)
+        witness.shrink(template, shown[0].trace.sample, still)
         return self._evidence(template, shown, (self.count, hits, None))
 
     def _aimed(self, suspect: Suspect) -> Iterator[Sample]:
@@ -350,12 +320,13 @@ class _Study:
     def _evidence(
         self,
         template: Template,
-        shown: tuple[Trace, list[_Loss]],
+        losses: list[_Loss],
         seen: tuple[int, int, float | None],
     ) -> Evidence:
         """Return what was measured; `seen` is the samples, the hits among them, and their rate."""
-        (trace, losses), (count, hits, rate) = shown, seen
+        count, hits, rate = seen
         loss = max(losses, key=lambda found: float(found.error.max()))
+        trace = loss.trace
         single, double = (
             float(value.reshape(-1)[loss.worst]) for value in (loss.single, loss.double)
         )
@@ -448,42 +419,3 @@ def _relative(value: Array, exact: Array, floor: float) -> Array:
     off = np.abs(value.astype(np.float64) - true)
     size = np.maximum(np.abs(true), floor)
     return np.where(off == 0.0, 0.0, off / np.where(size == 0.0, np.finfo(np.float64).tiny, size))
-
-
-# ---- float64 ---------------------------------------------------------------------------------
-
-
-@contextmanager
-def _double_precision() -> Iterator[None]:
-    """Make Keras take float64 for its default dtype."""
-    backend = tf.keras.backend
-    before = backend.floatx()
-    backend.set_floatx("float64")
-    try:
-        yield
-    finally:
-        backend.set_floatx(before)
-
-
-def _doubled(bench: Bench) -> Program:
-    """Return the program with every float32 in it replaced by float64."""
-    steps = tuple(_widened(step) for step in bench.job.instructions)
-    return type(bench.lab.program)(replace(bench.job, instructions=steps))
-
-
-def _widened(step: Instruction) -> Instruction:
-    args = tuple((name, _double(arg)) for name, arg in step.args)
-    given = {name for name, _ in args}
-    if step.op in _MAKERS and "dtype" in row(step.op).params and "dtype" not in given:
-        args = (*args, ("dtype", DType("float64")))
-    return replace(step, args=args)
-
-
-def _double(arg: Arg) -> Arg:
-    if isinstance(arg, DType) and arg.name == "float32":
-        return DType("float64")
-    if arg == "float32":
-        return "float64"
-    if isinstance(arg, Items):
-        return Items(tuple(_double(item) for item in arg.items))
-    return arg
