@@ -21,6 +21,7 @@ from actlint.defaults import SAMPLES, SEED, TIMEOUT
 from actlint.engine import Options, lint
 from actlint.errors import RunError
 from actlint.files import discover, patterns, shown
+from actlint.pool import usual_workers
 from actlint.progress import progress
 from actlint.query import Rule
 from actlint.repairing import Repair, repair
@@ -53,6 +54,7 @@ class Request:
     seed: int | None
     samples: int | None
     timeout: float | None
+    workers: int | None
     dtype: str | None
     cache_dir: str | None
     no_cache: bool
@@ -186,6 +188,7 @@ def _options(request: Request, config: Config, rules: Sequence[type[Rule]]) -> O
         seed=_first(request.seed, settings.seed, SEED),
         samples=_first(request.samples, settings.samples, SAMPLES),
         timeout=_first(request.timeout, settings.timeout, TIMEOUT),
+        workers=_first(request.workers, settings.workers, usual_workers()),
         dtype=request.dtype or settings.dtype,
         cache=None if request.no_cache else Cache(_cache_folder(request, config)),
     )

@@ -17,7 +17,16 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from actlint import terminal
-from actlint.defaults import MAX_SAMPLES, MAX_SEED, MAX_TIMEOUT, SAMPLES, SEED, TIMEOUT
+from actlint.defaults import (
+    MAX_SAMPLES,
+    MAX_SEED,
+    MAX_TIMEOUT,
+    MAX_WORKERS,
+    SAMPLES,
+    SEED,
+    TIMEOUT,
+    WORKERS,
+)
 from actlint.errors import RunError
 from actlint.report import OutputFormat
 from actlint.version import VERSION
@@ -198,6 +207,16 @@ def check(
         float | None,
         typer.Option(metavar="SECONDS", help=f"Limit for each excerpt, {TIMEOUT:g} unless given."),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=MAX_WORKERS,
+            help=f"TensorFlow processes at most; one for each processor, up to {WORKERS}, unless "
+            "given.",
+        ),
+    ] = None,
     dtype: Annotated[
         FloatType | None,
         typer.Option(
@@ -255,6 +274,7 @@ def check(
             seed=seed,
             samples=samples,
             timeout=timeout,
+            workers=workers,
             dtype=None if dtype is None else dtype.value,
             cache_dir=cache_dir,
             no_cache=no_cache,

@@ -211,6 +211,7 @@ class Client:
         self._timeout = timeout
         self._python = python or sys.executable
         self._memory = memory
+        self._closed = False
         self._process: _Process | None = self._spawn()
         self._ready: Ready | None = None
         self.deaths = 0  # workers that hung or ended while they worked on a job
@@ -227,7 +228,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """End the worker and remove what it left."""
+        """End the worker for good and remove what it left; another thread may do so."""
+        self._closed = True
+        self._drop()
+
+    def _drop(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             process.close()
@@ -279,7 +284,7 @@ class Client:
         try:
             return process.receive(job, deadline, self._timeout)
         except _Death as death:
-            self.close()
+            self._drop()
             self.deaths += 1
             reason = str(death)
             # What earlier jobs left behind may be to blame, but not for a job that never ends.
@@ -304,7 +309,7 @@ class Client:
             try:
                 outcomes += process.receive(single, deadline, self._timeout).outcomes
             except _Death as death:
-                self.close()
+                self._drop()
                 self.deaths += 1
                 deaths += 1
                 reason = str(death)
@@ -312,9 +317,13 @@ class Client:
         return Answer(job.id, tuple(outcomes))
 
     def _current(self) -> _Process:
-        if self._process is None:
-            self._process = self._spawn()
-        return self._process
+        process = self._process
+        if process is None:
+            process = self._process = self._spawn()
+        if self._closed:  # from another thread, which may not have seen a new process
+            self._drop()
+            raise WorkerError("the worker was ended")
+        return process
 
     def _spawn(self) -> _Process:
         return _Process(self._python, self._timeout, self._memory)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from actlint.defaults import MAX_SAMPLES, MAX_SEED, MAX_TIMEOUT
+from actlint.defaults import MAX_SAMPLES, MAX_SEED, MAX_TIMEOUT, MAX_WORKERS
 from actlint.errors import RunError
 
 TABLE = "tool.actlint"
@@ -50,6 +50,8 @@ class Settings:
     samples: Annotated[int, Ge(1), Le(MAX_SAMPLES)] | None = None
     # Seconds for each excerpt.
     timeout: Annotated[float, Gt(0), Le(MAX_TIMEOUT)] | None = None
+    # TensorFlow processes at most.
+    workers: Annotated[int, Ge(1), Le(MAX_WORKERS)] | None = None
     # Dtype that training computes in; what the source sets if absent.
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
     # Folder for the answers of earlier runs, relative to the file that names it.

@@ -17,3 +17,8 @@ MAX_SAMPLES = 2**20
 # Seconds for one excerpt in the worker.
 TIMEOUT = 20.0
 MAX_TIMEOUT = 86_400.0
+
+# TensorFlow processes: by default one for each processor, but not more than this; each of them
+# takes some 0.5 GB.
+WORKERS = 4
+MAX_WORKERS = 256

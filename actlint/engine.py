@@ -32,6 +32,7 @@ from actlint.graph import TYPICAL_LIMIT, Graph, InputRole, Site, Span
 from actlint.index import FileIndex
 from actlint.lower import lower
 from actlint.lower.module import Library, Module
+from actlint.pool import usual_workers
 from actlint.project import Project
 from actlint.proof import MAX_UNITS, Case, Context, Key, prove
 from actlint.query import Rule
@@ -64,6 +65,7 @@ class Options:
     timeout: float = TIMEOUT
     dtype: str | None = None  # of activations, layers and own losses; None: as the source sets it
     cache: Cache | None = None  # answers of earlier runs; None to run every job
+    workers: int = field(default_factory=usual_workers)  # TensorFlow processes at most
 
 
 @dataclass(slots=True)
@@ -130,7 +132,7 @@ def lint(
     static.policies = _policies(indexes, project, options)
     sources = {file.path: file for file in files}
     jobs: list[Job | None] = []
-    with Examiner(options.timeout, options.cache) as examiner:
+    with Examiner(options.timeout, options.workers, options.cache) as examiner:
         for done, file in enumerate(files):
             if on_progress is not None:
                 on_progress("reading", done, len(files))
@@ -143,9 +145,11 @@ def lint(
             if not options.confirm:
                 continue
             for group in islice(static.groups.values(), len(jobs), None):
-                jobs.append(_job(group, len(jobs), options))
-                # TensorFlow loads while the rest of the files is read.
-                examiner.expect(jobs[-1])
+                job = _job(group, len(jobs), options)
+                jobs.append(job)
+                if job is not None:
+                    # The workers are busy while the rest of the files is read.
+                    examiner.start(job)
         if options.confirm:
             _confirm(examiner, jobs, static, options, on_progress)
         chosen, summary = _chosen(project, static, options, rules)

@@ -1,28 +1,31 @@
-"""Asks the cache first, and the worker for the rest; the worker starts when it is first needed."""
+"""Asks the cache first, and the workers for the rest; they start when they are first needed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from actlint.cache import Cache, Entry
-from actlint.client import Client
-from actlint.worker.protocol import Answer, Job, Ready
+from actlint.pool import Pool, Told
+from actlint.worker.protocol import Answer, Job, Ready, encode
 
 
 class Examiner:
-    """Answers jobs; a context manager, which ends the worker.
+    """Answers jobs; a context manager, which ends the workers.
 
     Args:
-        timeout: seconds that one job may take in the worker.
+        timeout: seconds that one job may take in a worker.
+        workers: how many there are at most.
         cache: answers of earlier runs; None if every job is to be run.
     """
 
-    def __init__(self, timeout: float, cache: Cache | None = None) -> None:
-        self._timeout = timeout
+    def __init__(self, timeout: float, workers: int, cache: Cache | None = None) -> None:
+        self._pool = Pool(timeout, workers)
         self._cache = cache
-        self._client: Client | None = None
+        self._known: dict[str, Entry | Future[Told]] = {}  # by the job's record, less its id
         self._ready: Ready | None = None
 
     def __enter__(self) -> Self:
@@ -34,24 +37,16 @@ class Examiner:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._client is not None:
-            self._client.close()
+        self._pool.close()
 
     @property
     def ready(self) -> Ready | None:
         """What the worker says of itself, or said when it gave an answer; None without answers."""
         return self._ready
 
-    def expect(self, job: Job | None) -> None:
-        """Start the worker if this job will need it, so that TensorFlow loads meanwhile.
-
-        Raises:
-            WorkerError: it cannot be started.
-        """
-        if job is None or self._client is not None:
-            return
-        if self._cache is None or self._cache.get(job) is None:
-            self._worker()
+    def start(self, job: Job) -> None:
+        """Have a job answered while the caller does other work."""
+        self._asked(job)
 
     def examine(self, jobs: Sequence[Job]) -> Iterator[Answer]:
         """Yield the answers to `jobs`, in order.
@@ -59,30 +54,28 @@ class Examiner:
         Raises:
             WorkerError: no worker can be started.
         """
-        known = [None if self._cache is None else self._cache.get(job) for job in jobs]
-        asked = [job for job, entry in zip(jobs, known, strict=True) if entry is None]
-        answers = self._ask(asked)
-        for entry in known:
-            if entry is None:
-                yield next(answers)
-            else:
-                self._ready = self._ready or entry.ready
-                yield entry.answer
+        asked = [self._asked(job) for job in jobs]
+        for job, key in zip(jobs, asked, strict=True):
+            entry = self._entry(job, key)
+            self._ready = self._ready or entry.ready
+            yield replace(entry.answer, id=job.id)
 
-    def _ask(self, jobs: Sequence[Job]) -> Iterator[Answer]:
-        if not jobs:
-            return
-        client = self._worker()
-        deaths = client.deaths
-        for job, answer in zip(jobs, client.examine(jobs), strict=True):
-            self._ready = self._ready or Ready(client.tensorflow, client.sandbox)
-            # What a worker died of may be the machine's state, not the job's.
-            if self._cache is not None and client.deaths == deaths:
-                self._cache.put(job, Entry(self._ready, answer))
-            deaths = client.deaths
-            yield answer
+    def _asked(self, job: Job) -> str:
+        """See that a job is answered, and return its key; equal jobs are run once."""
+        same = replace(job, id=0)
+        key = encode(same)
+        if key not in self._known:
+            entry = None if self._cache is None else self._cache.get(same)
+            self._known[key] = entry or self._pool.submit(same)
+        return key
 
-    def _worker(self) -> Client:
-        if self._client is None:
-            self._client = Client(self._timeout)
-        return self._client
+    def _entry(self, job: Job, key: str) -> Entry:
+        known = self._known[key]
+        if isinstance(known, Entry):
+            return known
+        told = known.result()
+        entry = self._known[key] = Entry(told.ready, told.answer)
+        # What a worker died of may be the machine's state, not the job's.
+        if self._cache is not None and not told.died:
+            self._cache.put(job, entry)
+        return entry

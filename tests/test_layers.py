@@ -25,7 +25,7 @@ LAYERS = (
     "notebook", "source", "files", "config", "index", "names", "project", "parameters", "scene",
     "reading", "policy", "lower", "spelling", "filling", "mending",
     "worker",
-    "nearby", "rendering", "excerpt", "repro", "client", "cache", "examiner", "retry",
+    "nearby", "rendering", "excerpt", "repro", "client", "pool", "cache", "examiner", "retry",
     "joining", "proof", "catalogue", "engine",
     "report", "terminal", "repairing", "checking", "cli", "__init__", "__main__",
 )  # fmt: skip

@@ -26,6 +26,8 @@ _MAX_TRIES = 160
 # Instructions that all tries together may run, and the tries that even a long program gets.
 _MAX_RUN = 12_000
 _LEAST_TRIES = 24
+# Failures after which no further template is sought: those of another rank come soon or never.
+_MAX_FAILURES = 24
 _MAX_TEMPLATES = 3
 # Combinations of input forms that are all written down; there are 4**n of n free tensors.
 _MAX_CHOICES = 4096
@@ -119,6 +121,7 @@ def templates(
     poor: list[Template] = []
     seen: set[tuple[int, ...]] = set()
     first: str | None = None
+    failures = 0
     tries = min(_MAX_TRIES, max(_MAX_RUN // max(len(job.instructions), 1), _LEAST_TRIES))
     for template in islice(_candidates(job), tries):
         ranks = tuple(len(slot.shape) for slot in template.elements)
@@ -126,7 +129,9 @@ def templates(
         if ranks in seen or (template.degenerate and poor):
             continue
         reason = runs(template)
+        failures += 1
         if reason is None:
+            failures = 0
             keep.append(template)
             if not template.degenerate:
                 seen.add(ranks)
@@ -134,6 +139,8 @@ def templates(
                 break
         elif first is None:
             first = reason
+        if found and failures == _MAX_FAILURES:
+            break
     if not found and not poor:
         return (), first or "it has no inputs that could be tried"
     return tuple(found or poor[:1]), None
