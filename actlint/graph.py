@@ -124,6 +124,9 @@ class Input:
     default: float | None = None  # of a PARAMETER: the number that the source gives
     # The result of a function that is not known: nothing says which values it takes.
     unknown: bool = False
+    # Least magnitude of its elements: what training moves away from another start than 0 crosses
+    # 0 in steps, and no step ends there.
+    least: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,8 @@ class DivisionByZero(Rule):
 
     ## What it misses
     Divisors that only a relation between two inputs keeps from 0 or brings to 0, and divisors
-    that are so small that the quotient overflows. Rows of predicted probabilities divided by their
+    that are so small that the quotient overflows. A trained weight that starts elsewhere is taken
+    never to be exactly 0; gradients still explode where it comes near. Rows of predicted probabilities divided by their
     sums are taken to come from a softmax; ReLU or saturated sigmoid units can make a row of zeros.
 
     ## References
@@ -170,6 +171,28 @@ def compile_model(model):
 """,
             note="the closure's argument is known at its use",
         ),
+        Good(
+            """\
+from tensorflow import keras
+from tensorflow.keras import initializers
+from tensorflow.keras import ops
+
+
+class Wave(keras.layers.Layer):
+    def __init__(self, frequency_initializer="ones", **kwargs):
+        super().__init__(**kwargs)
+        self.frequency_initializer = initializers.get(frequency_initializer)
+
+    def build(self, shape):
+        self.frequency = self.add_weight(
+            name="frequency", shape=(shape[-1],), initializer=self.frequency_initializer
+        )
+
+    def call(self, inputs):
+        return inputs + ops.square(ops.sin(self.frequency * inputs)) / self.frequency
+""",
+            note="a weight that starts at 1 is never exactly 0",
+        ),
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
@@ -272,6 +295,21 @@ dense = tf.keras.layers.Dense(
             at="tf.reduce_sum(tf.square(w)) / tf.reduce_max(tf.abs(w))",
             hazard=Hazard.NAN,
             note="weights that start at zero",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+class Shrink(tf.keras.layers.Layer):
+    def build(self, shape):
+        self.width = self.add_weight(name="width", shape=(shape[-1],), initializer="zeros")
+
+    def call(self, inputs):
+        return tf.math.tanh(inputs / self.width)
+""",
+            at="inputs / self.width",
+            hazard=Hazard.NAN,
         ),
     )
 

@@ -266,12 +266,14 @@ class Machine:
         shape: tuple[int | None, ...] | None = None,
         integer: bool = False,
         unknown: bool = False,
+        least: float = 0.0,
     ) -> TensorValue:
         """Append a free input; its name is made a unique identifier."""
         unique = self._identifier(name)
         record = Input(
-            unique, role, differentiated, domain[0], domain[1], shape, integer, unknown=unknown
-        )
+            unique, role, differentiated, domain[0], domain[1], shape, integer,
+            unknown=unknown, least=least,
+        )  # fmt: skip
         value = self._append(
             Node(len(self.nodes), "", (), site, tuple(self.path), input=record, name=unique)
         )

@@ -155,7 +155,8 @@ def _one_name(
     if short in {"tf.is_tensor", "K.is_tensor", "K.is_keras_tensor"} and args:
         return Static(isinstance(args[0], TensorValue))
     if short in _VARIABLES:
-        return variable(machine, _name_of(keywords, "variable"), args, keywords, at)
+        weight = last(short) == "get_variable"
+        return variable(machine, _name_of(keywords, "variable"), args, keywords, at, weight=weight)
     if short in _ASSIGNMENTS and len(args) > 1 and isinstance(args[0], TensorValue):
         return variables.update(machine, args[0], _ASSIGNMENTS[short], args[1:], at)
     if short in _PLACEHOLDERS:
@@ -169,6 +170,10 @@ def _one_name(
         return Static(None)
     if short == "tf.GradientTape":
         return Built((qualified,), (), ())
+    if short.endswith("initializers.get") and args:
+        return args[0]
+    if last(short) in {"zeros_initializer", "constant_initializer"}:
+        return Built((qualified,), tuple(args), tuple(keywords.items()))
     if short in {"tf.cond", "tf.compat.v1.cond"} and len(args) + len(keywords) >= 3:
         return _cond(machine, args, keywords, at)
     if short in _MAPS and args:
@@ -197,13 +202,28 @@ def _name_of(keywords: dict[str, Value], default: str) -> str:
 
 
 def variable(
-    machine: Machine, name: str, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+    machine: Machine,
+    name: str,
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
+    *,
+    weight: bool = False,
 ) -> Value:
     """Return a trained weight; ``trainable=False`` makes it plain data.
 
     A variable that is made of a value of this pass hands that on, without its gradient.
+
+    Args:
+        machine: the lowering.
+        name: what the variable is called.
+        args: positional arguments of the call.
+        keywords: those by name.
+        at: the call.
+        weight: an initializer makes its start, and there is a usual one if none is given.
     """
-    initial = args[0] if args else keywords.get("initial_value")
+    initial = args[0] if args else keywords.get("initial_value", keywords.get("value"))
+    initializer = keywords.get("initializer")
     found = variables.read_back(machine, initial, at)
     if found is not None:
         return found
@@ -215,6 +235,7 @@ def variable(
         machine.site(at),
         differentiated=not frozen,
         domain=(-EXTENDED_LIMIT, EXTENDED_LIMIT),
+        least=0.0 if frozen else variables.least(machine, initial, initializer, weight=weight),
         shape=_shape(keywords.get("shape") or (args[1] if len(args) > 1 else None)),
     )
 
@@ -390,7 +411,7 @@ def method_call(
         given = _name_of(keywords, "")
         if not given and args and isinstance(args[0], Static) and isinstance(args[0].value, str):
             given = args[0].value
-        return variable(machine, given or "weight", args, keywords, at)
+        return variable(machine, given or "weight", args, keywords, at, weight=True)
     if name == "add_loss" and args:
         _sink(machine, args[0], at)
         return Static(None)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import libcst as cst
 
 from actlint.graph import InputRole, Role
 from actlint.lower.machine import Machine
-from actlint.lower.values import TensorValue, Value
+from actlint.lower.values import Api, Built, Sequence, Static, TensorValue, Value
+from actlint.names import last
 from actlint.ops.table import row
 from actlint.values import SHAPE_ONLY
 
@@ -69,3 +72,60 @@ def _flows(machine: Machine, start: int) -> bool:
             seen.update(fresh)
             pending += fresh
     return False
+
+
+# ---- where a weight starts -------------------------------------------------------------------
+
+# A step of training ends nearer to 0 than this by chance alone, about once in a million times.
+_LEAST: Final = 1e-6
+_ZEROS = frozenset({"zero", "zeros", "zeros_initializer"})
+_CONSTANTS = frozenset({"constant", "constant_initializer"})
+_AWAY = frozenset({"ones", "ones_like", "eye"})
+
+
+def least(
+    machine: Machine, initial: Value | None, initializer: Value | None, *, weight: bool
+) -> float:
+    """Return the least magnitude that the elements of a trained variable take.
+
+    Args:
+        machine: the lowering.
+        initial: its initial value, if that is given.
+        initializer: what makes its initial value, if that is given.
+        weight: it has an initializer; Keras and TensorFlow draw it at random if none is given.
+    """
+    if weight:
+        return 0.0 if _makes_zero(initializer) else _LEAST
+    return _LEAST if _is_away(machine, initial) else 0.0
+
+
+def _makes_zero(initializer: Value | None) -> bool:
+    match initializer:
+        case Static(value=str(name)):
+            return name.lower() in _ZEROS
+        case Api(names=names):
+            return any(last(name).lower() in _ZEROS for name in names)
+        case Built(names=names, args=args, keywords=keywords):
+            kinds = {last(name).lower() for name in names}
+            value = args[0] if args else dict(keywords).get("value", Static(0.0))
+            return bool(kinds & _ZEROS or (kinds & _CONSTANTS and value == Static(0.0)))
+        case _:
+            return False
+
+
+def _is_away(machine: Machine, initial: Value | None) -> bool:
+    """Tell whether an initial value is known to have no zero."""
+    match initial:
+        case Static(value=bool() | int() | float() as number):
+            return bool(number)
+        case Sequence(items=items):
+            return all(_is_away(machine, item) for item in items)
+        case TensorValue(node=number):
+            node = machine.nodes[number]
+            if node.input is not None:
+                return bool(node.input.default)
+            if node.op in _AWAY or "random" in node.op or "truncated_normal" in node.op:
+                return True
+            return bool(node.value) if isinstance(node.value, (int, float)) else False
+        case _:
+            return False

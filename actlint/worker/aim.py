@@ -121,7 +121,7 @@ def _roots(grid: Array, function: Callable[[Array], Array], target: Target, slot
         low, high = _narrow(low, high, function, goal, crosses=bool(crossing.size))
     near = low[:, None] + np.arange(-_NEIGHBOURS, _NEIGHBOURS + 1)
     around = samples.unordered(np.unique(near))
-    around = around[(around >= slot.spec.lo) & (around <= slot.spec.hi)]
+    around = around[samples.allowed(around, slot)]
     met = around[inside(function(around), target)] if around.size else around
     ends = samples.clip(samples.unordered(np.concatenate([low, high])), slot)
     return np.unique(np.concatenate([met[: _MAX_SOLUTIONS * 4], ends]))

@@ -382,8 +382,7 @@ class Bench:
         if not others:
             return [{}]
         ends = [
-            {slot.id: float(np.clip(value, slot.spec.lo, slot.spec.hi)) for slot in others}
-            for value in (0.0, 1.0)
+            {slot.id: float(samples.clip(value, slot)) for slot in others} for value in (0.0, 1.0)
         ]
         drawn = [
             {slot.id: float(_draw(slot, rng, 1)[0]) for slot in others}

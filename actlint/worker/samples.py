@@ -96,7 +96,17 @@ def _real(normal: Array, rng: np.random.Generator, slot: Slot) -> Array:
 
 def clip(value: npt.ArrayLike, slot: Slot) -> Array:
     """Return a value moved into the input's limits, in its dtype."""
-    return np.asarray(np.clip(value, slot.spec.lo, slot.spec.hi), slot.dtype)
+    found = np.clip(value, slot.spec.lo, slot.spec.hi)
+    near = np.abs(found) < slot.spec.least
+    if near.any():
+        found = np.where(near, np.where(found < 0.0, -slot.spec.least, slot.spec.least), found)
+    return np.asarray(found, slot.dtype)
+
+
+def allowed(value: Array, slot: Slot) -> Array:
+    """Return which numbers an input can take."""
+    spec = slot.spec
+    return np.asarray((value >= spec.lo) & (value <= spec.hi) & (np.abs(value) >= spec.least))
 
 
 def typicals(template: Template, rng: np.random.Generator, count: int) -> Iterator[Sample]:
@@ -243,7 +253,7 @@ def line(slot: Slot, constants: tuple[float, ...], dense: int) -> Array:
     both = np.unique(np.concatenate([special, *near, grid]))
     # Subnormals are flushed to zero by some kernels and kept by others.
     normal = (np.abs(both) >= TINY) | (both == 0.0)
-    found = both[normal & (both >= lo) & (both <= hi)] + np.float32(0.0)
+    found = both[normal & allowed(both, slot)] + np.float32(0.0)
     # np.unique keeps one zero; kernels tell the two apart.
     return np.asarray(np.insert(found, np.flatnonzero(found == 0.0), -0.0), np.float32)
 

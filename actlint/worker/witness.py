@@ -11,7 +11,7 @@ import numpy as np
 from actlint.findings import Hazard, Reach, Tensor
 from actlint.worker.inputs import Encoding, Slot, Template
 from actlint.worker.probes import Trace, floating
-from actlint.worker.samples import Array, Sample
+from actlint.worker.samples import Array, Sample, allowed
 
 # Elements up to which each one is simplified on its own.
 _MAX_SINGLE = 8
@@ -169,10 +169,7 @@ def _valid(template: Template, before: Sample, after: Sample) -> bool:
             now = np.abs(new.sum(-1) - 1.0) < 1e-5
             if was.all() and not now.all():
                 return False
-        if (
-            slot.encoding is not Encoding.PARAMETER
-            and not ((new >= slot.spec.lo) & (new <= slot.spec.hi)).all()
-        ):
+        if slot.encoding is not Encoding.PARAMETER and not allowed(new, slot).all():
             return False
     return True
 
