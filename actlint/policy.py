@@ -39,10 +39,15 @@ class Policy:
     exempt: frozenset[str] = frozenset()
     # A loss that a Keras model calls is computed in float32 whatever the policy.
     losses_of_models: bool = False
+    # Names at the top of this file that whoever sets the policy uses; None: all of them.
+    used: frozenset[str] | None = None
 
     def holds(self, graph: Graph) -> bool:
         """Tell whether training computes the graph in this dtype."""
-        if graph.role not in self.roles or self.exempt.intersection(graph.name.split(".")):
+        names = graph.name.split(".")
+        if graph.role not in self.roles or self.exempt.intersection(names):
+            return False
+        if self.used is not None and names[0] not in self.used:
             return False
         if graph.role is not Role.LOSS or self.losses_of_models:
             return True
@@ -74,7 +79,7 @@ def of_project(indexes: Iterable[FileIndex], project: Project) -> dict[str, Poli
     """Return the policies that sources set, by the path of each file that one holds for.
 
     It holds for the file that sets it, for the files that import that one, and for all that these
-    import, directly or not. Set in a test, it holds for the test alone.
+    use of what they import, directly or not. Set in a test, it holds for the test alone.
     """
     files = {index.path: index for index in indexes}
     set_in: dict[str, Policy] = {}
@@ -91,13 +96,46 @@ def of_project(indexes: Iterable[FileIndex], project: Project) -> dict[str, Poli
             above[other].add(path)
     result: dict[str, Policy] = {}
     for path, policy in set_in.items():
-        home = {path} if _TESTS.search(path) else _closure(_closure({path}, above), below)
+        whole = {path} if _TESTS.search(path) else _closure({path}, above)
+        home = whole if _TESTS.search(path) else _closure(whole, below)
         exempt = frozenset(name for each in home for name in _exempt(files[each]))
+        used = _used([files[each] for each in sorted(home)], whole)
         for each in home:
             known = result.get(each)
             if known is None or REDUCED.index(policy.dtype) < REDUCED.index(known.dtype):
-                result[each] = replace(policy, exempt=exempt)
+                names = None if each in whole else used
+                result[each] = replace(policy, exempt=exempt, used=names)
     return result
+
+
+def _used(indexes: Iterable[FileIndex], whole: set[str]) -> frozenset[str]:
+    """Return the names of functions and classes that are used where a policy holds.
+
+    Used is what the files in `whole` name, what the others name outside of their functions and
+    classes, and what is named in something that is used.
+    """
+    inside: dict[str, set[str]] = {}
+    queue: list[str] = []
+    for index in indexes:
+        tree = _tree(index)
+        for statement in [] if tree is None else tree.body:
+            names = {
+                node.id if isinstance(node, ast.Name) else node.attr
+                for node in ast.walk(statement)
+                if isinstance(node, (ast.Name, ast.Attribute))
+            }
+            if index.path not in whole and isinstance(
+                statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+            ):
+                inside.setdefault(statement.name, set()).update(names)
+            else:
+                queue += names
+    found = set(queue)
+    while queue:
+        fresh = inside.get(queue.pop(), set()) - found
+        found |= fresh
+        queue += fresh
+    return frozenset(found)
 
 
 def _closure(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:

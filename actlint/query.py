@@ -314,12 +314,24 @@ class View:
         number = self._values.number[operand.id]
         if not self.evaluation.meets(self.evaluation.root, number, region.lo, region.hi):
             return None
+        if region.lo == region.hi == 0.0 and self._never_zero(operand):
+            return None
         interval = self.evaluation.base[number]
         common = between(
             max(interval.lo, region.lo), min(interval.hi, region.hi), integer=interval.integer
         )
         vector = region.cause.value if region.cause in _VECTORS else ""
         return None if common is None else Target(operand.id, common.lo, common.hi, vector)
+
+    def _never_zero(self, node: Node) -> bool:
+        """Say whether a value is a trained weight that is never exactly 0, or in step with one."""
+        found = self.definition(node)
+        if found.input is not None:
+            return found.input.least > 0.0
+        if found.op in _KEEPING_ZERO:
+            return all(self._never_zero(self._graph.nodes[ref]) for ref in found.operands)
+        value = found.value
+        return not found.op and isinstance(value, (int, float)) and value != 0.0
 
     def _can_be_empty(self, index: int) -> bool:
         """Say whether the number of elements is a matter of values, as behind a mask."""
@@ -418,6 +430,8 @@ _HANDING_ON = SAME | frozenset(
 PARTS = frozenset(key for op in TABLE.values() for key in op.results)
 # Ops whose result has as many elements as a condition has true ones.
 _FILTERS = frozenset({"boolean_mask", "where_indices", "dynamic_partition"})
+# Their result is 0 only where an operand is, but for underflow.
+_KEEPING_ZERO = frozenset({"multiply", "negative", "abs", "square", "sqrt"})
 _CONDITIONS = frozenset(
     {"equal", "greater", "greater_equal", "less", "less_equal", "logical_and", "logical_not",
      "logical_or", "not_equal"}

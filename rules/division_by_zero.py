@@ -49,8 +49,9 @@ class DivisionByZero(Rule):
     ## What it misses
     Divisors that only a relation between two inputs keeps from 0 or brings to 0, and divisors
     that are so small that the quotient overflows. A trained weight that starts elsewhere is taken
-    never to be exactly 0; gradients still explode where it comes near. Rows of predicted probabilities divided by their
-    sums are taken to come from a softmax; ReLU or saturated sigmoid units can make a row of zeros.
+    never to be exactly 0; gradients still explode where it comes near. Rows of predicted
+    probabilities divided by their sums are taken to come from a softmax; ReLU or saturated sigmoid
+    units can make a row of zeros.
 
     ## References
     TensorFlow API: tf.math.divide, tf.math.divide_no_nan.

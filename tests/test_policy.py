@@ -79,6 +79,34 @@ def test_it_holds_for_importers_and_what_they_import() -> None:
     }
 
 
+def test_of_what_is_imported_it_holds_for_what_is_used() -> None:
+    found = policies(
+        train=KERAS
+        + 'import layers\nmixed_precision.set_global_policy("mixed_float16")\nlayers.Used(4)\n',
+        layers=KERAS
+        + """
+class Used(keras.layers.Layer):
+    def call(self, x):
+        return below(x)
+
+def below(x):
+    return REGISTRY["tabled"](x)
+
+class Unused(keras.layers.Layer):
+    def call(self, x):
+        return x  # as Used does
+
+def tabled(x):
+    return x
+
+REGISTRY = {"tabled": tabled}
+""",
+    )["layers.py"]
+    names = ("Used.call", "below", "tabled", "Unused.call")
+    dtypes = [applied(graph(name=name), found).dtype for name in names]
+    assert dtypes == ["float16", "float16", "float16", "float32"]
+
+
 def test_a_test_speaks_for_itself_alone() -> None:
     setting = KERAS + 'import layers\nmixed_precision.set_global_policy("mixed_float16")\n'
     assert sorted(policies(layers=KERAS, test_layers=setting)) == ["test_layers.py"]

@@ -121,6 +121,17 @@ def _call(
     return None
 
 
+# TensorFlow 0.x took (logits, targets), 1.x names alone, and 2.x takes (labels, logits): a graph
+# with placeholders that gives them by position was written for 0.x.
+_LOGITS_FIRST = frozenset(
+    {
+        "sigmoid_cross_entropy_with_logits",
+        "softmax_cross_entropy_with_logits",
+        "sparse_softmax_cross_entropy_with_logits",
+    }
+)
+
+
 def api_op(
     machine: Machine, callee: Api, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
 ) -> Value | None:
@@ -129,6 +140,8 @@ def api_op(
     if len(found) != 1:
         return None
     op = next(iter(found.values()))
+    if machine.legacy and op.key in _LOGITS_FIRST and len(args) > 1:
+        args = [args[1], args[0], *args[2:]]
     bound = bind(op, args, keywords)
     if bound is None:
         return None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import libcst as cst
 
 from actlint.lower import models
 from actlint.lower.machine import Machine
-from actlint.lower.values import Built, Opaque, Static, Value, dependencies
+from actlint.lower.values import Built, Opaque, Sequence, Static, Value, dependencies
 from actlint.names import last
 from actlint.ops.table import BY_STRING, ObjectRow, object_row, row
 
@@ -78,6 +80,11 @@ def _object(  # noqa: PLR0917  # a call has as many parts
         named = settings.get(found.named_by)
         return None if named is None or not args else _apply(machine, named, args, at)
     first = row(found.chain[0])
+    if found.folds:
+        items = args[0].items if args and isinstance(args[0], Sequence) else []
+        return (
+            reduce(lambda a, b: machine.emit_key(first.key, (a, b), at), items) if items else None
+        )
     # A third operand of a loss object is the sample weight, which only scales.
     given = [*args[: len(first.operands)], *(keywords[n] for n in first.operands if n in keywords)]
     if len(given) < min(len(first.operands), 1):

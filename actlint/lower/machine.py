@@ -140,6 +140,7 @@ class Machine:
         # Objects at module level, by path and name: what they hold are values of this run.
         self.globals: dict[tuple[str, str], Value] = {}
         self.homes: set[str] = set()  # numeric libraries that are called with a tensor
+        self.legacy = False  # a placeholder was made: this is TensorFlow 1
         self.path: list[Site] = []
         self.modules: list[Module] = [module]
         self._choices = choices

@@ -223,19 +223,19 @@ def variable(
         weight: an initializer makes its start, and there is a usual one if none is given.
     """
     initial = args[0] if args else keywords.get("initial_value", keywords.get("value"))
-    initializer = keywords.get("initializer")
     found = variables.read_back(machine, initial, at)
     if found is not None:
         return found
     trainable = keywords.get("trainable")
     frozen = trainable is not None and truth(trainable) is False
+    begin = variables.start(machine, initial, keywords.get("initializer"), weight=weight)
     return machine.input(
         name,
         InputRole.DATA if frozen else InputRole.VARIABLE,
         machine.site(at),
         differentiated=not frozen,
-        domain=(-EXTENDED_LIMIT, EXTENDED_LIMIT),
-        least=0.0 if frozen else variables.least(machine, initial, initializer, weight=weight),
+        domain=(-EXTENDED_LIMIT, EXTENDED_LIMIT) if frozen else variables.domain(begin),
+        least=0.0 if frozen else variables.least(begin),
         shape=_shape(keywords.get("shape") or (args[1] if len(args) > 1 else None)),
     )
 
@@ -250,6 +250,7 @@ def _placeholder(
 ) -> Value:
     shape = keywords.get("shape") or next((a for a in args if isinstance(a, Sequence)), None)
     sizes = _shape(shape)
+    machine.legacy |= batched
     integer = any(
         isinstance(v, Static) and isinstance(v.value, DType) and v.value.name.startswith("int")
         for v in (*args, *keywords.values())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import libcst as cst
 
-from actlint.graph import InputRole, Role
+from actlint.graph import EXTENDED_LIMIT, InputRole, Role
 from actlint.lower.machine import Machine
 from actlint.lower.values import Api, Built, Sequence, Static, TensorValue, Value
 from actlint.names import last
@@ -74,19 +75,29 @@ def _flows(machine: Machine, start: int) -> bool:
     return False
 
 
-# ---- where a weight starts -------------------------------------------------------------------
+# ---- what a weight can be --------------------------------------------------------------------
 
 # A step of training ends nearer to 0 than this by chance alone, about once in a million times.
 _LEAST: Final = 1e-6
+# Magnitude that trained weights stay below, in terms of where they start if that is more than 1.
+_LARGEST: Final = 10.0
 _ZEROS = frozenset({"zero", "zeros", "zeros_initializer"})
 _CONSTANTS = frozenset({"constant", "constant_initializer"})
-_AWAY = frozenset({"ones", "ones_like", "eye"})
+_ONES = frozenset({"ones", "ones_like", "eye"})
 
 
-def least(
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What is known of the initial value of a variable."""
+
+    zero: bool  # some element of it can be 0
+    size: float | None  # its usual magnitude, if that is known
+
+
+def start(
     machine: Machine, initial: Value | None, initializer: Value | None, *, weight: bool
-) -> float:
-    """Return the least magnitude that the elements of a trained variable take.
+) -> Start:
+    """Return where a trained variable starts.
 
     Args:
         machine: the lowering.
@@ -94,38 +105,62 @@ def least(
         initializer: what makes its initial value, if that is given.
         weight: it has an initializer; Keras and TensorFlow draw it at random if none is given.
     """
-    if weight:
-        return 0.0 if _makes_zero(initializer) else _LEAST
-    return _LEAST if _is_away(machine, initial) else 0.0
+    return _made(initializer) if weight else _given(machine, initial)
 
 
-def _makes_zero(initializer: Value | None) -> bool:
+def least(begin: Start) -> float:
+    """Return the least magnitude of a weight: steps that start elsewhere do not end at 0."""
+    return 0.0 if begin.zero else _LEAST
+
+
+def domain(begin: Start) -> tuple[float, float]:
+    """Return the range of a weight; an image, say, that is trained may be of any size."""
+    limit = EXTENDED_LIMIT if begin.size is None else _LARGEST * max(begin.size, 1.0)
+    return -limit, limit
+
+
+def _made(initializer: Value | None) -> Start:
+    """Return what an initializer makes; the usual ones draw small numbers at random."""
     match initializer:
         case Static(value=str(name)):
-            return name.lower() in _ZEROS
+            return Start(name.lower() in _ZEROS, 1.0)
         case Api(names=names):
-            return any(last(name).lower() in _ZEROS for name in names)
+            return Start(any(last(name).lower() in _ZEROS for name in names), 1.0)
         case Built(names=names, args=args, keywords=keywords):
             kinds = {last(name).lower() for name in names}
+            if not kinds & _CONSTANTS:
+                return Start(bool(kinds & _ZEROS), 1.0)
             value = args[0] if args else dict(keywords).get("value", Static(0.0))
-            return bool(kinds & _ZEROS or (kinds & _CONSTANTS and value == Static(0.0)))
+            number = value.value if isinstance(value, Static) else None
+            known = isinstance(number, (int, float))
+            return Start(number == 0.0, abs(number) if known else None)  # type: ignore[arg-type]
+        case None:
+            return Start(zero=False, size=1.0)
         case _:
-            return False
+            return Start(zero=False, size=None)
 
 
-def _is_away(machine: Machine, initial: Value | None) -> bool:
-    """Tell whether an initial value is known to have no zero."""
+def _given(machine: Machine, initial: Value | None) -> Start:
+    """Return what is known of an initial value."""
     match initial:
         case Static(value=bool() | int() | float() as number):
-            return bool(number)
-        case Sequence(items=items):
-            return all(_is_away(machine, item) for item in items)
-        case TensorValue(node=number):
-            node = machine.nodes[number]
+            return Start(not number, abs(float(number)))
+        case Sequence(items=items) if items:
+            parts = [_given(machine, item) for item in items]
+            sizes = [part.size for part in parts]
+            size = None if None in sizes else max(size or 0.0 for size in sizes)
+            return Start(any(part.zero for part in parts), size)
+        case TensorValue(node=index):
+            node = machine.nodes[index]
             if node.input is not None:
-                return bool(node.input.default)
-            if node.op in _AWAY or "random" in node.op or "truncated_normal" in node.op:
-                return True
-            return bool(node.value) if isinstance(node.value, (int, float)) else False
+                default = node.input.default
+                return Start(not default, None if default is None else abs(default))
+            if node.op in _ONES or "random" in node.op or "truncated_normal" in node.op:
+                return Start(zero=False, size=1.0)
+            if node.op in _ZEROS or node.op == "zeros_like":
+                return Start(zero=True, size=1.0)
+            if not node.op:
+                return _given(machine, Static(node.value))
+            return Start(zero=True, size=None)
         case _:
-            return False
+            return Start(zero=True, size=None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from actlint.graph import Arg
+from actlint.graph import Arg, Items
 from actlint.ops.model import Op
 
 
@@ -25,6 +25,7 @@ class ObjectRow:
         named_by: constructor parameter whose string names the op, as in ``Activation("relu")``.
         scale: constructor parameter that multiplies the result, with `scale_default`.
         scale_default: see `scale`.
+        folds: the operands are one list, which the first op joins pair by pair.
     """
 
     chain: tuple[str, ...]
@@ -35,6 +36,7 @@ class ObjectRow:
     named_by: str = ""
     scale: str = ""
     scale_default: float = 1.0
+    folds: bool = False
 
 
 def _loss(key: str, params: str = "") -> ObjectRow:
@@ -60,6 +62,16 @@ def _layer(key: str, passes: str = "", **statics: Arg) -> ObjectRow:
 
 def _penalty(key: str, scale: str) -> ObjectRow:
     return ObjectRow(chain=(key, "reduce_sum"), params=(scale,), scale=scale, scale_default=0.01)
+
+
+def _pooling(name: str, short: str, key: str) -> dict[str, ObjectRow]:
+    """Return the layers that pool all positions of sequences, images and volumes."""
+    axes: dict[str, Arg] = {"1D": 1, "2D": Items((1, 2)), "3D": Items((1, 2, 3))}
+    return {
+        f"layers.Global{spelt}{rank}": _layer(key, "keepdims", axis=axis)
+        for rank, axis in axes.items()
+        for spelt in dict.fromkeys((f"{name}Pooling", f"{short}Pool"))
+    }
 
 
 OBJECTS: Final[Mapping[str, ObjectRow]] = MappingProxyType(
@@ -103,6 +115,12 @@ OBJECTS: Final[Mapping[str, ObjectRow]] = MappingProxyType(
         "layers.Concatenate": _layer("keras_concatenate", "axis"),
         "layers.Dropout": _layer("dropout", "rate"),
         "layers.Add": _layer("add_n"),
+        "layers.Subtract": ObjectRow(chain=("subtract",), folds=True),
+        "layers.Multiply": ObjectRow(chain=("multiply",), folds=True),
+        "layers.Maximum": ObjectRow(chain=("maximum",), folds=True),
+        "layers.Minimum": ObjectRow(chain=("minimum",), folds=True),
+        **_pooling("Average", "Avg", "reduce_mean"),
+        **_pooling("Max", "Max", "reduce_max"),
         "regularizers.L1": _penalty("abs", "l1"),
         "regularizers.l1": _penalty("abs", "l1"),
         "regularizers.L2": _penalty("square", "l2"),
