@@ -333,6 +333,8 @@ def _confirm_parts(examiner: Examiner, static: _Static, options: Options) -> Non
             candidates[at].graph, candidates[at].outcome = part, judged
 
 
+# The mode of what is seen neither in eager TensorFlow nor in `tf.function`.
+_COMPILED = "xla"
 # Longest expression in characters that is quoted whole beside the culprit.
 _SHORT = 60
 # What training moves: nothing bounds it but its domain.
@@ -462,8 +464,10 @@ def _finding(
     node = graph.nodes[suspect.node]
     severity = suspect.severity
     evidence = outcome.evidence
-    if evidence is not None and evidence.reach is Reach.EXTENDED and severity is Severity.ERROR:
-        severity = Severity.WARNING
+    compiled = evidence is not None and evidence.mode == _COMPILED
+    if evidence is not None and severity is Severity.ERROR:
+        extended = evidence.reach is Reach.EXTENDED
+        severity = Severity.WARNING if extended or compiled else severity
     repro = None
     if outcome.verdict is Verdict.CONFIRMED:
         try:
@@ -479,7 +483,9 @@ def _finding(
         trail=tuple(_shown(site, files) for site in (*graph.used, *node.path)),
         function=graph.name,
         role=graph.role,
-        message=suspect.message + _assumption(graph, outcome.evidence),
+        message=suspect.message
+        + _assumption(graph, outcome.evidence)
+        + (", where XLA compiles it" if compiled else ""),
         hint=suspect.hint or rule.hint,
         verdict=outcome.verdict,
         reason=outcome.reason,

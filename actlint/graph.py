@@ -127,6 +127,7 @@ class Input:
     # Least magnitude of its elements: what training moves away from another start than 0 crosses
     # 0 in steps, and no step ends there.
     least: float = 0.0
+    per_class: bool = False  # a list of numbers, one for each class
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,51 @@ from actlint.engine import Options, lint
 from actlint.source import SourceFile
 
 SILENT = {
+    "a pooled value stays above what it was pooled from": (
+        "pooling.py",
+        """import tensorflow as tf
+from tensorflow.keras import layers
+
+
+class PowerMean(layers.Layer):
+    def __init__(self, power=3.0, **kwargs):
+        super().__init__(**kwargs)
+        self.power = power
+        self.pool = layers.GlobalAveragePooling1D()
+        self.join = layers.Multiply()
+
+    def call(self, inputs):
+        positive = inputs - tf.reduce_min(inputs) + 1.0
+        pooled = self.pool(positive**self.power)
+        return self.join([pooled ** (1.0 / self.power), tf.sqrt(pooled)])
+""",
+    ),
+    "positional logits and targets of TensorFlow 0.x": (
+        "train.py",
+        """import tensorflow as tf
+
+x = tf.placeholder(tf.float32, [None, 4])
+target = tf.placeholder(tf.float32, [None, 3])
+logits = tf.matmul(x, tf.Variable(tf.zeros([4, 3])))
+loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(logits, target))
+train = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
+""",
+    ),
+    "a trained scale that starts small": (
+        "scale.py",
+        """import tensorflow as tf
+
+
+class Scaled(tf.keras.layers.Layer):
+    def build(self, shape):
+        self.scale = self.add_weight(
+            name="scale", shape=(), initializer=tf.keras.initializers.Constant(2.66)
+        )
+
+    def call(self, inputs):
+        return tf.tanh(inputs) * tf.exp(self.scale)
+""",
+    ),
     "accuracy of a script": (
         "train.py",
         """\
@@ -162,6 +207,27 @@ def compare_models(predictions, mask, steps):
 
 # What the worker has to see.
 REFUTED = {
+    "rows of labels that have a weight for each class": (
+        "weighted_losses.py",
+        """\
+from typing import List, Union
+
+import numpy as np
+from tensorflow.keras import backend as K
+
+
+def overlap(class_weights: Union[List[float], np.ndarray]):
+    def loss(y_true, y_pred):
+        shared = K.sum(class_weights * y_true * y_pred)
+        return 1.0 - 2.0 * shared / K.sum(class_weights * (y_true + y_pred))
+
+    return loss
+
+
+def compile_model(model, counts):
+    model.compile("adam", loss=overlap(1.0 / counts))
+""",
+    ),
     "sampling, whose result float32 cannot hold for a huge variance": (
         "vae.py",
         """\

@@ -446,4 +446,4 @@ def _bind(
         elif last(name) in {"training", "is_training"}:
             scope.variables[name] = Static(True)
         else:
-            scope.variables[name] = parameter(machine, name, item.name)
+            scope.variables[name] = parameter(machine, name, item.name, item.annotation)

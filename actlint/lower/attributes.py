@@ -108,6 +108,10 @@ _CONSTANTS = {
 }  # fmt: skip
 
 
+# Types of parameters that hold several numbers.
+_LISTS = frozenset({"list", "List", "tuple", "Tuple", "Sequence", "Iterable", "ndarray", "Tensor"})
+
+
 def global_value(machine: Machine, module: Module, name: str) -> Value | None:
     """Return what a module-level or builtin name stands for, or None."""
     if name in module.globals:
@@ -376,12 +380,45 @@ def run_build(machine: Machine, base: Instance, at: cst.CSTNode) -> None:
         machine.call(machine, build, [Opaque("input_shape")], {}, at)
 
 
-def parameter(machine: Machine, name: str, at: cst.CSTNode) -> Value:
-    """Return a hyperparameter of which only the name is known."""
+def parameter(
+    machine: Machine, name: str, at: cst.CSTNode, annotation: cst.Annotation | None = None
+) -> Value:
+    """Return a hyperparameter of which only the name is known, and what it is annotated with."""
+    several = annotation is not None and _is_list(annotation.annotation)
     return machine.input(
         name,
-        InputRole.PARAMETER,
+        InputRole.DATA if several else InputRole.PARAMETER,
         machine.site(at),
         differentiated=False,
         domain=PARAMETER_DOMAIN,
+        per_class=several,
     )
+
+
+def _is_list(annotation: cst.BaseExpression) -> bool:
+    """Tell whether an annotation allows lists and arrays alone."""
+    kinds = [_kind(member) for member in _members(annotation)]
+    return bool(kinds) and all(kind in _LISTS for kind in kinds)
+
+
+def _members(annotation: cst.BaseExpression) -> list[cst.BaseExpression]:
+    """Return the members of a union, less None."""
+    match annotation:
+        case cst.BinaryOperation(left=left, operator=cst.BitOr(), right=right):
+            return _members(left) + _members(right)
+        case cst.Subscript(value=head, slice=parts) if _kind(head) in {"Union", "Optional"}:
+            inner = [part.slice.value for part in parts if isinstance(part.slice, cst.Index)]
+            return [member for each in inner for member in _members(each)]
+        case cst.Name(value="None"):
+            return []
+    return [annotation]
+
+
+def _kind(annotation: cst.BaseExpression) -> str:
+    """Return the last part of a type's name, without what it holds."""
+    match annotation:
+        case cst.Subscript(value=head):
+            return _kind(head)
+        case cst.Attribute(attr=name) | (cst.Name() as name):
+            return name.value
+    return ""

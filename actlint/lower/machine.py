@@ -38,6 +38,7 @@ from actlint.lower.values import (
 )
 from actlint.ops.model import Kind, Op
 from actlint.ops.table import TABLE, row
+from actlint.values import SHAPE_ONLY
 
 MAX_NODES = 6000
 MAX_DEPTH = 24  # of inlined calls
@@ -207,7 +208,7 @@ class Machine:
             self.linear.append(value.node)
             return value
         value = self._append(Node(len(self.nodes), op.key, bound, self.site(at), tuple(self.path)))
-        if operands & self._differentiable:
+        if operands & self._differentiable and op.key not in SHAPE_ONLY:
             self._differentiable.add(value.node)
         if operands & self._trained:
             self._trained.add(value.node)
@@ -268,12 +269,13 @@ class Machine:
         integer: bool = False,
         unknown: bool = False,
         least: float = 0.0,
+        per_class: bool = False,
     ) -> TensorValue:
         """Append a free input; its name is made a unique identifier."""
         unique = self._identifier(name)
         record = Input(
             unique, role, differentiated, domain[0], domain[1], shape, integer,
-            unknown=unknown, least=least,
+            unknown=unknown, least=least, per_class=per_class,
         )  # fmt: skip
         value = self._append(
             Node(len(self.nodes), "", (), site, tuple(self.path), input=record, name=unique)

@@ -250,6 +250,8 @@ def slots(
                  number=number)
             for number in _parameters(spec)
         ]  # fmt: skip
+    if spec.per_class:
+        return [Slot(ident, spec, (classes,), "float32", Encoding.REAL, classes)]
     if spec.shape is not None:
         # Of a known number of axes of any size, the sizes are those that labels take, too.
         free = len(spec.shape) == len(shape) and not any(spec.shape)

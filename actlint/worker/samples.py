@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from actlint.findings import Reach
 from actlint.graph import TYPICAL_LIMIT, InputRole
-from actlint.worker.inputs import BATCH, Encoding, Slot, Template
+from actlint.worker.inputs import BATCH, PARAMETERS, Encoding, Slot, Template
 from actlint.worker.protocol import Job
 
 Array = npt.NDArray[Any]
@@ -58,6 +58,9 @@ def typical(slot: Slot, rng: np.random.Generator, index: int, batch: int = BATCH
         batch: rows of the free axis.
     """
     size, spec = slot.size(batch), slot.spec
+    if spec.per_class:
+        # As of one number, the neutral one.
+        return np.full(size, PARAMETERS[0], slot.dtype)
     match slot.encoding:
         case Encoding.PARAMETER:
             return np.asarray(slot.number, slot.dtype)
@@ -150,7 +153,9 @@ def structural(template: Template, rng: np.random.Generator) -> Iterator[Sample]
             if all(slot.spec.lo == 0.0 and slot.spec.hi == 1.0 for slot in inputs):
                 yield Sample({**base, **wrong}, Reach.STRUCTURAL, "predictions saturated and wrong")
         empty = np.zeros(label.size(BATCH), label.dtype)
-        if label.spec.lo <= 0.0:
+        # With a number for each class, each row of the labels belongs to one.
+        rows = any(slot.spec.per_class for slot in template.slots)
+        if label.spec.lo <= 0.0 and not (rows and label.encoding is Encoding.ONE_HOT):
             yield Sample({**base, label.id: empty}, Reach.STRUCTURAL, "labels all zero")
             yield Sample(
                 {**filled(0.0), label.id: empty},
