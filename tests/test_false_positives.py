@@ -216,16 +216,12 @@ import numpy as np
 from tensorflow.keras import backend as K
 
 
-def overlap(class_weights: Union[List[float], np.ndarray]):
+def overlap_loss(class_weights: Union[List[float], np.ndarray]):
     def loss(y_true, y_pred):
         shared = K.sum(class_weights * y_true * y_pred)
         return 1.0 - 2.0 * shared / K.sum(class_weights * (y_true + y_pred))
 
     return loss
-
-
-def compile_model(model, counts):
-    model.compile("adam", loss=overlap(1.0 / counts))
 """,
     ),
     "sampling, whose result float32 cannot hold for a huge variance": (
