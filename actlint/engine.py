@@ -453,7 +453,11 @@ def _assumption(graph: Graph, evidence: Evidence | None) -> str:
         return ""
     text = " ".join(node.site.text.split())
     text = text if len(text) <= _SHORT else node.name
-    return f", assuming `{text}` can reach {value:g}"
+    # A layer with an activation stands in the source as one call.
+    inner = any(each.site.span == node.site.span and node.id in each.operands
+                for each in graph.nodes)  # fmt: skip
+    what = f"the logits of `{text}`" if inner else f"`{text}`"
+    return f", assuming {what} can reach {value:g}"
 
 
 def _finding(
