@@ -64,7 +64,7 @@ def loss(y_true, y_pred):
         "a_label_that_weighs",
         HEADER + """\
 def loss(y_true, y_pred):
-    return K.square(y_pred - y_true) / K.sum(y_true, axis=-1, keepdims=True)
+    return K.square(y_pred - y_true) / K.sum(K.abs(y_true), axis=-1, keepdims=True)
 """,
         Severity.ERROR,
         "which can be 0",
