@@ -35,7 +35,7 @@ from actlint.lower import lower
 from actlint.lower.machine import Mark
 from actlint.lower.module import Library
 from actlint.project import Project
-from actlint.query import Remedy, Rule, View
+from actlint.query import Remedy, Rule, Settled, View
 from actlint.reading import with_models
 from actlint.scene import Given, Unit, units
 from actlint.worker.protocol import Answer, Job
@@ -372,7 +372,13 @@ class _Prover:
         return all(
             outcome.evidence is not None
             and not outcome.evidence.detail["spoilt"]
-            and (outcome.verdict is Verdict.CONFIRMED or not safe)
+            and not (
+                safe
+                and (
+                    outcome.verdict is not Verdict.CONFIRMED
+                    or _unsettled(attempt.remedy, outcome.evidence)
+                )
+            )
             for outcome in outcomes
         )
 
@@ -441,6 +447,14 @@ class _Prover:
             number, at = self._unknown[key]
             return self._answers[number].outcomes[at].verdict
         return known
+
+
+def _unsettled(remedy: Remedy, found: Evidence) -> bool:
+    """Tell whether values that the original has not may be other than they should be."""
+    if remedy.settled is Settled.GIVEN:
+        return False
+    beyond = found.detail["open"] if remedy.settled is Settled.LIMIT else 0.0
+    return bool(found.detail["chosen"] or beyond)
 
 
 def _alike(unit: Unit, other: Unit) -> bool:

@@ -16,7 +16,7 @@ from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Role, 
 from actlint.interval import Interval, between
 from actlint.ops.model import Cause, Effect, Gradient, Kind, Op, Region, Trend
 from actlint.ops.table import TABLE, row
-from actlint.remedy import Keyword, Remedy, Rewrite
+from actlint.remedy import Keyword, Remedy, Rewrite, Settled
 from actlint.values import SAME, Values
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Role",
     "Rule",
     "Safety",
+    "Settled",
     "Severity",
     "Slice",
     "Suspect",

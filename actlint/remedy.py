@@ -6,6 +6,7 @@ A remedy is a suggestion: `proof.py` has TensorFlow judge the mended source befo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from actlint.findings import Safety
 from actlint.graph import Arg
@@ -54,6 +55,22 @@ class Keyword:
 Change = Rewrite | Keyword
 
 
+class Settled(StrEnum):
+    """Why the value is right that a safe remedy gives where the original has none (nan, infinity).
+
+    Nothing there can be compared with the original, so it takes more than agreement elsewhere.
+    """
+
+    # The original tends to it, from wherever its finite values come near. The worker measures
+    # this; where there are no such values near, or they tend elsewhere, the remedy is not safe.
+    LIMIT = "limit"
+    # It is the same function, and the original alone overflows. As LIMIT, but in the midst of
+    # values that are not even finite in float64 there is nothing to measure.
+    SAME = "same"
+    # The source says it: a mask is 0 there, or a sum has no terms and adds nothing.
+    GIVEN = "given"
+
+
 @dataclass(frozen=True, slots=True)
 class Remedy:
     """One way to mend a suspect.
@@ -61,12 +78,14 @@ class Remedy:
     Attributes:
         title: what to do, in the imperative, without full stop.
         reason: why nothing else changes (safe) or what does (unsafe), without full stop.
-        safety: SAFE promises that values and gradients stay wherever they were finite; the proof
-            drops a remedy that breaks this promise.
+        safety: SAFE promises that values and gradients stay wherever they were finite, and that
+            values elsewhere are `settled`; the proof drops a remedy that breaks this promise.
         changes: made together.
+        settled: why values are right where the original has none.
     """
 
     title: str
     reason: str
     safety: Safety
     changes: tuple[Change, ...]
+    settled: Settled = Settled.LIMIT

@@ -31,7 +31,7 @@ from ._common import (
     singular,
 )
 from ._epsilons import LARGEST_GUARD, short
-from ._remedies import EPSILON, SQUARED_EPSILON, argument, no_nan, norm, offset, ref, replaced
+from ._remedies import EPSILON, SQUARED_EPSILON, argument, norm, offset, ref, replaced
 
 _SUMS = ("add",)
 
@@ -132,7 +132,6 @@ class MisplacedEpsilon(Rule):
         signed = _signed(view, hit)
         if signed is not None:
             total, other, _ = signed
-            yield from (each for each in no_nan(view, node) if each.safety is Safety.SAFE)
             yield argument(
                 total,
                 other,
