@@ -18,7 +18,7 @@ from actlint.findings import Edit
 from actlint.graph import Arg, Graph, Input, InputRole, Items, Ref, Span, refs
 from actlint.lower.machine import Mark
 from actlint.lower.module import Module
-from actlint.remedy import Change, Keyword, Remedy, Rewrite
+from actlint.remedy import Exchange, Keyword, Remedy, Rewrite
 from actlint.spelling import Spelling, Unspeakable
 
 # Expressions longer than this are not written down a second time.
@@ -53,16 +53,28 @@ def edits(remedy: Remedy, graph: Graph, marks: Sequence[Mark]) -> tuple[Edit, ..
     found: list[Edit] = []
     for change in remedy.changes:
         try:
+            if isinstance(change, Exchange):
+                found += _exchanged(graph, change)
+                continue
             found += _Writer(graph, marks, change).edits()
         except (_Unmendable, Unspeakable):
             return None
     return tuple(dict.fromkeys(found))
 
 
+def _exchanged(graph: Graph, change: Exchange) -> Iterator[Edit]:
+    """Yield the edits that put each of two parameters in the other's place."""
+    sites = [graph.nodes[node].site for node in (change.first, change.second)]
+    if any(not site.text.isidentifier() for site in sites):
+        raise _Unmendable
+    for site, other in (sites, sites[::-1]):
+        yield Edit(site.path, site.span, other.text)
+
+
 class _Writer:
     """Writes one change."""
 
-    def __init__(self, graph: Graph, marks: Sequence[Mark], change: Change) -> None:
+    def __init__(self, graph: Graph, marks: Sequence[Mark], change: Rewrite | Keyword) -> None:
         self.graph = graph
         self.marks = marks
         self.change = change

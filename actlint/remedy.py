@@ -52,7 +52,20 @@ class Keyword:
     within: int | None = None
 
 
-Change = Rewrite | Keyword
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Let two parameters of a function change their places.
+
+    Attributes:
+        first: id of the node of one parameter.
+        second: of the other one.
+    """
+
+    first: int
+    second: int
+
+
+Change = Rewrite | Keyword | Exchange
 
 
 class Settled(StrEnum):
