@@ -14,6 +14,8 @@ def filled(
     template: cst.BaseExpression, parts: dict[str, cst.BaseExpression]
 ) -> cst.BaseExpression:
     """Return the template with expressions in the place of the names that `parts` has."""
+    if isinstance(template, cst.Name) and template.value in parts:
+        return loose(parts[template.value].deep_clone())
     made = template.visit(_Fill(parts))
     assert isinstance(made, cst.BaseExpression)
     return made

@@ -266,6 +266,8 @@ class _Writer:
                 continue
             if isinstance(mark.node, cst.Name) and mark.node.value in _LITERALS:
                 continue
+            if not self._is_setting(mark.node):
+                continue  # a constant of another module, such as math.inf
             span = mark.module.span(mark.node)
             lost = not _names(mark.node) <= kept
             if lost and any(mark.module is m and _inside(span, whole) for m, whole in consumed):
@@ -410,13 +412,13 @@ def _comments(node: cst.CSTNode) -> set[str]:
 
 
 def _is_negative_factor(made: cst.BaseExpression, old: cst.CSTNode, parent: cst.CSTNode) -> bool:
-    """Tell whether a negative number becomes a right operand, where it needs no parentheses."""
+    """Tell whether a negative number becomes a factor, where it needs no parentheses."""
     return (
         isinstance(made, cst.UnaryOperation)
         and isinstance(made.expression, cst.BaseNumber)
         and isinstance(parent, cst.BinaryOperation)
         and isinstance(parent.operator, (cst.Multiply, cst.Divide))
-        and parent.right is old
+        and old in (parent.left, parent.right)
     )
 
 

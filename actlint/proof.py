@@ -34,6 +34,7 @@ from actlint.joining import joined
 from actlint.lower import lower
 from actlint.lower.machine import Mark
 from actlint.lower.module import Library
+from actlint.policy import Policy, applied
 from actlint.project import Project
 from actlint.query import Remedy, Rule, Settled, View
 from actlint.reading import with_models
@@ -76,6 +77,7 @@ class Context:
     project: Project
     indexes: Mapping[str, FileIndex]  # of the files that are linted
     roles: Mapping[str, Mapping[str, Given]]
+    policies: Mapping[str, Policy]  # in which reduced dtype files are judged
     rules: Sequence[Rule]  # the whole catalogue, whatever is selected
     verdict: Callable[[Key], Verdict | None]  # of what the run has tried already
     seed: int
@@ -281,8 +283,14 @@ class _Prover:
         if unit not in self._lowered:
             module = self._library.module(self._file(self._context.project, unit.path))
             lowered = lower(module, unit, marked=True)
-            self._lowered[unit], self._marks[unit] = lowered.graphs, lowered.marks
+            self._lowered[unit] = self._applied(unit, lowered.graphs)
+            self._marks[unit] = lowered.marks
         return self._lowered[unit]
+
+    def _applied(self, unit: Unit, graphs: Iterable[Graph]) -> tuple[Graph, ...]:
+        """Return graphs in the dtype in which their file is judged."""
+        known = self._context.policies.get(unit.path)
+        return tuple(applied(graph, known) for graph in graphs)
 
     def _file(self, project: Project, path: str) -> FileIndex:
         found = project.file(path)
@@ -304,7 +312,8 @@ class _Prover:
             return None
         twin = alike[1][alike[0].index(unit)]
         before = self._originals(unit)
-        after = lower(library.module(self._file(project, unit.path)), twin).graphs
+        mended = lower(library.module(self._file(project, unit.path)), twin)
+        after = self._applied(unit, mended.graphs)
         if len(before) != len(after):
             return None
         return [

@@ -16,6 +16,7 @@ _KERAS = {
     "tensorflow.abs": "abs",
     "tensorflow.cast": "cast",
     "tensorflow.clip_by_value": "clip",
+    "tensorflow.exp": "exp",
     "tensorflow.expand_dims": "expand_dims",
     "tensorflow.math.divide_no_nan": "divide_no_nan",
     "tensorflow.math.expm1": "expm1",
@@ -30,8 +31,13 @@ _KERAS = {
     "tensorflow.nn.softmax": "softmax",
     "tensorflow.ones_like": "ones_like",
     "tensorflow.reduce_logsumexp": "logsumexp",
+    "tensorflow.reduce_max": "max",
+    "tensorflow.reduce_mean": "mean",
+    "tensorflow.reduce_min": "min",
     "tensorflow.reduce_sum": "sum",
+    "tensorflow.round": "round",
     "tensorflow.shape": "shape",
+    "tensorflow.sign": "sign",
     "tensorflow.sigmoid": "sigmoid",
     "tensorflow.sin": "sin",
     "tensorflow.sqrt": "sqrt",
@@ -45,7 +51,9 @@ _KERAS = {
 _BACKEND = {
     name: _KERAS[name]
     for name in (
-        "tensorflow.abs", "tensorflow.clip_by_value", "tensorflow.expand_dims",
+        "tensorflow.abs", "tensorflow.clip_by_value", "tensorflow.exp", "tensorflow.expand_dims",
+        "tensorflow.reduce_max", "tensorflow.reduce_mean", "tensorflow.reduce_min",
+        "tensorflow.round", "tensorflow.sign",
         "tensorflow.math.log", "tensorflow.cast", "tensorflow.shape",
         "tensorflow.math.softplus", "tensorflow.maximum", "tensorflow.sin", "tensorflow.tanh",
         "tensorflow.minimum", "tensorflow.nn.softmax", "tensorflow.ones_like",

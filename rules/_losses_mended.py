@@ -240,11 +240,13 @@ def without_term(view: View, term: Node) -> Iterator[Remedy]:
     other = "y" if total.arg("x") == ref(term) else "x"
     if total.op == "subtract" and other == "y":
         return
-    parts, title = {"x": total.arg(other)}, "Leave the term out"
-    yield replaced(total, "{x}", title, "it is 0, and has no gradient", parts)
+    # Where the sum itself is read: what the term is made of may well go with it.
+    change = Rewrite(ref(total), "{x}", (("x", total.arg(other)),), total.id)
+    title, reason = "Leave the term out", "it is 0, and has no gradient"
+    yield Remedy(title, reason, Safety.SAFE, (change,))
     reason = "it is a constant, by which the loss moves, and has no gradient"
     if not is_constant(view, term.id) or view.interval(term).lo != 0.0:
-        yield replaced(total, "{x}", title, reason, parts, safety=Safety.UNSAFE)
+        yield Remedy(title, reason, Safety.UNSAFE, (change,))
 
 
 def _other(node: Node, template: str, title: str, parts: Parts) -> Remedy:

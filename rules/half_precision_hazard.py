@@ -176,6 +176,9 @@ class HalfPrecisionHazard(Rule):
         operand = next(iter(view.operands(node)), None)
         if node.op in {"exp", "expm1"} and operand is not None:
             limit = f"{math.floor(form.exponent) - 1}.0"
+            bound = next((v for _, v in operand.args if isinstance(v, float)), None)
+            if operand.op == "minimum" and bound is not None:
+                yield _with(f"Keep the exponent at or below {limit}", ((operand, bound, limit),))
             yield argument(
                 node,
                 operand,

@@ -67,9 +67,8 @@ class MisplacedEpsilon(Rule):
     ```
 
     ## Fix safety
-    Where the argument is negative, `tf.math.divide_no_nan` is safe; all else is unsafe: with the
-    epsilon inside, values near the point change, as they should, and a floor under the argument
-    changes negative ones.
+    Unsafe: with the epsilon inside, values near the point change, as they should; the magnitude of
+    a divisor, and a floor under any other argument, change what is negative.
 
     ## What it misses
     Constants above 1e-3, which may be part of the formula.
@@ -132,6 +131,14 @@ class MisplacedEpsilon(Rule):
         signed = _signed(view, hit)
         if signed is not None:
             total, other, _ = signed
+            if node.op in DIVISION:
+                yield argument(
+                    total,
+                    other,
+                    "tf.abs({x})",
+                    "Take the magnitude of the term before the epsilon is added",
+                    "values change where the term is negative: the divisor is positive there",
+                )
             yield argument(
                 total,
                 other,

@@ -33,6 +33,11 @@ from ._remedies import (
 
 _PRODUCTS = ("np_prod", "reduce_prod")
 
+_MEAN = {
+    "tf.reduce_sum": "",
+    "tf.reduce_mean": ", and their mean does not grow with the batch",
+}
+
 
 class ProductOfProbabilities(Rule):
     """A product over the batch that float32 cannot hold.
@@ -112,14 +117,15 @@ class ProductOfProbabilities(Rule):
             return
         parts = {"x": ref(factors), **axis[1]}
         if node.id != product.id:
-            yield replaced(
-                node,
-                f"tf.reduce_sum(tf.math.log({{x}} + {EPSILON}){axis[0]})",
-                "Add the logarithms",
-                f"it is the same number, but for the {EPSILON} that keeps each logarithm finite",
-                parts,
-                safety=Safety.UNSAFE,
-            )
+            for total in ("tf.reduce_sum", "tf.reduce_mean"):
+                yield replaced(
+                    node,
+                    f"{total}(tf.math.log({{x}} + {EPSILON}){axis[0]})",
+                    "Add the logarithms",
+                    f"with {EPSILON}, each of them stays finite" + _MEAN[total],
+                    parts,
+                    safety=Safety.UNSAFE,
+                )
         elif users[0].op == "subtract" and constant(view, users[0], "x") == 1.0:
             yield replaced(
                 users[0],

@@ -17,7 +17,7 @@ from actlint.query import (
     View,
 )
 
-from ._common import is_whole_activation, shown
+from ._common import ancestors, is_whole_activation, shown
 from ._gradient_mended import (
     OF_PREACTIVATIONS,
     gentler,

@@ -21,6 +21,7 @@ from actlint.query import (
 
 from ._common import number, shown
 from ._gradient_mended import (
+    OF_PREACTIVATIONS,
     OF_PROBABILITIES,
     gentler,
 )
@@ -122,7 +123,8 @@ class SteepSwitch(Rule):
         else:
             found = view.operand(node, view.op(node).operands[0])
         if found is not None:
-            yield from gentler(view, [found], OF_PROBABILITIES)
+            size = OF_PREACTIVATIONS if view.graph.role is Role.LAYER else OF_PROBABILITIES
+            yield from gentler(view, [found], size)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(
