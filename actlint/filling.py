@@ -46,13 +46,13 @@ class _Fill(cst.CSTTransformer):
     def leave_BinaryOperation(  # noqa: N802  # as above
         self, original_node: cst.BinaryOperation, updated_node: cst.BinaryOperation
     ) -> cst.BinaryOperation:
-        binding = _BINDING.get(type(original_node.operator), _TIGHTEST)
+        strength = _BINDING.get(type(original_node.operator), _TIGHTEST)
         sides = {
             side: loose(self._found(name))
             for side in ("left", "right")
             if isinstance(name := getattr(original_node, side), cst.Name)
             and name.value in self._parts
-            and _binding(self._parts[name.value]) >= binding + (side == "right")
+            and binding(self._parts[name.value]) >= strength + (side == "right")
         }
         return updated_node.with_changes(**sides)
 
@@ -72,7 +72,7 @@ def parenthesised(node: cst.BaseExpression) -> bool:
     return bool(node.lpar)
 
 
-def _binding(node: cst.BaseExpression) -> int:
+def binding(node: cst.CSTNode | None) -> int:
     """Return how tightly an operation on one line binds; 0 if that is not known to matter."""
     if isinstance(node, cst.BinaryOperation) and "\n" not in code_of(node):
         return _BINDING.get(type(node.operator), 0)

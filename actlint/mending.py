@@ -13,13 +13,14 @@ from dataclasses import replace
 
 import libcst as cst
 
-from actlint.filling import ATOMS, code_of, filled, loose, parenthesised, tight
+from actlint import surroundings
+from actlint.filling import ATOMS, binding, code_of, filled, loose, parenthesised, tight
 from actlint.findings import Edit
 from actlint.graph import Arg, Graph, Input, InputRole, Items, Ref, Span, refs
 from actlint.lower.machine import Mark
-from actlint.lower.module import Module
 from actlint.remedy import Exchange, Keyword, Remedy, Rewrite
 from actlint.spelling import Spelling, Unspeakable
+from actlint.surroundings import names
 
 # Expressions longer than this are not written down a second time.
 _MAX_COPIED = 60
@@ -91,6 +92,7 @@ class _Writer:
         self.span = mark.module.span(mark.node)
         self.spelling = Spelling(self.module.index, [])
         self._made: cst.BaseExpression | None = None
+        self._beside: list[Edit] = []  # statements that the new expression needs
 
     def _computed(self, value: Arg) -> Mark | None:
         """Return the expression that computes a node, at its own site."""
@@ -149,6 +151,8 @@ class _Writer:
             if content == self.module.text(self.span):
                 raise _Unmendable
             yield Edit(self.module.path, self._place(content), content)
+            yield from self._beside
+            yield from self._unread()
         yield from self.spelling.imports
 
     def _place(self, content: str) -> Span:
@@ -162,7 +166,7 @@ class _Writer:
         text = self.module.text(around) if wide.column > 0 else ""
         if (
             len(brackets) == 1
-            and isinstance(self._made, ATOMS)
+            and self._stands_alone()
             and text.endswith(")")
             and text[wide.column - around.column :].startswith("(")
             # `return(x)` needs them as a blank.
@@ -171,6 +175,15 @@ class _Writer:
         ):
             return wide
         return span
+
+    def _stands_alone(self) -> bool:
+        """Tell whether the new expression needs no parentheses where the old one had some."""
+        if isinstance(self._made, ATOMS):
+            return True
+        path = self._way()
+        parent = path[-2] if len(path) > 1 else None
+        left = isinstance(parent, cst.BinaryOperation) and parent.left is self.old
+        return left and self._made is not None and binding(self._made) >= binding(parent) > 0
 
     def _keyword(self, change: Keyword) -> Edit:
         call = self.old
@@ -201,7 +214,7 @@ class _Writer:
             root = root.value
         if isinstance(root, cst.Name) and root.value in self.module.index.imports:
             return False
-        return bool(_names(node) - _LITERALS)
+        return bool(names(node) - _LITERALS)
 
     def _expression(self) -> cst.BaseExpression:
         """Return the template with the user's expressions in it."""
@@ -213,7 +226,10 @@ class _Writer:
         parts = dict(self.change.parts)
         tree = cst.parse_expression(_PLACEHOLDER.sub(lambda m: _MARK.format(m[1]), template))
         made = filled(
-            tree, {_MARK.format(name): self._part(value) for name, value in parts.items()}
+            tree,
+            self._named(
+                tree, {_MARK.format(name): self._part(value) for name, value in parts.items()}
+            ),
         )
         if isinstance(self.change, Rewrite):
             self._check_settings(made)
@@ -224,6 +240,45 @@ class _Writer:
                 raise _Unmendable  # the author's words are worth more than the fix
         self._made = made
         return made
+
+    def _named(
+        self, tree: cst.BaseExpression, parts: dict[str, cst.BaseExpression]
+    ) -> dict[str, cst.BaseExpression]:
+        """Compute a part once, on a line of its own, that is written down several times."""
+        name = surroundings.repeated(tree, parts)
+        line = None if name is None else surroundings.statement(self._way())
+        found = None if name is None else surroundings.named(parts, name, self.module.index.text)
+        if name is None or line is None or found is None:
+            return parts
+        made, variable = found
+        start = self.module.span(line.body[0])
+        indent = self.module.text(Span(start.line, 1, start.line, start.column))
+        if indent.strip():
+            return parts
+        content = f"{variable} = {code_of(loose(parts[name]))}\n{indent}"
+        place = Span(start.line, start.column, start.line, start.column)
+        self._beside.append(Edit(self.module.path, place, content))
+        return made
+
+    def _way(self) -> tuple[cst.CSTNode, ...]:
+        """Return what holds the replaced expression, outermost first."""
+        trees = self.module.parsed()
+        return next((path for tree in trees if (path := surroundings.way(tree, self.old))), ())
+
+    def _unread(self) -> Iterator[Edit]:
+        """Yield the removal of lines whose values nothing reads any more."""
+        if self._made is None:
+            return
+        for line, value in surroundings.unread(self._way(), self._made):
+            mark = next((mark for mark in self.marks if mark.node is value), None)
+            if mark is None or not isinstance(mark.value, Ref) or self._makes_anew(mark):
+                return
+            node = self.graph.nodes[mark.value.node]
+            span = self.module.span(line.body[0])
+            before = self.module.text(Span(span.line, 1, span.line, span.column))
+            if not node.op or before.strip():
+                return
+            yield Edit(self.module.path, Span(span.line, 1, span.end_line + 1, 1), "")
 
     def _consumed(self) -> list[Mark]:
         """Return the expressions of all values that the new expression computes anew.
@@ -257,7 +312,7 @@ class _Writer:
         Raises:
             _Unmendable: one is lost.
         """
-        kept = _names(made)
+        kept = names(made)
         consumed = [(mark.module, mark.module.span(mark.node)) for mark in self._consumed()]
         if self.change.within is not None or self.named:
             consumed.append((self.module, self.span))
@@ -269,7 +324,7 @@ class _Writer:
             if not self._is_setting(mark.node):
                 continue  # a constant of another module, such as math.inf
             span = mark.module.span(mark.node)
-            lost = not _names(mark.node) <= kept
+            lost = not names(mark.node) <= kept
             if lost and any(mark.module is m and _inside(span, whole) for m, whole in consumed):
                 raise _Unmendable
 
@@ -360,7 +415,11 @@ class _Writer:
     def _text(self, made: cst.BaseExpression) -> str:
         """Return the code of the new expression as it has to be written in the old one's place."""
         old = self.old
-        tree, parent = _home(self.module, old)
+        path = self._way()
+        if not path:
+            raise _Unmendable
+        tree, parent = path[0], path[-2]
+        assert isinstance(tree, cst.Module)
         new: cst.CSTNode
         if isinstance(old, cst.AugAssign):
             target = old.target.deep_clone()
@@ -391,12 +450,6 @@ def _literal(value: Arg) -> str | None:
         items = [_literal(item) for item in value.items]
         return None if None in items else f"[{', '.join(str(item) for item in items)}]"
     return None
-
-
-def _names(node: cst.CSTNode) -> set[str]:
-    """Return the names in an expression; of ``self.axis`` both."""
-    found = {node.value} if isinstance(node, cst.Name) else set[str]()
-    return found.union(*(_names(child) for child in node.children))
 
 
 def _nodes(node: cst.CSTNode, depth: int = 0) -> Iterator[tuple[cst.CSTNode, int]]:
@@ -441,20 +494,3 @@ def _length(mark: Mark) -> int:
 def _start(mark: Mark) -> tuple[int, int]:
     span = mark.module.span(mark.node)
     return span.line, span.column
-
-
-def _home(module: Module, node: cst.CSTNode) -> tuple[cst.Module, cst.CSTNode]:
-    """Return the tree of a node, and what holds the node there.
-
-    Raises:
-        _Unmendable: no tree of the module has it.
-    """
-    for tree in module.parsed():
-        pending: list[cst.CSTNode] = [tree]
-        while pending:
-            current = pending.pop()
-            for child in current.children:
-                if child is node:
-                    return tree, current
-                pending.append(child)
-    raise _Unmendable

@@ -1,0 +1,141 @@
+"""What a replaced expression asks for around it: a value to name, assignments that nobody reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import libcst as cst
+
+from actlint.filling import code_of, loose
+
+# Names for a value that is written down several times, the first that the file does not use.
+_NAMES = ("value", "inner", "argument")
+# In these, an expression is not computed when its statement is, or not for sure.
+_LATER = (
+    cst.Lambda, cst.IfExp, cst.BooleanOperation, cst.ListComp, cst.SetComp, cst.DictComp,
+    cst.GeneratorExp,
+)  # fmt: skip
+
+
+def way(tree: cst.CSTNode, node: cst.CSTNode) -> tuple[cst.CSTNode, ...]:
+    """Return what holds a node, outermost first, and the node; nothing if the tree has it not."""
+    if tree is node:
+        return (tree,)
+    for child in tree.children:
+        found = way(child, node)
+        if found:
+            return (tree, *found)
+    return ()
+
+
+def statement(path: tuple[cst.CSTNode, ...]) -> cst.SimpleStatementLine | None:
+    """Return the line before which a value of an expression can be computed, or None.
+
+    Args:
+        path: the way to the expression.
+    """
+    lines = [node for node in path if isinstance(node, cst.SimpleStatementLine)]
+    if not lines or len(lines[-1].body) != 1:
+        return None
+    inside = path[path.index(lines[-1]) :]
+    return None if any(isinstance(node, _LATER) for node in inside) else lines[-1]
+
+
+def repeated(template: cst.BaseExpression, parts: Mapping[str, cst.BaseExpression]) -> str | None:
+    """Return the part that would be computed several times, or None."""
+    for name, part in parts.items():
+        if not any(isinstance(node, cst.Call) for node in _all(part)) or "\n" in code_of(part):
+            continue
+        count = sum(isinstance(node, cst.Name) and node.value == name for node in _all(template))
+        for other, whole in parts.items():
+            if other != name and any(_same(node, part) for node in _all(whole)):
+                count += 1
+        if count > 1:
+            return name
+    return None
+
+
+def named(
+    parts: Mapping[str, cst.BaseExpression], name: str, text: str
+) -> tuple[dict[str, cst.BaseExpression], str] | None:
+    """Return parts in which one goes by a new variable, and the variable; None if all are taken.
+
+    Args:
+        parts: expressions.
+        name: key of the one to name.
+        text: of the file.
+    """
+    free = next((each for each in _NAMES if not re.search(rf"\b{each}\b", text)), None)
+    if free is None:
+        return None
+    variable, part = cst.Name(free), parts[name]
+    made: dict[str, cst.BaseExpression] = {}
+    for key, whole in parts.items():
+        changed = whole
+        while (
+            inner := next((node for node in _all(changed) if _same(node, part)), None)
+        ) is not None:
+            new = variable if inner is changed else changed.deep_replace(inner, variable)
+            assert isinstance(new, cst.BaseExpression)
+            changed = new
+        made[key] = changed
+    return made, free
+
+
+def unread(
+    path: tuple[cst.CSTNode, ...], made: cst.BaseExpression
+) -> Iterator[tuple[cst.SimpleStatementLine, cst.BaseExpression]]:
+    """Yield the assignments in a function that the replaced expression alone has read.
+
+    Args:
+        path: the way to the replaced expression.
+        made: what takes its place.
+
+    Returns:
+        Each with the expression whose value it holds.
+    """
+    functions = [node for node in path if isinstance(node, cst.FunctionDef)]
+    if not functions:
+        return  # the names of a module may be read elsewhere
+    gone: list[cst.CSTNode] = [path[-1]]
+    lines = [node for node in _all(functions[-1]) if isinstance(node, cst.SimpleStatementLine)]
+    kept = names(made)
+    for line in reversed(lines):
+        target = _assigned(line)
+        if target is None or line in path:
+            continue
+        name, value = target
+        dropped = sum(_count(node, name) for node in gone)
+        if dropped and name not in kept and _count(functions[-1], name) == dropped + 1:
+            gone.append(value)
+            yield line, value
+
+
+def _assigned(line: cst.SimpleStatementLine) -> tuple[str, cst.BaseExpression] | None:
+    """Return name and value of a line that is one plain assignment without comments."""
+    found = line.body[0] if len(line.body) == 1 else None
+    if not isinstance(found, cst.Assign) or len(found.targets) != 1:
+        return None
+    target = found.targets[0].target
+    comments = any(isinstance(node, cst.Comment) for node in _all(line))
+    return None if comments or not isinstance(target, cst.Name) else (target.value, found.value)
+
+
+def _count(node: cst.CSTNode, name: str) -> int:
+    return sum(isinstance(each, cst.Name) and each.value == name for each in _all(node))
+
+
+def names(node: cst.CSTNode) -> set[str]:
+    """Return the names in an expression; of ``self.axis`` both."""
+    return {each.value for each in _all(node) if isinstance(each, cst.Name)}
+
+
+def _same(node: cst.CSTNode, part: cst.BaseExpression) -> bool:
+    return isinstance(node, cst.BaseExpression) and loose(node).deep_equals(loose(part))
+
+
+def _all(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    yield node
+    for child in node.children:
+        yield from _all(child)
