@@ -90,7 +90,8 @@ class _Writer:
             raise _Unmendable
         self.module, self.old = mark.module, mark.node
         self.span = mark.module.span(mark.node)
-        self.spelling = Spelling(self.module.index, [])
+        lines = Span(self.span.line, 1, self.span.end_line, self.span.end_column)
+        self.spelling = Spelling(self.module.index, [], self.module.text(lines))
         self._made: cst.BaseExpression | None = None
         self._beside: list[Edit] = []  # statements that the new expression needs
 

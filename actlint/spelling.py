@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -81,6 +82,7 @@ class Spelling:
 
     index: FileIndex
     imports: list[Edit]
+    near: str = ""  # the statement that is changed, whose way of spelling is kept
 
     def of(self, name: str) -> str:
         """Return the file's spelling of a dotted name that begins with ``tensorflow``.
@@ -89,6 +91,10 @@ class Spelling:
             Unspeakable: the file has none, and an import would not be plain.
         """
         parts = name.split(".")
+        for home, functions in _HOMES:
+            local = self._local(home)
+            if local is not None and name in functions and self._is_near(local):
+                return f"{local}.{functions[name]}"
         # Keras is a package of its own, too.
         for path in (parts, parts[1:]) if parts[1:2] == ["keras"] else (parts,):
             for count in range(len(path), 0, -1):
@@ -101,6 +107,11 @@ class Spelling:
                 return f"{local}.{functions[name]}"
         self.imports[:] = [_import(self.index)]
         return ".".join(["tf", *parts[1:]])
+
+    def _is_near(self, local: str) -> bool:
+        """Tell whether the statement uses a module, and TensorFlow itself nowhere."""
+        used = set(re.findall(r"(?<![\w.])(\w+)\.", self.near))
+        return local in used and self._local("tensorflow") not in used
 
     def _inside(self, home: str) -> str | None:
         """Return how the file reaches a module through its package, if it does so already."""

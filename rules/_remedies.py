@@ -130,9 +130,8 @@ def no_nan(view: View, node: Node, settled: Settled = Settled.LIMIT) -> Iterator
         parts: Parts = {"x": x, "y": y}
         yield replaced(node, template, title, _TENDS[settled], parts, settled=settled)
         above, below = view.operand(node, "x"), view.node(y.node)
-        score = above is not None and view.interval(above).lo >= 0.0 <= view.interval(below).lo
-        if score and above is not None and slope_of_use(view, node) < 0:
-            yield smoothed(node, above, below)
+        if above is not None and slope_of_use(view, node) < 0:
+            yield _smoothed(view, node, above, below)
         yield replaced(node, template, title, _CHOSEN, parts, safety=Safety.UNSAFE)
         if view.interval(below).lo >= 0.0:
             yield from floored(node, below, EPSILON)
@@ -154,8 +153,20 @@ _CHOSEN = (
 )
 
 
-def smoothed(node: Node, above: Node, below: Node) -> Remedy:
+def _smoothed(view: View, node: Node, above: Node, below: Node) -> Remedy:
     """Return the remedy of a score, such as Dice's, that is 1 where there is nothing to find."""
+    for one, other in (("x", "y"), ("y", "x")) if above.op in _SUM else ():
+        small = constant(view, above, one)
+        if small is not None and small > 0.0 and above.arg(other) is not None:
+            return replaced(
+                node,
+                "{x} / ({y} + {c})",
+                "Add the same constant below the line",
+                "without anything to find the score becomes 1, the best one; values change where "
+                "the divisor is not much larger",
+                {"x": ref(above), "y": ref(below), "c": above.arg(one)},
+                safety=Safety.UNSAFE,
+            )
     changes = tuple(
         Rewrite(ref(operand), f"{{x}} + {SMOOTHING}", (("x", ref(operand)),), node.id)
         for operand in (above, below)

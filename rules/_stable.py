@@ -29,6 +29,9 @@ LARGEST_EXPONENT = "80.0"
 
 _LOG = ("log",)
 _BOUNDS = frozenset({"clip_by_value", "keras_clip", "clip", "maximum", "minimum"})
+# What becomes of values where the function lacks a part of the formula.
+_ADDEND = "the constant that is added to the sum goes, and the values with it"
+_BOUND = "the bounds of the probability go, and values beyond them are not held any more"
 _SQUARES = frozenset({"multiply", "pow", "square"})
 _DIVIDE = frozenset({"divide", "div"})
 
@@ -41,13 +44,13 @@ class _Match:
         node: whose expression the formula is.
         parts: what the placeholders of the template stand for.
         texts: templates of their own in the place of placeholders that `parts` has not.
-        plus: a small constant is a part of the formula, and not of the function.
+        lost: what the formula has besides and the function has not, and what becomes of values.
     """
 
     node: Node
     parts: Parts
     texts: Mapping[str, str] = field(default_factory=dict)
-    plus: bool = False
+    lost: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,10 @@ def stable(view: View, node: Node, *names: str) -> Iterator[Remedy]:
         if form.settled is Settled.LIMIT:
             same = form.gain
         yield replaced(found.node, template, title, same, found.parts, settled=form.settled)
-        if found.plus:
-            near = "the constant that is added to the sum goes, and the values with it"
-            yield replaced(found.node, template, title, near, found.parts, safety=Safety.UNSAFE)
+        if found.lost:
+            yield replaced(
+                found.node, template, title, found.lost, found.parts, safety=Safety.UNSAFE
+            )
 
 
 def bounded_exponent(view: View, node: Node) -> Iterator[Remedy]:
@@ -184,7 +188,7 @@ def _logsumexp(view: View, exponential: Node) -> _Match | None:
     outer = only_user(view, logarithm) if logarithm.op == "add" else None
     if outer is None or outer.op not in _LOG or not _small_addend(view, logarithm):
         return None
-    return _Match(outer, parts, texts, plus=True)
+    return _Match(outer, parts, texts, _ADDEND)
 
 
 def _log_mean_exp(view: View, exponential: Node) -> _Match | None:
@@ -253,39 +257,41 @@ def _softmax(view: View, division: Node) -> _Match | None:
     if x is None or axis is None:
         return None
     parts = {"x": ref(x), **axis[1]}
-    return _Match(division, parts, {"further": axis[0]}, plus=total is not divisor)
+    lost = "" if total is divisor else _ADDEND
+    return _Match(division, parts, {"further": axis[0]}, lost)
 
 
-def _probability(view: View, node: Node) -> Node | None:
-    """Return what a logarithm is taken of, behind the bounds that it is kept in."""
-    inner = view.operand(node, "x") if node.op in _LOG else None
+def _probability(view: View, node: Node) -> tuple[Node | None, str]:
+    """Return what a logarithm is taken of, and what is lost with the bounds that it is kept in."""
+    inner, lost = view.operand(node, "x") if node.op in _LOG else None, ""
     while inner is not None and inner.op in _BOUNDS:
-        inner = next(iter(view.operands(inner)), None)
-    return inner
+        inner, lost = next(iter(view.operands(inner)), None), _BOUND
+    return inner, lost
 
 
 def _log_softmax(view: View, node: Node) -> _Match | None:
-    inner = _probability(view, node)
+    inner, lost = _probability(view, node)
     axis = settings(inner, "axis") if inner is not None and inner.op == "softmax" else None
     if inner is None or axis is None:
         return None
     logits = next(iter(view.operands(inner)), None)
     if logits is None:
         return None
-    return _Match(node, {"x": ref(logits), **axis[1]}, {"further": axis[0]})
+    return _Match(node, {"x": ref(logits), **axis[1]}, {"further": axis[0]}, lost)
 
 
 def _log_sigmoid(view: View, node: Node) -> _Match | None:
-    inner = _probability(view, node)
+    inner, lost = _probability(view, node)
     if inner is None or inner.op != "sigmoid":
         return None
-    return _of(node, next(iter(view.operands(inner)), None))
+    logits = next(iter(view.operands(inner)), None)
+    return None if logits is None else _Match(node, {"x": ref(logits)}, lost=lost)
 
 
 def _log_complement(view: View, node: Node) -> _Match | None:
-    inner = _probability(view, node)
+    inner, lost = _probability(view, node)
     found = None if inner is None else _from(1.0, "sigmoid")(view, inner)
-    return None if found is None else _Match(node, found.parts)
+    return None if found is None else _Match(node, found.parts, lost=lost)
 
 
 def _xlogx(view: View, node: Node) -> _Match | None:

@@ -282,7 +282,7 @@ p = tf.maximum(tf.nn.sigmoid(tf.matmul(x, w)), 1e-60)
 loss = -tf.reduce_mean(y * tf.log(p))
 train = tf.train.AdamOptimizer(0.01).minimize(loss)
 """,
-        Safety.SAFE,
+        Safety.UNSAFE,
         (("tf.log(p)", "tf.math.log_sigmoid(tf.matmul(x, w))"),),
     ),
     Case(
