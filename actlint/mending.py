@@ -13,12 +13,12 @@ from dataclasses import replace
 
 import libcst as cst
 
-from actlint import surroundings
+from actlint import functions, surroundings
 from actlint.filling import ATOMS, binding, code_of, filled, loose, parenthesised, tight
 from actlint.findings import Edit
 from actlint.graph import Arg, Graph, Input, InputRole, Items, Ref, Span, refs
 from actlint.lower.machine import Mark
-from actlint.remedy import Exchange, Keyword, Remedy, Rewrite
+from actlint.remedy import Exchange, Keyword, Remedy, Rewrite, Undecorate
 from actlint.spelling import Spelling, Unspeakable
 from actlint.surroundings import names
 
@@ -54,22 +54,16 @@ def edits(remedy: Remedy, graph: Graph, marks: Sequence[Mark]) -> tuple[Edit, ..
     found: list[Edit] = []
     for change in remedy.changes:
         try:
-            if isinstance(change, Exchange):
-                found += _exchanged(graph, change)
+            if isinstance(change, (Exchange, Undecorate)):
+                made = functions.edits(change, graph, {mark.module: None for mark in marks})
+                if made is None:
+                    return None
+                found += made
                 continue
             found += _Writer(graph, marks, change).edits()
         except (_Unmendable, Unspeakable):
             return None
     return tuple(dict.fromkeys(found))
-
-
-def _exchanged(graph: Graph, change: Exchange) -> Iterator[Edit]:
-    """Yield the edits that put each of two parameters in the other's place."""
-    sites = [graph.nodes[node].site for node in (change.first, change.second)]
-    if any(not site.text.isidentifier() for site in sites):
-        raise _Unmendable
-    for site, other in (sites, sites[::-1]):
-        yield Edit(site.path, site.span, other.text)
 
 
 class _Writer:
@@ -268,9 +262,10 @@ class _Writer:
 
     def _unread(self) -> Iterator[Edit]:
         """Yield the removal of lines whose values nothing reads any more."""
-        if self._made is None:
-            return
-        for line, value in surroundings.unread(self._way(), self._made):
+        inside = [node for node in self._way() if isinstance(node, cst.FunctionDef)]
+        if self._made is None or not inside:
+            return  # the names of a module may be read elsewhere
+        for line, value in surroundings.unread(inside[-1], self.old, self._made):
             mark = next((mark for mark in self.marks if mark.node is value), None)
             if mark is None or not isinstance(mark.value, Ref) or self._makes_anew(mark):
                 return

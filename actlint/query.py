@@ -17,7 +17,7 @@ from actlint.interval import Interval, between
 from actlint.ops.model import Cause, Effect, Gradient, Kind, Op, Region, Trend
 from actlint.ops.table import TABLE, row
 from actlint.ops.twins import twin
-from actlint.remedy import Change, Exchange, Keyword, Remedy, Rewrite, Settled
+from actlint.remedy import Change, Exchange, Keyword, Remedy, Rewrite, Settled, Undecorate
 from actlint.values import SAME, Values
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "Suspect",
     "Target",
     "Trend",
+    "Undecorate",
     "Verdict",
     "View",
     "rules",

@@ -65,7 +65,18 @@ class Exchange:
     second: int
 
 
-Change = Rewrite | Keyword | Exchange
+@dataclass(frozen=True, slots=True)
+class Undecorate:
+    """Take its own gradient from a function under ``tf.custom_gradient``.
+
+    Attributes:
+        value: id of the node of op ``custom_gradient``.
+    """
+
+    value: int
+
+
+Change = Rewrite | Keyword | Exchange | Undecorate
 
 
 class Settled(StrEnum):

@@ -45,11 +45,11 @@ def statement(path: tuple[cst.CSTNode, ...]) -> cst.SimpleStatementLine | None:
 def repeated(template: cst.BaseExpression, parts: Mapping[str, cst.BaseExpression]) -> str | None:
     """Return the part that would be computed several times, or None."""
     for name, part in parts.items():
-        if not any(isinstance(node, cst.Call) for node in _all(part)) or "\n" in code_of(part):
+        if not any(isinstance(node, cst.Call) for node in nodes(part)) or "\n" in code_of(part):
             continue
-        count = sum(isinstance(node, cst.Name) and node.value == name for node in _all(template))
+        count = sum(isinstance(node, cst.Name) and node.value == name for node in nodes(template))
         for other, whole in parts.items():
-            if other != name and any(_same(node, part) for node in _all(whole)):
+            if other != name and any(_same(node, part) for node in nodes(whole)):
                 count += 1
         if count > 1:
             return name
@@ -74,7 +74,7 @@ def named(
     for key, whole in parts.items():
         changed = whole
         while (
-            inner := next((node for node in _all(changed) if _same(node, part)), None)
+            inner := next((node for node in nodes(changed) if _same(node, part)), None)
         ) is not None:
             new = variable if inner is changed else changed.deep_replace(inner, variable)
             assert isinstance(new, cst.BaseExpression)
@@ -84,30 +84,29 @@ def named(
 
 
 def unread(
-    path: tuple[cst.CSTNode, ...], made: cst.BaseExpression
+    function: cst.FunctionDef, replaced: cst.CSTNode, made: cst.BaseExpression
 ) -> Iterator[tuple[cst.SimpleStatementLine, cst.BaseExpression]]:
-    """Yield the assignments in a function that the replaced expression alone has read.
+    """Yield the assignments in a function that an expression alone has read.
 
     Args:
-        path: the way to the replaced expression.
+        function: where they are.
+        replaced: what goes, in the function.
         made: what takes its place.
 
     Returns:
         Each with the expression whose value it holds.
     """
-    functions = [node for node in path if isinstance(node, cst.FunctionDef)]
-    if not functions:
-        return  # the names of a module may be read elsewhere
-    gone: list[cst.CSTNode] = [path[-1]]
-    lines = [node for node in _all(functions[-1]) if isinstance(node, cst.SimpleStatementLine)]
+    gone: list[cst.CSTNode] = [replaced]
+    lines = [node for node in nodes(function) if isinstance(node, cst.SimpleStatementLine)]
+    inside = set(map(id, nodes(replaced)))
     kept = names(made)
     for line in reversed(lines):
         target = _assigned(line)
-        if target is None or line in path:
+        if target is None or id(line) in inside or any(node is replaced for node in nodes(line)):
             continue
         name, value = target
         dropped = sum(_count(node, name) for node in gone)
-        if dropped and name not in kept and _count(functions[-1], name) == dropped + 1:
+        if dropped and name not in kept and _count(function, name) == dropped + 1:
             gone.append(value)
             yield line, value
 
@@ -118,24 +117,25 @@ def _assigned(line: cst.SimpleStatementLine) -> tuple[str, cst.BaseExpression] |
     if not isinstance(found, cst.Assign) or len(found.targets) != 1:
         return None
     target = found.targets[0].target
-    comments = any(isinstance(node, cst.Comment) for node in _all(line))
+    comments = any(isinstance(node, cst.Comment) for node in nodes(line))
     return None if comments or not isinstance(target, cst.Name) else (target.value, found.value)
 
 
 def _count(node: cst.CSTNode, name: str) -> int:
-    return sum(isinstance(each, cst.Name) and each.value == name for each in _all(node))
+    return sum(isinstance(each, cst.Name) and each.value == name for each in nodes(node))
 
 
 def names(node: cst.CSTNode) -> set[str]:
     """Return the names in an expression; of ``self.axis`` both."""
-    return {each.value for each in _all(node) if isinstance(each, cst.Name)}
+    return {each.value for each in nodes(node) if isinstance(each, cst.Name)}
 
 
 def _same(node: cst.CSTNode, part: cst.BaseExpression) -> bool:
     return isinstance(node, cst.BaseExpression) and loose(node).deep_equals(loose(part))
 
 
-def _all(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+def nodes(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """Yield a node and all below it."""
     yield node
     for child in node.children:
-        yield from _all(child)
+        yield from nodes(child)

@@ -18,12 +18,12 @@ import tensorflow as tf
 
 
 def masked_loss(y_true, y_pred):
-    error = y_true * tf.abs(y_true - y_pred)
-    return tf.reduce_sum(error) / tf.reduce_sum(y_true)
+    seen = tf.cast(y_true > 0, tf.float32)
+    return tf.reduce_sum(seen * tf.abs(y_true - y_pred)) / tf.reduce_sum(seen)
 """
 MENDED = SAFE.replace(
-    "tf.reduce_sum(error) / tf.reduce_sum(y_true)",
-    "tf.math.divide_no_nan(tf.reduce_sum(error), tf.reduce_sum(y_true))",
+    "tf.reduce_sum(seen * tf.abs(y_true - y_pred)) / tf.reduce_sum(seen)",
+    "tf.math.divide_no_nan(tf.reduce_sum(seen * tf.abs(y_true - y_pred)), tf.reduce_sum(seen))",
 )
 ROOTED = BAD.replace("- y_pred)))", "- y_pred)) + 1e-12)")
 
@@ -35,9 +35,10 @@ def test_diff_shows_and_writes_nothing(run: Run, here: Path) -> None:
     assert outcome.out == (
         "--- safe.py\n+++ safe.py\n@@ -3,4 +3,4 @@\n \n"
         " def masked_loss(y_true, y_pred):\n"
-        "     error = y_true * tf.abs(y_true - y_pred)\n"
-        "-    return tf.reduce_sum(error) / tf.reduce_sum(y_true)\n"
-        "+    return tf.math.divide_no_nan(tf.reduce_sum(error), tf.reduce_sum(y_true))\n"
+        "     seen = tf.cast(y_true > 0, tf.float32)\n"
+        "-    return tf.reduce_sum(seen * tf.abs(y_true - y_pred)) / tf.reduce_sum(seen)\n"
+        "+    return tf.math.divide_no_nan("
+        "tf.reduce_sum(seen * tf.abs(y_true - y_pred)), tf.reduce_sum(seen))\n"
     )
     assert outcome.err == "actlint: would fix 1 finding; 1 more with --unsafe-fixes\n"
     assert (here / "safe.py").read_text() == SAFE

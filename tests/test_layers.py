@@ -24,7 +24,7 @@ LAYERS = (
     "remedy", "query", "screening",
     "notebook", "source", "files", "config", "index", "names", "project", "parameters", "scene",
     "reading", "policy", "lower", "spelling", "filling",
-    "surroundings", "mending",
+    "surroundings", "functions", "mending",
     "worker",
     "nearby", "rendering", "excerpt", "repro", "client", "cache", "examiner", "retry",
     "joining", "proof", "catalogue", "engine",
