@@ -60,7 +60,10 @@ def edits(remedy: Remedy, graph: Graph, marks: Sequence[Mark]) -> tuple[Edit, ..
                     return None
                 found += made
                 continue
-            found += _Writer(graph, marks, change).edits()
+            writer = _Writer(graph, marks, change)
+            found += writer.edits()
+            if len(remedy.changes) == 1:  # another one may bring the name back
+                found += writer.unread()
         except (_Unmendable, Unspeakable):
             return None
     return tuple(dict.fromkeys(found))
@@ -147,7 +150,6 @@ class _Writer:
                 raise _Unmendable
             yield Edit(self.module.path, self._place(content), content)
             yield from self._beside
-            yield from self._unread()
         yield from self.spelling.imports
 
     def _place(self, content: str) -> Span:
@@ -225,6 +227,7 @@ class _Writer:
             self._named(
                 tree, {_MARK.format(name): self._part(value) for name, value in parts.items()}
             ),
+            enclosed=parenthesised(self.old),
         )
         if isinstance(self.change, Rewrite):
             self._check_settings(made)
@@ -260,7 +263,7 @@ class _Writer:
         trees = self.module.parsed()
         return next((path for tree in trees if (path := surroundings.way(tree, self.old))), ())
 
-    def _unread(self) -> Iterator[Edit]:
+    def unread(self) -> Iterator[Edit]:
         """Yield the removal of lines whose values nothing reads any more."""
         inside = [node for node in self._way() if isinstance(node, cst.FunctionDef)]
         if self._made is None or not inside:
@@ -339,7 +342,9 @@ class _Writer:
             return self._setting(value, here)
         inside = [mark for mark in here if _inside(self.module.span(mark.node), self.span)]
         if inside:
-            return _quoted(max(inside, key=_length))
+            found = _quoted(max(inside, key=_length))
+            # The brackets of the replaced expression stay, with the comments in them.
+            return found.with_changes(lpar=[], rpar=[]) if found is self.old else found
         before = [mark for mark in here if self.module.span(mark.node).line <= self.span.end_line]
         named = [mark for mark in before if isinstance(mark.node, cst.Name)]
         if named:

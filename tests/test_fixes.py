@@ -32,8 +32,8 @@ def dice_loss(y_true, y_pred):
 """,
         Safety.UNSAFE,
         (
-            ("(2.0 * overlap) / (\n", "(2.0 * overlap + 1e-5) / ((\n"),
-            ("prediction\n    )", "prediction\n    ) + 1e-5)"),
+            ("(2.0 * overlap)", "(2.0 * overlap + 1e-5)"),
+            ("tf.square(y_pred))  #", "tf.square(y_pred)) + 1e-5  #"),
         ),
     ),
     Case(
@@ -181,7 +181,7 @@ def cross_entropy_loss(y_true, logits):
     return -tf.reduce_mean(tf.reduce_sum(y_true * tf.math.log(p), axis=-1))
 """,
         Safety.SAFE,
-        (("tf.math.log(p)", "tf.nn.log_softmax(logits)"),),
+        (("    p = tf.nn.softmax(logits)\n", ""), ("tf.math.log(p)", "tf.nn.log_softmax(logits)")),
     ),
     Case(
         "graph_script",
@@ -248,7 +248,10 @@ def f(x, axis=-1, steepness=1.0):
 """
         + ACTIVATION,
         Safety.SAFE,
-        (("tf.math.log(p)", "tf.nn.log_softmax(steepness * x, axis=axis)"),),
+        (
+            ("    p = tf.nn.softmax(steepness * x, axis=axis)\n", ""),
+            ("tf.math.log(p)", "tf.nn.log_softmax(steepness * x, axis=axis)"),
+        ),
     ),
     Case(
         "augmented_assignment",
