@@ -178,9 +178,7 @@ class _Writer:
         if isinstance(self._made, ATOMS):
             return True
         path = self._way()
-        parent = path[-2] if len(path) > 1 else None
-        left = isinstance(parent, cst.BinaryOperation) and parent.left is self.old
-        return left and self._made is not None and binding(self._made) >= binding(parent) > 0
+        return len(path) > 1 and self._made is not None and _binds(self._made, self.old, path[-2])
 
     def _keyword(self, change: Keyword) -> Edit:
         call = self.old
@@ -243,7 +241,7 @@ class _Writer:
         self, tree: cst.BaseExpression, parts: dict[str, cst.BaseExpression]
     ) -> dict[str, cst.BaseExpression]:
         """Compute a part once, on a line of its own, that is written down several times."""
-        name = surroundings.repeated(tree, parts)
+        name = surroundings.repeated(tree, parts, self.old)
         line = None if name is None else surroundings.statement(self._way())
         found = None if name is None else surroundings.named(parts, name, self.module.index.text)
         if name is None or line is None or found is None:
@@ -428,7 +426,7 @@ class _Writer:
         else:
             if isinstance(made, ATOMS) or parenthesised(old):
                 made = loose(made)
-            elif not isinstance(parent, _ENCLOSED) and not _is_negative_factor(made, old, parent):
+            elif not isinstance(parent, _ENCLOSED) and not _binds(made, old, parent):
                 made = tight(made)
             new = made.with_changes(lpar=[*old.lpar, *made.lpar], rpar=[*made.rpar, *old.rpar])
         # Written as a part of its tree, continued lines get the indentation of their block.
@@ -465,15 +463,14 @@ def _comments(node: cst.CSTNode) -> set[str]:
     return found.union(*(_comments(child) for child in node.children))
 
 
-def _is_negative_factor(made: cst.BaseExpression, old: cst.CSTNode, parent: cst.CSTNode) -> bool:
-    """Tell whether a negative number becomes a factor, where it needs no parentheses."""
-    return (
-        isinstance(made, cst.UnaryOperation)
-        and isinstance(made.expression, cst.BaseNumber)
-        and isinstance(parent, cst.BinaryOperation)
-        and isinstance(parent.operator, (cst.Multiply, cst.Divide))
-        and old in (parent.left, parent.right)
-    )
+def _binds(made: cst.BaseExpression, old: cst.CSTNode, parent: cst.CSTNode) -> bool:
+    """Tell whether an operand needs no parentheses: it binds more tightly, or is a number."""
+    if not isinstance(parent, cst.BinaryOperation):
+        return False
+    if isinstance(made, cst.UnaryOperation) and isinstance(made.expression, cst.BaseNumber):
+        return isinstance(parent.operator, (cst.Multiply, cst.Divide))
+    around = binding(parent, enclosed=True)
+    return around > 0 and binding(made) >= around + (parent.right is old)
 
 
 def _inside(span: Span, whole: Span) -> bool:

@@ -42,18 +42,31 @@ def statement(path: tuple[cst.CSTNode, ...]) -> cst.SimpleStatementLine | None:
     return None if any(isinstance(node, _LATER) for node in inside) else lines[-1]
 
 
-def repeated(template: cst.BaseExpression, parts: Mapping[str, cst.BaseExpression]) -> str | None:
-    """Return the part that would be computed several times, or None."""
+def repeated(
+    template: cst.BaseExpression, parts: Mapping[str, cst.BaseExpression], old: cst.CSTNode
+) -> str | None:
+    """Return the part that would be computed more often than it was, or None.
+
+    Args:
+        template: the new expression.
+        parts: what stands for its names.
+        old: the expression that is replaced.
+    """
     for name, part in parts.items():
         if not any(isinstance(node, cst.Call) for node in nodes(part)) or "\n" in code_of(part):
             continue
-        count = sum(isinstance(node, cst.Name) and node.value == name for node in nodes(template))
-        for other, whole in parts.items():
-            if other != name and any(_same(node, part) for node in nodes(whole)):
-                count += 1
-        if count > 1:
+        count = _count(template, name) + sum(
+            _count(template, other) * _occurrences(whole, part)
+            for other, whole in parts.items()
+            if other != name
+        )
+        if count > max(1, _occurrences(old, part)):
             return name
     return None
+
+
+def _occurrences(node: cst.CSTNode, part: cst.BaseExpression) -> int:
+    return sum(_same(each, part) for each in nodes(node))
 
 
 def named(
@@ -122,7 +135,11 @@ def _assigned(line: cst.SimpleStatementLine) -> tuple[str, cst.BaseExpression] |
 
 
 def _count(node: cst.CSTNode, name: str) -> int:
-    return sum(isinstance(each, cst.Name) and each.value == name for each in nodes(node))
+    """Return how often a variable is named; attributes and keywords are none."""
+    if isinstance(node, cst.Name):
+        return int(node.value == name)
+    within = [node.value] if isinstance(node, (cst.Attribute, cst.Arg)) else node.children
+    return sum(_count(child, name) for child in within)
 
 
 def names(node: cst.CSTNode) -> set[str]:

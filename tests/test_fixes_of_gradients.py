@@ -17,11 +17,11 @@ import tensorflow as tf
 
 
 def f(x):
-    return tf.square(x) / tf.abs(x)
+    return x * tf.abs(x) / tf.abs(x)
 """
         + ACTIVATION,
         Safety.SAFE,
-        (("tf.square(x) / tf.abs(x)", "tf.math.divide_no_nan(tf.square(x), tf.abs(x))"),),
+        (("x * tf.abs(x) / tf.abs(x)", "tf.math.divide_no_nan(x * tf.abs(x), tf.abs(x))"),),
     ),
     Case(
         "quotient_that_tends_to_one",
@@ -29,12 +29,12 @@ def f(x):
 import tensorflow as tf
 
 
-def f(x):
-    return tf.tanh(x) / x
-"""
-        + ACTIVATION,
+class Shrink(tf.keras.layers.Layer):
+    def call(self, inputs):
+        return tf.tanh(inputs) / inputs
+""",
         Safety.UNSAFE,
-        (("tf.tanh(x) / x", "tf.math.divide_no_nan(tf.tanh(x), x)"),),
+        (("tf.tanh(inputs) / inputs", "tf.math.divide_no_nan(tf.tanh(inputs), inputs)"),),
     ),
     Case(
         "score_of_an_empty_mask",
