@@ -85,7 +85,7 @@ def _without(module: Module, node: cst.CSTNode) -> Edit:
     span = module.span(node)
     last = span.end_line if span.end_column == 1 else span.end_line + 1
     if isinstance(node, cst.FunctionDef):
-        while module.text(Span(last, 1, last + 1, 1)) == "\n":
+        while (row := module.text(Span(last, 1, last + 1, 1))) and not row.strip():
             last += 1
     return Edit(module.path, Span(span.line, 1, last, 1), "")
 

@@ -38,6 +38,7 @@ from actlint.policy import Policy, applied
 from actlint.project import Project
 from actlint.query import Remedy, Rule, Settled, View
 from actlint.reading import with_models
+from actlint.remedy import together
 from actlint.scene import Given, Unit, units
 from actlint.worker.protocol import Answer, Job
 
@@ -194,14 +195,13 @@ class _Prover:
             clash = any(editing.overlap(one, two) for one, two in combinations(edits, 2))
             if clash or len({edit.path for edit in edits}) != 1:
                 continue
-            unsafe = any(each.remedy.safety is Safety.UNSAFE for each in group.values())
+            safety, settled = together([each.remedy for each in group.values()])
             for key, attempt in group.items():
                 others = [_text(each.case) for name, each in group.items() if name != key]
                 if key in found or not others:
                     continue
                 title = f"{attempt.remedy.title}, together with the fix of {' and '.join(others)}"
-                safety = Safety.UNSAFE if unsafe else Safety.SAFE
-                remedy = replace(attempt.remedy, title=title, safety=safety)
+                remedy = replace(attempt.remedy, title=title, safety=safety, settled=settled)
                 joint = self._guarded(attempt.case, partial(self._mended, edits=edits), remedy)
                 if joint is not None:
                     yield joint

@@ -5,6 +5,7 @@ A remedy is a suggestion: `proof.py` has TensorFlow judge the mended source befo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -113,3 +114,15 @@ class Remedy:
     safety: Safety
     changes: tuple[Change, ...]
     settled: Settled = Settled.LIMIT
+
+
+def together(remedies: Sequence[Remedy]) -> tuple[Safety, Settled]:
+    """Return how safe remedies are that are made in one go, and why values are right then.
+
+    Where one value is given and another one a limit, none can be told from the other: unsafe.
+    """
+    reasons = {each.settled for each in remedies}
+    mixed = Settled.GIVEN in reasons and len(reasons) > 1
+    if mixed or any(each.safety is Safety.UNSAFE for each in remedies):
+        return Safety.UNSAFE, Settled.LIMIT
+    return Safety.SAFE, reasons.pop() if len(reasons) == 1 else Settled.LIMIT

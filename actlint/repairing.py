@@ -46,7 +46,8 @@ def repair(
     fixed = 0
     result = lint(current, options, on_progress)
     for _ in range(_MAX_ROUNDS):
-        chosen = editing.compatible(applicable(result, unsafe))
+        texts = {file.path: file.text for file in current}
+        chosen = editing.compatible(applicable(result, unsafe), texts)
         if not chosen:
             break
         fixed += len(chosen)
