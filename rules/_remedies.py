@@ -173,7 +173,7 @@ def _smoothed(view: View, node: Node, above: Node, below: Node) -> Remedy:
     )
     return Remedy(
         f"Add {SMOOTHING} above and below the line",
-        f"0 / 0 becomes 1, the best score; values change where the divisor is not much larger "
+        f"0 / 0 becomes 1, the best of a score; values change where the divisor is not much larger "
         f"than {SMOOTHING}",
         Safety.UNSAFE,
         changes,
@@ -235,8 +235,9 @@ def _sign(view: View, value: Arg) -> int:
     if isinstance(value, Ref):
         known = view.interval(value.node)
         return 1 if known.lo >= 0.0 else -1 if known.hi <= 0.0 else 0
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return 0 if not number else 1 if float(str(value)) >= 0.0 else -1
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return 0
+    return 1 if value >= 0 else -1
 
 
 def floored(node: Node, operand: Node, least: str) -> Iterator[Remedy]:

@@ -65,8 +65,9 @@ class MeanOfEmptySelection(Rule):
     ```
 
     ## Fix safety
-    `tf.math.divide_no_nan` of the sum and the count is safe: it is 0 for an empty selection, and
-    the mean of every other.
+    `tf.math.divide_no_nan` of the sum and the count is safe: it is 0 for an empty selection, so
+    that nothing is added, and the mean of every other. Where 0 is not nothing, as in
+    `1.0 - sum(x * mask) / sum(mask)`, or where the divisor is predicted, it is unsafe.
 
     ## What it misses
     Largest and smallest elements of an empty selection, which are infinite; selections of what is

@@ -86,8 +86,10 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
     tally = _Tally()
     for index in range(len(bench.templates)):
         for sample, weights in _samples(bench, index, suspect):
-            _compare(programs, bench, sample, weights, tally)
-            _settle(programs, bench, index, sample, tally)
+            outputs = _compare(programs, bench, sample, weights, tally)
+            if outputs is not None:
+                around = _around(bench, index, sample)
+                _settle(programs, outputs, around, tally)
             if tally.spoilt:
                 break  # no fix is offered that breaks a number
         if tally.compared:
@@ -99,7 +101,9 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
     if at is not None and trace is None:
         return Outcome(Verdict.UNCONFIRMED, "the mended expression does not run at the witness")
     if at is not None:
-        _settle(programs, bench, 0, at, tally)
+        old, new = (_end(lab, at.feeds) for lab in (programs.original, programs.mended))
+        if old is not None and new is not None:
+            _settle(programs, (old, new), _around(bench, 0, at), tally)
     ends = [] if trace is None else witness.ends(trace)
     modes = ["eager"]
     for mode in _MODES:
@@ -214,18 +218,18 @@ def _at_witness(template: Template, job: Job) -> Sample | None:
 
 def _compare(
     programs: _Programs, bench: Bench, sample: Sample, weights: Array | None, tally: _Tally
-) -> None:
-    """Compare one batch, number by number."""
+) -> tuple[Array, Array] | None:
+    """Compare one batch, number by number; return both outputs."""
     before = _traced(programs.original, sample, weights)
     if before is None or not bool(programs.original.holds(before.values).all()):
-        return
+        return None
     after = _traced(programs.mended, sample, weights)
     if after is None and weights is not None:
         after = _traced(programs.mended, sample, None)  # of another shape, as it may be
     if after is None:
         tally.spoilt += 1
         tally.first = tally.first or "the mended expression does not run on some inputs"
-        return
+        return None
 
     @cache
     def exact() -> Trace | None:
@@ -252,20 +256,28 @@ def _compare(
         scale = np.asarray(1.0 if slope.size == size.size else usual)
         worst = _differ(slope, now, partial(judged, ident), scale, tally)
         tally.gradient = max(tally.gradient, worst)
+    return was, value
 
 
-def _settle(programs: _Programs, bench: Bench, index: int, sample: Sample, tally: _Tally) -> None:
-    """Look whether values that the original has not are what it tends to there."""
-    if tally.looked >= _MAX_SETTLED:
-        return
-    old, new = _end(programs.original, sample.feeds), _end(programs.mended, sample.feeds)
-    if old is None or new is None or old.shape != new.shape or not floating(old):
+def _settle(
+    programs: _Programs, outputs: tuple[Array, Array], around: Iterator[Feeds], tally: _Tally
+) -> None:
+    """Look whether values that the original has not are what it tends to there.
+
+    Args:
+        programs: what is compared.
+        outputs: of the original and the mended program.
+        around: the batch in float64, and batches next to it.
+        tally: where the result is noted.
+    """
+    old, new = outputs
+    if tally.looked >= _MAX_SETTLED or old.shape != new.shape or not floating(old):
         return
     gained = ~np.isfinite(old) & np.isfinite(new)
     if not gained.any():
         return
     tally.looked += 1
-    near = [_end(programs.exact, feeds) for feeds in _around(bench, index, sample)]
+    near = [_end(programs.exact, feeds) for feeds in around]
     seen, off = np.zeros(old.shape, bool), np.zeros(old.shape, bool)
     for value in near:
         if value is not None and value.shape == old.shape:
