@@ -110,7 +110,8 @@ def unread(
         Each with the expression whose value it holds.
     """
     gone: list[cst.CSTNode] = [replaced]
-    lines = [node for node in nodes(function) if isinstance(node, cst.SimpleStatementLine)]
+    # Those of its own block alone: another one might be left without a statement.
+    lines = [node for node in function.body.body if isinstance(node, cst.SimpleStatementLine)]
     inside = set(map(id, nodes(replaced)))
     kept = names(made)
     for line in reversed(lines):
