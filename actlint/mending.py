@@ -242,19 +242,21 @@ class _Writer:
     ) -> dict[str, cst.BaseExpression]:
         """Compute a part once, on a line of its own, that is written down several times."""
         name = surroundings.repeated(tree, parts, self.old)
-        line = None if name is None else surroundings.statement(self._way())
-        found = None if name is None else surroundings.named(parts, name, self.module.index.text)
-        if name is None or line is None or found is None:
+        if name is None:
             return parts
-        made, variable = found
-        start = self.module.span(line.body[0])
-        indent = self.module.text(Span(start.line, 1, start.line, start.column))
-        if indent.strip():
-            return parts
-        content = f"{variable} = {code_of(loose(parts[name]))}\n{indent}"
-        place = Span(start.line, start.column, start.line, start.column)
-        self._beside.append(Edit(self.module.path, place, content))
-        return made
+        line, text = surroundings.statement(self._way()), self.module.index.text
+        found = surroundings.named(parts, name, text)
+        if line is not None and found is not None:
+            start = self.module.span(line.body[0])
+            place = Span(start.line, start.column, start.line, start.column)
+            indent = self.module.text(replace(place, column=1))
+            if not indent.strip():
+                content = f"{found[1]} = {code_of(loose(parts[name]))}\n{indent}"
+                self._beside.append(Edit(self.module.path, place, content))
+                return found[0]
+        if any(mark.node is parts[name] and self._makes_anew(mark) for mark in self.marks):
+            raise _Unmendable
+        return parts
 
     def _way(self) -> tuple[cst.CSTNode, ...]:
         """Return what holds the replaced expression, outermost first."""
