@@ -85,7 +85,9 @@ def run(request: Request) -> int:
     config = load(common_folder(folders, cwd))
     rules = catalogue.load()
     options = _options(request, config, rules)
-    sources = _sources(named, request.stdin_filename or STDIN, config, rules, cwd)
+    piped = _standard_input() if STDIN in named else None
+    stdin = None if piped is None else (request.stdin_filename or STDIN, piped)
+    sources = _sources(named, stdin, config, rules, cwd)
     if request.output_file is not None:
         _keep_sources(request.output_file, sources)
     if not sources:
@@ -103,13 +105,14 @@ def run(request: Request) -> int:
         terminal.say(f"{error.place}:{error.line}: {error.message}")
     if request.diff:
         return _diff(request, repaired, unsafe)
-    piped = wanted and STDIN in named
+    if not wanted:
+        piped = None
     if wanted:
-        _write(request, repaired, _stdin_path(request, cwd) if piped else None, sources)
+        _write(request, repaired, _stdin_path(request, cwd), piped)
     mended = {file.path: file for file in repaired.after}
     sources = [mended.get(file.path, file) for file in sources]
     if request.output_file is None:
-        style = terminal.style_of(sys.stderr if piped else sys.stdout, os.environ)
+        style = terminal.style_of(sys.stdout if piped is None else sys.stderr, os.environ)
     else:
         style = terminal.style_of(None, {})
     texts = {place: text for file in sources for place, text in file.shown().items()}
@@ -117,7 +120,7 @@ def run(request: Request) -> int:
     report = render(result, request.output_format, style, request.statistics)
     if request.output_file is not None:
         terminal.save(request.output_file, report)
-    elif piped:
+    elif piped is not None:
         # The mended source goes to standard output.
         terminal.write(report, error=True)
     else:
@@ -142,14 +145,17 @@ def _diff(request: Request, repaired: Repair, unsafe: bool) -> int:
     return 1 if changes and not request.exit_zero else 0
 
 
-def _write(
-    request: Request, repaired: Repair, stdin_path: str | None, sources: Sequence[SourceFile]
-) -> None:
+def _write(request: Request, repaired: Repair, stdin_path: str, piped: bytes | None) -> None:
     """Write the mended files; what standard input held goes to standard output, mended or not."""
-    repairing.write(repaired, stdin_path)
-    if stdin_path is not None:
-        held = {file.path: file.text for file in (*sources, *repaired.after)}
-        terminal.write(held[stdin_path])
+    if piped is None:
+        repairing.write(repaired)
+    else:
+        mended = piped
+        for old, new in zip(repaired.before, repaired.after, strict=True):
+            if old.path == stdin_path:
+                mended = repairing.encoded(piped, old, new)
+        repairing.write(repaired, stdin_path)
+        terminal.write_bytes(mended)
     if not request.quiet:
         if repaired.fixed:
             files = plural(len(repaired.after), "file")
@@ -210,6 +216,10 @@ def _keep_sources(output_file: str, sources: Sequence[SourceFile]) -> None:
         raise RunError(f"--output-file {output_file}: is one of the files to lint")
 
 
+def _standard_input() -> bytes:
+    return b"" if sys.stdin is None else sys.stdin.buffer.read()
+
+
 def _working_folder() -> str:
     try:
         return os.getcwd()
@@ -229,12 +239,20 @@ def _first(*values: _T | None) -> _T:
 
 def _sources(
     named: Sequence[str],
-    stdin_name: str,
+    stdin: tuple[str, bytes] | None,
     config: Config,
     rules: Sequence[type[Rule]],
     cwd: str,
 ) -> list[SourceFile]:
-    """Read every file that the command line means, sorted by path."""
+    """Read every file that the command line means, sorted by path.
+
+    Args:
+        named: paths, perhaps that of standard input.
+        stdin: how standard input is called, and what it holds, if it is named.
+        config: the configuration.
+        rules: all rules.
+        cwd: the working folder.
+    """
     settings = config.settings
     where = f"{config.origin}: per-file-ignores"
     ignores = [
@@ -255,8 +273,8 @@ def _sources(
         source.read(file.filename, file.path, ignored(file.filename)) for file in listing.files
     ]
     found += [SourceFile(error.path, "", error) for error in listing.errors]
-    if STDIN in named:
-        data = sys.stdin.buffer.read(source.LIMIT + 1) if sys.stdin is not None else b""
+    if stdin is not None:
+        stdin_name, piped = stdin
         filename = os.path.normpath(os.path.join(cwd, stdin_name))
-        found.append(source.decode(data, shown(filename, cwd), ignored(filename)))
+        found.append(source.decode(piped, shown(filename, cwd), ignored(filename)))
     return sorted(found, key=lambda file: file.path)

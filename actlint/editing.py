@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from actlint.findings import Edit, Fix
 from actlint.graph import Span
 
+_ASSIGNED = re.compile(r"\s*(\w+)\s*=")
 # Where Python's tokenizer ends a line; the end belongs to the line.
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
@@ -47,19 +48,45 @@ def origin(before: str, after: str, edits: Iterable[Edit], span: Span) -> Span |
     return Span(*_position(before, first), *_position(before, last))
 
 
-def compatible(fixes: Iterable[Fix]) -> list[Fix]:
+def compatible(fixes: Iterable[Fix], texts: Mapping[str, str]) -> list[Fix]:
     """Return the fixes that can be made in one go: of those that overlap, the first.
 
-    Equal edits, such as the same import, do not stand in each other's way.
+    Equal edits, such as the same import, do not stand in each other's way. A fix that takes an
+    assignment away overlaps with one that writes the variable's name.
+
+    Args:
+        fixes: in the order of findings.
+        texts: the files, by path.
     """
     taken: set[Edit] = set()
     chosen: list[Fix] = []
     for fix in fixes:
         fresh = [edit for edit in fix.edits if edit not in taken]
-        if not any(overlap(edit, other) for edit in fresh for other in taken):
+        clash = any(
+            overlap(edit, other) or _needs(edit, other, texts) or _needs(other, edit, texts)
+            for edit in fresh
+            for other in taken
+        )
+        if not clash:
             taken.update(fresh)
             chosen.append(fix)
     return chosen
+
+
+def _needs(edit: Edit, removal: Edit, texts: Mapping[str, str]) -> bool:
+    """Tell whether an edit writes the name of a variable whose assignment another one removes."""
+    text = texts.get(removal.path)
+    if removal.content or text is None or edit.path != removal.path:
+        return False
+    first, last = (
+        _starts(text)[line - 1] + column - 1
+        for line, column in (
+            (removal.span.line, removal.span.column),
+            (removal.span.end_line, removal.span.end_column),
+        )
+    )
+    name = _ASSIGNED.match(text[first:last])
+    return name is not None and re.search(rf"\b{name[1]}\b", edit.content) is not None
 
 
 def overlap(edit: Edit, other: Edit) -> bool:

@@ -156,7 +156,8 @@ def lint(
         fixes: dict[Key, tuple[Fix, ...]] = {}
         if options.confirm:
             context = Context(
-                project, indexes, roles, [rule() for rule in catalogue.load()], static.verdict,
+                project, indexes, roles, static.policies,
+                [rule() for rule in catalogue.load()], static.verdict,
                 options.seed, options.samples,
             )  # fmt: skip
             if on_progress is not None:

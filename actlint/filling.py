@@ -11,10 +11,18 @@ ATOMS = (
 
 
 def filled(
-    template: cst.BaseExpression, parts: dict[str, cst.BaseExpression]
+    template: cst.BaseExpression, parts: dict[str, cst.BaseExpression], *, enclosed: bool = False
 ) -> cst.BaseExpression:
-    """Return the template with expressions in the place of the names that `parts` has."""
-    made = template.visit(_Fill(parts))
+    """Return the template with expressions in the place of the names that `parts` has.
+
+    Args:
+        template: the new expression.
+        parts: what stands for its names.
+        enclosed: brackets stand around the new expression, so that it may have several lines.
+    """
+    if isinstance(template, cst.Name) and template.value in parts:
+        return loose(parts[template.value].deep_clone())
+    made = template.visit(_Fill(parts, enclosed=enclosed))
     assert isinstance(made, cst.BaseExpression)
     return made
 
@@ -22,9 +30,10 @@ def filled(
 class _Fill(cst.CSTTransformer):
     """Puts expressions in the place of names, with parentheses where operators ask for them."""
 
-    def __init__(self, parts: dict[str, cst.BaseExpression]) -> None:
+    def __init__(self, parts: dict[str, cst.BaseExpression], *, enclosed: bool) -> None:
         super().__init__()
         self._parts = parts
+        self._enclosed = enclosed
 
     def leave_Arg(  # noqa: N802  # LibCST looks it up by this name
         self, original_node: cst.Arg, updated_node: cst.Arg
@@ -44,13 +53,14 @@ class _Fill(cst.CSTTransformer):
     def leave_BinaryOperation(  # noqa: N802  # as above
         self, original_node: cst.BinaryOperation, updated_node: cst.BinaryOperation
     ) -> cst.BinaryOperation:
-        binding = _BINDING.get(type(original_node.operator), _TIGHTEST)
+        strength = _BINDING.get(type(original_node.operator), _TIGHTEST)
         sides = {
             side: loose(self._found(name))
             for side in ("left", "right")
             if isinstance(name := getattr(original_node, side), cst.Name)
             and name.value in self._parts
-            and _binding(self._parts[name.value]) >= binding + (side == "right")
+            and binding(self._parts[name.value], enclosed=self._enclosed)
+            >= strength + (side == "right")
         }
         return updated_node.with_changes(**sides)
 
@@ -65,14 +75,17 @@ class _Fill(cst.CSTTransformer):
         return self._parts[name.value].deep_clone()
 
 
-def parenthesised(node: cst.BaseExpression) -> bool:
+def parenthesised(node: cst.CSTNode) -> bool:
     """Tell whether an expression stands in parentheses of its own."""
-    return bool(node.lpar)
+    return isinstance(node, cst.BaseExpression) and bool(node.lpar)
 
 
-def _binding(node: cst.BaseExpression) -> int:
-    """Return how tightly an operation on one line binds; 0 if that is not known to matter."""
-    if isinstance(node, cst.BinaryOperation) and "\n" not in code_of(node):
+def binding(node: cst.CSTNode | None, *, enclosed: bool = False) -> int:
+    """Return how tightly an operation binds; 0 if that is not known to matter.
+
+    One of several lines is known to be safe without brackets of its own only inside others.
+    """
+    if isinstance(node, cst.BinaryOperation) and (enclosed or "\n" not in code_of(node)):
         return _BINDING.get(type(node.operator), 0)
     return 0
 

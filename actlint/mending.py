@@ -13,13 +13,14 @@ from dataclasses import replace
 
 import libcst as cst
 
-from actlint.filling import ATOMS, code_of, filled, loose, parenthesised, tight
+from actlint import functions, surroundings
+from actlint.filling import ATOMS, binding, code_of, filled, loose, parenthesised, tight
 from actlint.findings import Edit
 from actlint.graph import Arg, Graph, Input, InputRole, Items, Ref, Span, refs
 from actlint.lower.machine import Mark
-from actlint.lower.module import Module
-from actlint.remedy import Change, Keyword, Remedy, Rewrite
+from actlint.remedy import Exchange, Keyword, Remedy, Rewrite, Undecorate
 from actlint.spelling import Spelling, Unspeakable
+from actlint.surroundings import names
 
 # Expressions longer than this are not written down a second time.
 _MAX_COPIED = 60
@@ -53,7 +54,16 @@ def edits(remedy: Remedy, graph: Graph, marks: Sequence[Mark]) -> tuple[Edit, ..
     found: list[Edit] = []
     for change in remedy.changes:
         try:
-            found += _Writer(graph, marks, change).edits()
+            if isinstance(change, (Exchange, Undecorate)):
+                made = functions.edits(change, graph, {mark.module: None for mark in marks})
+                if made is None:
+                    return None
+                found += made
+                continue
+            writer = _Writer(graph, marks, change)
+            found += writer.edits()
+            if len(remedy.changes) == 1:  # another one may bring the name back
+                found += writer.unread()
         except (_Unmendable, Unspeakable):
             return None
     return tuple(dict.fromkeys(found))
@@ -62,7 +72,7 @@ def edits(remedy: Remedy, graph: Graph, marks: Sequence[Mark]) -> tuple[Edit, ..
 class _Writer:
     """Writes one change."""
 
-    def __init__(self, graph: Graph, marks: Sequence[Mark], change: Change) -> None:
+    def __init__(self, graph: Graph, marks: Sequence[Mark], change: Rewrite | Keyword) -> None:
         self.graph = graph
         self.marks = marks
         self.change = change
@@ -77,8 +87,10 @@ class _Writer:
             raise _Unmendable
         self.module, self.old = mark.module, mark.node
         self.span = mark.module.span(mark.node)
-        self.spelling = Spelling(self.module.index, [])
+        lines = Span(self.span.line, 1, self.span.end_line, self.span.end_column)
+        self.spelling = Spelling(self.module.index, [], self.module.text(lines))
         self._made: cst.BaseExpression | None = None
+        self._beside: list[Edit] = []  # statements that the new expression needs
 
     def _computed(self, value: Arg) -> Mark | None:
         """Return the expression that computes a node, at its own site."""
@@ -137,6 +149,7 @@ class _Writer:
             if content == self.module.text(self.span):
                 raise _Unmendable
             yield Edit(self.module.path, self._place(content), content)
+            yield from self._beside
         yield from self.spelling.imports
 
     def _place(self, content: str) -> Span:
@@ -150,7 +163,7 @@ class _Writer:
         text = self.module.text(around) if wide.column > 0 else ""
         if (
             len(brackets) == 1
-            and isinstance(self._made, ATOMS)
+            and self._stands_alone()
             and text.endswith(")")
             and text[wide.column - around.column :].startswith("(")
             # `return(x)` needs them as a blank.
@@ -159,6 +172,13 @@ class _Writer:
         ):
             return wide
         return span
+
+    def _stands_alone(self) -> bool:
+        """Tell whether the new expression needs no parentheses where the old one had some."""
+        if isinstance(self._made, ATOMS):
+            return True
+        path = self._way()
+        return len(path) > 1 and self._made is not None and _binds(self._made, self.old, path[-2])
 
     def _keyword(self, change: Keyword) -> Edit:
         call = self.old
@@ -189,7 +209,7 @@ class _Writer:
             root = root.value
         if isinstance(root, cst.Name) and root.value in self.module.index.imports:
             return False
-        return bool(_names(node) - _LITERALS)
+        return bool(names(node) - _LITERALS)
 
     def _expression(self) -> cst.BaseExpression:
         """Return the template with the user's expressions in it."""
@@ -201,7 +221,11 @@ class _Writer:
         parts = dict(self.change.parts)
         tree = cst.parse_expression(_PLACEHOLDER.sub(lambda m: _MARK.format(m[1]), template))
         made = filled(
-            tree, {_MARK.format(name): self._part(value) for name, value in parts.items()}
+            tree,
+            self._named(
+                tree, {_MARK.format(name): self._part(value) for name, value in parts.items()}
+            ),
+            enclosed=parenthesised(self.old),
         )
         if isinstance(self.change, Rewrite):
             self._check_settings(made)
@@ -212,6 +236,48 @@ class _Writer:
                 raise _Unmendable  # the author's words are worth more than the fix
         self._made = made
         return made
+
+    def _named(
+        self, tree: cst.BaseExpression, parts: dict[str, cst.BaseExpression]
+    ) -> dict[str, cst.BaseExpression]:
+        """Compute a part once, on a line of its own, that is written down several times."""
+        name = surroundings.repeated(tree, parts, self.old)
+        if name is None:
+            return parts
+        line, text = surroundings.statement(self._way()), self.module.index.text
+        found = surroundings.named(parts, name, text)
+        if line is not None and found is not None:
+            start = self.module.span(line.body[0])
+            place = Span(start.line, start.column, start.line, start.column)
+            indent = self.module.text(replace(place, column=1))
+            if not indent.strip():
+                content = f"{found[1]} = {code_of(loose(parts[name]))}\n{indent}"
+                self._beside.append(Edit(self.module.path, place, content))
+                return found[0]
+        if any(mark.node is parts[name] and self._makes_anew(mark) for mark in self.marks):
+            raise _Unmendable
+        return parts
+
+    def _way(self) -> tuple[cst.CSTNode, ...]:
+        """Return what holds the replaced expression, outermost first."""
+        trees = self.module.parsed()
+        return next((path for tree in trees if (path := surroundings.way(tree, self.old))), ())
+
+    def unread(self) -> Iterator[Edit]:
+        """Yield the removal of lines whose values nothing reads any more."""
+        inside = [node for node in self._way() if isinstance(node, cst.FunctionDef)]
+        if self._made is None or not inside:
+            return  # the names of a module may be read elsewhere
+        for line, value in surroundings.unread(inside[-1], self.old, self._made):
+            mark = next((mark for mark in self.marks if mark.node is value), None)
+            if mark is None or not isinstance(mark.value, Ref) or self._makes_anew(mark):
+                return
+            node = self.graph.nodes[mark.value.node]
+            span = self.module.span(line.body[0])
+            before = self.module.text(Span(span.line, 1, span.line, span.column))
+            if not node.op or before.strip():
+                return
+            yield Edit(self.module.path, Span(span.line, 1, span.end_line + 1, 1), "")
 
     def _consumed(self) -> list[Mark]:
         """Return the expressions of all values that the new expression computes anew.
@@ -245,7 +311,7 @@ class _Writer:
         Raises:
             _Unmendable: one is lost.
         """
-        kept = _names(made)
+        kept = names(made)
         consumed = [(mark.module, mark.module.span(mark.node)) for mark in self._consumed()]
         if self.change.within is not None or self.named:
             consumed.append((self.module, self.span))
@@ -254,8 +320,10 @@ class _Writer:
                 continue
             if isinstance(mark.node, cst.Name) and mark.node.value in _LITERALS:
                 continue
+            if not self._is_setting(mark.node):
+                continue  # a constant of another module, such as math.inf
             span = mark.module.span(mark.node)
-            lost = not _names(mark.node) <= kept
+            lost = not names(mark.node) <= kept
             if lost and any(mark.module is m and _inside(span, whole) for m, whole in consumed):
                 raise _Unmendable
 
@@ -274,7 +342,9 @@ class _Writer:
             return self._setting(value, here)
         inside = [mark for mark in here if _inside(self.module.span(mark.node), self.span)]
         if inside:
-            return _quoted(max(inside, key=_length))
+            found = _quoted(max(inside, key=_length))
+            # The brackets of the replaced expression stay, with the comments in them.
+            return found.with_changes(lpar=[], rpar=[]) if found is self.old else found
         before = [mark for mark in here if self.module.span(mark.node).line <= self.span.end_line]
         named = [mark for mark in before if isinstance(mark.node, cst.Name)]
         if named:
@@ -346,7 +416,11 @@ class _Writer:
     def _text(self, made: cst.BaseExpression) -> str:
         """Return the code of the new expression as it has to be written in the old one's place."""
         old = self.old
-        tree, parent = _home(self.module, old)
+        path = self._way()
+        if not path:
+            raise _Unmendable
+        tree, parent = path[0], path[-2]
+        assert isinstance(tree, cst.Module)
         new: cst.CSTNode
         if isinstance(old, cst.AugAssign):
             target = old.target.deep_clone()
@@ -354,7 +428,7 @@ class _Writer:
         else:
             if isinstance(made, ATOMS) or parenthesised(old):
                 made = loose(made)
-            elif not isinstance(parent, _ENCLOSED) and not _is_negative_factor(made, old, parent):
+            elif not isinstance(parent, _ENCLOSED) and not _binds(made, old, parent):
                 made = tight(made)
             new = made.with_changes(lpar=[*old.lpar, *made.lpar], rpar=[*made.rpar, *old.rpar])
         # Written as a part of its tree, continued lines get the indentation of their block.
@@ -379,12 +453,6 @@ def _literal(value: Arg) -> str | None:
     return None
 
 
-def _names(node: cst.CSTNode) -> set[str]:
-    """Return the names in an expression; of ``self.axis`` both."""
-    found = {node.value} if isinstance(node, cst.Name) else set[str]()
-    return found.union(*(_names(child) for child in node.children))
-
-
 def _nodes(node: cst.CSTNode, depth: int = 0) -> Iterator[tuple[cst.CSTNode, int]]:
     """Yield a node and all below it, with how deep they lie."""
     yield node, depth
@@ -397,15 +465,14 @@ def _comments(node: cst.CSTNode) -> set[str]:
     return found.union(*(_comments(child) for child in node.children))
 
 
-def _is_negative_factor(made: cst.BaseExpression, old: cst.CSTNode, parent: cst.CSTNode) -> bool:
-    """Tell whether a negative number becomes a right operand, where it needs no parentheses."""
-    return (
-        isinstance(made, cst.UnaryOperation)
-        and isinstance(made.expression, cst.BaseNumber)
-        and isinstance(parent, cst.BinaryOperation)
-        and isinstance(parent.operator, (cst.Multiply, cst.Divide))
-        and parent.right is old
-    )
+def _binds(made: cst.BaseExpression, old: cst.CSTNode, parent: cst.CSTNode) -> bool:
+    """Tell whether an operand needs no parentheses: it binds more tightly, or is a number."""
+    if not isinstance(parent, cst.BinaryOperation):
+        return False
+    if isinstance(made, cst.UnaryOperation) and isinstance(made.expression, cst.BaseNumber):
+        return isinstance(parent.operator, (cst.Multiply, cst.Divide))
+    around = binding(parent, enclosed=True)
+    return around > 0 and binding(made) >= around + (parent.right is old)
 
 
 def _inside(span: Span, whole: Span) -> bool:
@@ -427,20 +494,3 @@ def _length(mark: Mark) -> int:
 def _start(mark: Mark) -> tuple[int, int]:
     span = mark.module.span(mark.node)
     return span.line, span.column
-
-
-def _home(module: Module, node: cst.CSTNode) -> tuple[cst.Module, cst.CSTNode]:
-    """Return the tree of a node, and what holds the node there.
-
-    Raises:
-        _Unmendable: no tree of the module has it.
-    """
-    for tree in module.parsed():
-        pending: list[cst.CSTNode] = [tree]
-        while pending:
-            current = pending.pop()
-            for child in current.children:
-                if child is node:
-                    return tree, current
-                pending.append(child)
-    raise _Unmendable

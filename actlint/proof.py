@@ -28,15 +28,17 @@ from actlint.findings import (
     Tensor,
     Verdict,
 )
-from actlint.graph import Graph, Span
+from actlint.graph import Graph, Role, Span
 from actlint.index import FileIndex
 from actlint.joining import joined
 from actlint.lower import lower
 from actlint.lower.machine import Mark
 from actlint.lower.module import Library
+from actlint.policy import Policy, applied
 from actlint.project import Project
-from actlint.query import Remedy, Rule, View
+from actlint.query import Remedy, Rule, Settled, View
 from actlint.reading import with_models
+from actlint.remedy import together
 from actlint.scene import Given, Unit, units
 from actlint.worker.protocol import Answer, Job
 
@@ -76,6 +78,7 @@ class Context:
     project: Project
     indexes: Mapping[str, FileIndex]  # of the files that are linted
     roles: Mapping[str, Mapping[str, Given]]
+    policies: Mapping[str, Policy]  # in which reduced dtype files are judged
     rules: Sequence[Rule]  # the whole catalogue, whatever is selected
     verdict: Callable[[Key], Verdict | None]  # of what the run has tried already
     seed: int
@@ -192,14 +195,13 @@ class _Prover:
             clash = any(editing.overlap(one, two) for one, two in combinations(edits, 2))
             if clash or len({edit.path for edit in edits}) != 1:
                 continue
-            unsafe = any(each.remedy.safety is Safety.UNSAFE for each in group.values())
+            safety, settled = together([each.remedy for each in group.values()])
             for key, attempt in group.items():
                 others = [_text(each.case) for name, each in group.items() if name != key]
                 if key in found or not others:
                     continue
                 title = f"{attempt.remedy.title}, together with the fix of {' and '.join(others)}"
-                safety = Safety.UNSAFE if unsafe else Safety.SAFE
-                remedy = replace(attempt.remedy, title=title, safety=safety)
+                remedy = replace(attempt.remedy, title=title, safety=safety, settled=settled)
                 joint = self._guarded(attempt.case, partial(self._mended, edits=edits), remedy)
                 if joint is not None:
                     yield joint
@@ -281,8 +283,14 @@ class _Prover:
         if unit not in self._lowered:
             module = self._library.module(self._file(self._context.project, unit.path))
             lowered = lower(module, unit, marked=True)
-            self._lowered[unit], self._marks[unit] = lowered.graphs, lowered.marks
+            self._lowered[unit] = self._applied(unit, lowered.graphs)
+            self._marks[unit] = lowered.marks
         return self._lowered[unit]
+
+    def _applied(self, unit: Unit, graphs: Iterable[Graph]) -> tuple[Graph, ...]:
+        """Return graphs in the dtype in which their file is judged."""
+        known = self._context.policies.get(unit.path)
+        return tuple(applied(graph, known) for graph in graphs)
 
     def _file(self, project: Project, path: str) -> FileIndex:
         found = project.file(path)
@@ -300,11 +308,14 @@ class _Prover:
             for file in (self._file(each, unit.path),)
         )
         alike = [[each for each in found if _alike(each, unit)] for found in (old, new)]
+        if unit.role is Role.CUSTOM_GRADIENT and not alike[1]:
+            alike[1] = alike[0]  # it brings none any more
         if unit not in old or len(alike[0]) != len(alike[1]):
             return None
         twin = alike[1][alike[0].index(unit)]
         before = self._originals(unit)
-        after = lower(library.module(self._file(project, unit.path)), twin).graphs
+        mended = lower(library.module(self._file(project, unit.path)), twin)
+        after = self._applied(unit, mended.graphs)
         if len(before) != len(after):
             return None
         return [
@@ -372,7 +383,13 @@ class _Prover:
         return all(
             outcome.evidence is not None
             and not outcome.evidence.detail["spoilt"]
-            and (outcome.verdict is Verdict.CONFIRMED or not safe)
+            and not (
+                safe
+                and (
+                    outcome.verdict is not Verdict.CONFIRMED
+                    or _unsettled(attempt.remedy, outcome.evidence)
+                )
+            )
             for outcome in outcomes
         )
 
@@ -443,6 +460,14 @@ class _Prover:
         return known
 
 
+def _unsettled(remedy: Remedy, found: Evidence) -> bool:
+    """Tell whether values that the original has not may be other than they should be."""
+    if remedy.settled is Settled.GIVEN:
+        return False
+    beyond = found.detail["open"] if remedy.settled is Settled.LIMIT else 0.0
+    return bool(found.detail["chosen"] or beyond)
+
+
 def _alike(unit: Unit, other: Unit) -> bool:
     """Tell whether units are of one kind, and of one name if that is not made of their place."""
     one, two = (
@@ -471,6 +496,3 @@ def _meaning(graph: Graph) -> object:
     """Return what a graph computes, whatever the source looks like."""
     nodes = graph.nodes[: graph.output + 1]
     return [(node.op, node.args, node.input, node.value) for node in nodes], graph.output
-
-
-# ---- two graphs as one -------------------------------------------------------------------------

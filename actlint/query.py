@@ -16,7 +16,8 @@ from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Role, 
 from actlint.interval import Interval, between
 from actlint.ops.model import Cause, Effect, Gradient, Kind, Op, Region, Trend
 from actlint.ops.table import TABLE, row
-from actlint.remedy import Keyword, Remedy, Rewrite
+from actlint.ops.twins import twin
+from actlint.remedy import Change, Exchange, Keyword, Remedy, Rewrite, Settled, Undecorate
 from actlint.values import SAME, Values
 
 __all__ = [
@@ -24,8 +25,10 @@ __all__ = [
     "Arg",
     "Bad",
     "Cause",
+    "Change",
     "Check",
     "Effect",
+    "Exchange",
     "Good",
     "Gradient",
     "Graph",
@@ -46,11 +49,13 @@ __all__ = [
     "Role",
     "Rule",
     "Safety",
+    "Settled",
     "Severity",
     "Slice",
     "Suspect",
     "Target",
     "Trend",
+    "Undecorate",
     "Verdict",
     "View",
     "rules",
@@ -198,6 +203,11 @@ class View:
             KeyError: the node is an input or a constant.
         """
         return row(self._graph.nodes[_id(node)].op)
+
+    def twin(self, node: Node | int) -> Op | None:
+        """Return TensorFlow's row of a function of NumPy, or None."""
+        key = twin(self._graph.nodes[_id(node)].op)
+        return None if key is None else row(key)
 
     def operand(self, node: Node | int, name: str) -> Node | None:
         """Return the node bound to parameter `name`; None if that is no node."""

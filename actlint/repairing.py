@@ -46,7 +46,8 @@ def repair(
     fixed = 0
     result = lint(current, options, on_progress)
     for _ in range(_MAX_ROUNDS):
-        chosen = editing.compatible(applicable(result, unsafe))
+        texts = {file.path: file.text for file in current}
+        chosen = editing.compatible(applicable(result, unsafe), texts)
         if not chosen:
             break
         fixed += len(chosen)
@@ -114,7 +115,8 @@ def _encoded(old: SourceFile, new: SourceFile) -> bytes:
     """Return the bytes of the mended file.
 
     Raises:
-        RunError: the file is not what was linted any more, or may not be written.
+        RunError: the file is not what was linted any more, or may not be written, or its encoding
+            would not give back what nobody changed.
     """
     try:
         with open(old.path, "rb") as stream:
@@ -125,6 +127,23 @@ def _encoded(old: SourceFile, new: SourceFile) -> bytes:
         raise RunError(f"{old.path}: has changed while it was linted, so no file is fixed")
     if not os.access(old.path, os.W_OK):
         raise RunError(f"{old.path}: may not be written, so no file is fixed")
+    return encoded(data, old, new)
+
+
+def encoded(data: bytes, old: SourceFile, new: SourceFile) -> bytes:
+    """Return the bytes of a mended source, in the encoding of the original.
+
+    Args:
+        data: what the original was decoded from.
+        old: the original.
+        new: the mended source.
+
+    Raises:
+        RunError: the encoding does not give back what it was decoded from, as some that write the
+            same character in several ways.
+    """
     # With a byte order mark this is `utf-8-sig`, which writes one again.
     encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    if old.text.encode(encoding) != data:
+        raise RunError(f"{old.path}: {encoding} does not keep it as it is, so no file is fixed")
     return new.text.encode(encoding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ _KERAS = {
     "tensorflow.abs": "abs",
     "tensorflow.cast": "cast",
     "tensorflow.clip_by_value": "clip",
+    "tensorflow.exp": "exp",
     "tensorflow.expand_dims": "expand_dims",
     "tensorflow.math.divide_no_nan": "divide_no_nan",
     "tensorflow.math.expm1": "expm1",
@@ -30,8 +32,13 @@ _KERAS = {
     "tensorflow.nn.softmax": "softmax",
     "tensorflow.ones_like": "ones_like",
     "tensorflow.reduce_logsumexp": "logsumexp",
+    "tensorflow.reduce_max": "max",
+    "tensorflow.reduce_mean": "mean",
+    "tensorflow.reduce_min": "min",
     "tensorflow.reduce_sum": "sum",
+    "tensorflow.round": "round",
     "tensorflow.shape": "shape",
+    "tensorflow.sign": "sign",
     "tensorflow.sigmoid": "sigmoid",
     "tensorflow.sin": "sin",
     "tensorflow.sqrt": "sqrt",
@@ -45,7 +52,9 @@ _KERAS = {
 _BACKEND = {
     name: _KERAS[name]
     for name in (
-        "tensorflow.abs", "tensorflow.clip_by_value", "tensorflow.expand_dims",
+        "tensorflow.abs", "tensorflow.clip_by_value", "tensorflow.exp", "tensorflow.expand_dims",
+        "tensorflow.reduce_max", "tensorflow.reduce_mean", "tensorflow.reduce_min",
+        "tensorflow.round", "tensorflow.sign",
         "tensorflow.math.log", "tensorflow.cast", "tensorflow.shape",
         "tensorflow.math.softplus", "tensorflow.maximum", "tensorflow.sin", "tensorflow.tanh",
         "tensorflow.minimum", "tensorflow.nn.softmax", "tensorflow.ones_like",
@@ -73,6 +82,7 @@ class Spelling:
 
     index: FileIndex
     imports: list[Edit]
+    near: str = ""  # the statement that is changed, whose way of spelling is kept
 
     def of(self, name: str) -> str:
         """Return the file's spelling of a dotted name that begins with ``tensorflow``.
@@ -81,6 +91,10 @@ class Spelling:
             Unspeakable: the file has none, and an import would not be plain.
         """
         parts = name.split(".")
+        for home, functions in _HOMES:
+            local = self._local(home)
+            if local is not None and name in functions and self._is_near(local):
+                return f"{local}.{functions[name]}"
         # Keras is a package of its own, too.
         for path in (parts, parts[1:]) if parts[1:2] == ["keras"] else (parts,):
             for count in range(len(path), 0, -1):
@@ -93,6 +107,11 @@ class Spelling:
                 return f"{local}.{functions[name]}"
         self.imports[:] = [_import(self.index)]
         return ".".join(["tf", *parts[1:]])
+
+    def _is_near(self, local: str) -> bool:
+        """Tell whether the statement uses a module, and TensorFlow itself nowhere."""
+        used = set(re.findall(r"(?<![\w.])(\w+)\.", self.near))
+        return local in used and self._local("tensorflow") not in used
 
     def _inside(self, home: str) -> str | None:
         """Return how the file reaches a module through its package, if it does so already."""

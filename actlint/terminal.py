@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TextIO
 
 from actlint.errors import RunError
@@ -27,14 +27,35 @@ def write(text: str, *, error: bool = False) -> None:
     stream = sys.stderr if error else sys.stdout
     if stream is None:  # the caller has closed it
         return
-    try:
+    with _written(stream, "standard error" if error else "standard output"):
         stream.write(encodable(text, stream.encoding or "utf-8"))
         stream.flush()
+
+
+def write_bytes(data: bytes) -> None:
+    """Write `data` to standard output as it is, whatever the encoding of the stream.
+
+    Raises:
+        RunError: as `write`.
+    """
+    stream = sys.stdout
+    if stream is None:
+        return
+    with _written(stream, "standard output"):
+        stream.flush()
+        stream.buffer.write(data)
+        stream.flush()
+
+
+@contextlib.contextmanager
+def _written(stream: TextIO, name: str) -> Iterator[None]:
+    """Turn what goes wrong with a stream into what `write` says."""
+    try:
+        yield
     except BrokenPipeError:
         _discard(stream)
     except OSError as reason:
         _discard(stream)
-        name = "standard error" if error else "standard output"
         raise RunError(f"{name} cannot be written: {reason.strerror or reason}") from reason
 
 
@@ -104,11 +125,20 @@ def save(path: str, text: str) -> None:
 def replace_file(path: str, data: bytes) -> None:
     """Write `data` to the file `path`, whole or not at all; its permissions stay.
 
+    A file that has other names (hard links), or whose folder takes no new files, is written in
+    place.
+
     Raises:
         RunError: it cannot be written.
     """
+    target = os.path.realpath(path)
     try:
-        _replace(os.path.realpath(path), data)
+        if os.stat(target).st_nlink > 1 or not os.access(os.path.dirname(target), os.W_OK):
+            with open(target, "r+b") as stream:
+                stream.write(data)
+                stream.truncate()
+        else:
+            _replace(target, data)
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
 

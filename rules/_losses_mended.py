@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import ast
+from collections.abc import Collection, Iterable, Iterator
 
-from actlint.query import Keyword, Node, Remedy, Rewrite, Safety, View
+from actlint.query import (
+    Change,
+    InputRole,
+    Items,
+    Keyword,
+    Node,
+    Ref,
+    Remedy,
+    Rewrite,
+    Safety,
+    View,
+)
 
+from ._common import STOP, ancestors, is_constant
 from ._losses import BINARY, ORDER, Call
-from ._remedies import argument, ref
+from ._remedies import Parts, argument, constant, only_user, ref, replaced
 
 # Keras' classes and names of losses that take `from_logits`.
 _CLASSES = {
@@ -125,6 +138,119 @@ def aligned(
     yield argument(node, column, "tf.squeeze({x}, axis=-1)", squeezed, reason)
     expanded = "Expand the operand that has one value for each sample"
     yield argument(node, flat, "tf.expand_dims({x}, axis=-1)", expanded, reason)
+
+
+def turned(view: View, output: Node) -> Iterator[Remedy]:
+    """Yield the remedies of a loss that is not smallest at the target: its sign, or a square."""
+    if output.op in {"negative", "neg"}:
+        yield _other(output, "{x}", "Leave the minus out", {"x": output.arg("x")})
+    elif output.op == "subtract" and constant(view, output, "x") is not None:
+        yield _other(output, "{y}", "Return it as it is", {"y": output.arg("y")})
+    for node in ancestors(view, output.id):
+        if node.op == "pow" and node.arg("y") in (3, 3.0):
+            change = Rewrite(node.arg("y"), "2", (), node.id)
+            yield _meant("Take the square of the error", change)
+        if node.op == "subtract" and _is_error(view, node):
+            template = "tf.square({x} - {y})"
+            parts = {"x": node.arg("x"), "y": node.arg("y")}
+            yield _other(node, template, "Take the square of the error", parts)
+    known = view.interval(output)
+    if output.op in {"divide", "div"} and known.lo >= 0.0:
+        yield _other(output, "1.0 - {x} / {y}", "Return 1 minus the score", dict(output.args))
+    else:
+        yield _other(output, "-{x}", "Return the negative", {"x": ref(output)})
+
+
+def _is_error(view: View, node: Node) -> bool:
+    """Tell whether a difference is that of label and prediction, or of their means."""
+    operands = view.operands(node)
+    roles = [
+        {each.input.role for each in ancestors(view, operand.id) if each.input is not None}
+        for operand in operands
+    ]
+    apart = {InputRole.LABEL}, {InputRole.PREDICTION}
+    return len(operands) == 2 and (tuple(roles) == apart or tuple(reversed(roles)) == apart)
+
+
+def opened(view: View, node: Node) -> Iterator[Remedy]:
+    """Yield the remedies of a loss whose gradient ends: without the gate, or without a stop."""
+    reason = "values change where it was flat, and the gradient does not end there"
+    bounded = [each for each in view.operands(node) if view.depends_differentiably(each)]
+    if node.op in _BOUNDS and len(bounded) == 1:
+        parts = {"x": ref(bounded[0])}
+        title = "Leave the bounds out"
+        yield replaced(node, "{x}", title, reason, parts, safety=Safety.UNSAFE)
+    for each in ancestors(view, node.id):
+        if each.op in STOP:
+            yield _other(each, "{x}", "Take the stop away", {"x": each.arg("input")})
+    if node.op == "subtract" and constant(view, node, "x") == 1.0:
+        squared = view.operand(node, "y")
+        if squared is not None and squared.op == "square":
+            yield _other(squared, "{x}", "Leave the square out", {"x": squared.arg("x")})
+
+
+_BOUNDS = frozenset({"clip", "clip_by_value", "keras_relu", "maximum", "minimum", "relu"})
+
+
+def within_each_sample(view: View, nodes: Iterable[Node]) -> Iterator[Remedy]:
+    """Yield the remedy that lets ops run along the last axis and not along the batch."""
+    changes: list[Change] = []
+    for node in nodes:
+        axis = node.arg("axis")
+        if isinstance(axis, (Ref, Items)):
+            return
+        if axis is None or _names(node, "axis"):
+            changes.append(Keyword(ref(node), "axis", "-1"))
+        else:
+            changes.append(Rewrite(axis, "-1", (), node.id))
+        if "keepdims" in view.op(node).params and node.arg("keepdims") is not True:
+            changes.append(Keyword(ref(node), "keepdims", "True"))
+    yield Remedy(
+        "Go along the last axis",
+        "samples do not matter to each other any more",
+        Safety.UNSAFE,
+        tuple(changes),
+    )
+
+
+def _names(node: Node, keyword: str) -> bool:
+    """Tell whether a call is written with a keyword."""
+    try:
+        found = ast.parse(f"({node.site.text})", mode="eval").body
+    except SyntaxError:
+        return False
+    return isinstance(found, ast.Call) and any(each.arg == keyword for each in found.keywords)
+
+
+def summed_by_sample(node: Node) -> Iterator[Remedy]:
+    """Yield the remedy that sums over the features, so that Keras can take the mean."""
+    axis = node.arg("axis")
+    change: Change = Keyword(ref(node), "axis", "-1")
+    if axis is not None and not _names(node, "axis"):
+        change = Rewrite(axis, "-1", (), node.id)
+    reason = "each sample has its own sum, of which Keras takes the mean"
+    yield Remedy("Sum over the last axis alone", reason, Safety.UNSAFE, (change,))
+
+
+def without_term(view: View, term: Node) -> Iterator[Remedy]:
+    """Yield the remedies that leave a term of a sum out."""
+    total = only_user(view, term)
+    if total is None or total.op not in {"add", "subtract"}:
+        return
+    other = "y" if total.arg("x") == ref(term) else "x"
+    if total.op == "subtract" and other == "y":
+        return
+    # Where the sum itself is read: what the term is made of may well go with it.
+    change = Rewrite(ref(total), "{x}", (("x", total.arg(other)),), total.id)
+    title, reason = "Leave the term out", "it is 0, and has no gradient"
+    yield Remedy(title, reason, Safety.SAFE, (change,))
+    reason = "it is a constant, by which the loss moves, and has no gradient"
+    if not is_constant(view, term.id) or view.interval(term).lo != 0.0:
+        yield Remedy(title, reason, Safety.UNSAFE, (change,))
+
+
+def _other(node: Node, template: str, title: str, parts: Parts) -> Remedy:
+    return replaced(node, template, title, _MEANT, parts, safety=Safety.UNSAFE)
 
 
 def _meant(title: str, change: Rewrite | Keyword) -> Remedy:

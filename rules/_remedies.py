@@ -5,13 +5,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 
-from actlint.query import Arg, Items, Node, Ref, Remedy, Rewrite, Safety, View
+from actlint.query import Arg, Items, Kind, Node, Ref, Remedy, Rewrite, Safety, Settled, View
 
 # Added inside a logarithm: what Keras takes for its own losses, and what float32 can still tell
 # from 0 next to 1.
 EPSILON = "1e-7"
 # Added under a root, of which it is the square: the slope at 0 is then at most 5e5.
 SQUARED_EPSILON = "1e-12"
+
+# Added above and below the line of scores: what MONAI and nnU-Net take.
+SMOOTHING = "1e-5"
 
 # What the placeholders of a template stand for.
 Parts = Mapping[str, Arg]
@@ -32,10 +35,11 @@ def replaced(
     parts: Parts,
     *,
     safety: Safety = Safety.SAFE,
+    settled: Settled = Settled.LIMIT,
 ) -> Remedy:
     """Return the remedy that writes `template` in the place of a node's expression."""
     change = Rewrite(ref(node), template, tuple(parts.items()))
-    return Remedy(title, reason, safety, (change,))
+    return Remedy(title, reason, safety, (change,), settled)
 
 
 def argument(
@@ -47,10 +51,11 @@ def argument(
     *,
     parts: Parts | None = None,
     safety: Safety = Safety.UNSAFE,
+    settled: Settled = Settled.LIMIT,
 ) -> Remedy:
     """Return the remedy that rewrites an operand where `node` reads it; ``{x}`` is the operand."""
     change = Rewrite(ref(operand), template, (("x", ref(operand)), *(parts or {}).items()), node.id)
-    return Remedy(title, reason, safety, (change,))
+    return Remedy(title, reason, safety, (change,), settled)
 
 
 def constant(view: View, node: Node, name: str) -> float | None:
@@ -105,29 +110,134 @@ def _static(value: Arg) -> bool:
 # ---- away from the singular point --------------------------------------------------------------
 
 
-def no_nan(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedies of a division by a value that can be 0."""
+def no_nan(view: View, node: Node, settled: Settled = Settled.LIMIT) -> Iterator[Remedy]:
+    """Yield the remedies of a division by a value that can be 0.
+
+    A quotient of 0 is safe where the source says that it is meant, or where the quotient tends to
+    0; anywhere else it is a choice, and may be the worst one: a score of 0 for an empty mask that
+    was predicted rightly.
+
+    Args:
+        view: the graph.
+        node: the division.
+        settled: GIVEN if the source says that 0 is meant.
+    """
     x, y = node.arg("x"), node.arg("y")
     if isinstance(x, int):
         x = float(x)  # older versions take the dtype of the first operand, an int32 then
     if node.op in {"divide", "div"} and isinstance(y, Ref):
-        yield replaced(
-            node,
-            "tf.math.divide_no_nan({x}, {y})",
-            "Divide with tf.math.divide_no_nan",
-            "it is 0 where the divisor is 0, and the quotient elsewhere",
-            {"x": x, "y": y},
-        )
-        if view.interval(y.node).lo >= 0.0:
-            yield from floored(node, view.node(y.node), EPSILON)
+        template, title = "tf.math.divide_no_nan({x}, {y})", "Divide with tf.math.divide_no_nan"
+        parts: Parts = {"x": x, "y": y}
+        yield replaced(node, template, title, _TENDS[settled], parts, settled=settled)
+        above, below = view.operand(node, "x"), view.node(y.node)
+        if above is not None and slope_of_use(view, node) < 0:
+            yield _smoothed(view, node, above, below)
+        yield replaced(node, template, title, _CHOSEN, parts, safety=Safety.UNSAFE)
+        if view.interval(below).lo >= 0.0:
+            yield from floored(node, below, EPSILON)
     if node.op == "reciprocal" and isinstance(x, Ref):
-        yield replaced(
-            node,
-            "tf.math.reciprocal_no_nan({x})",
-            "Use tf.math.reciprocal_no_nan",
-            "it is 0 at 0, and the reciprocal elsewhere",
-            {"x": x},
-        )
+        template, title = "tf.math.reciprocal_no_nan({x})", "Use tf.math.reciprocal_no_nan"
+        yield replaced(node, template, title, _TENDS[settled], {"x": x}, settled=settled)
+        yield replaced(node, template, title, _CHOSEN, {"x": x}, safety=Safety.UNSAFE)
+
+
+_TENDS = {
+    Settled.LIMIT: "it is 0 where the divisor is 0, as the quotient tends to be, and the quotient "
+    "elsewhere",
+    Settled.GIVEN: "it is 0 where there is nothing to divide, so that nothing is added, and the "
+    "quotient elsewhere",
+}
+_CHOSEN = (
+    "it is the quotient elsewhere, but 0 where the divisor is 0, which the quotient does not tend "
+    "to: make sure that 0 is meant there"
+)
+
+
+def _smoothed(view: View, node: Node, above: Node, below: Node) -> Remedy:
+    """Return the remedy of a score, such as Dice's, that is 1 where there is nothing to find."""
+    for one, other in (("x", "y"), ("y", "x")) if above.op in _SUM else ():
+        small = constant(view, above, one)
+        if small is not None and small > 0.0 and above.arg(other) is not None:
+            return replaced(
+                node,
+                "{x} / ({y} + {c})",
+                "Add the same constant below the line",
+                "without anything to find the score becomes 1, the best one; values change where "
+                "the divisor is not much larger",
+                {"x": ref(above), "y": ref(below), "c": above.arg(one)},
+                safety=Safety.UNSAFE,
+            )
+    changes = tuple(
+        Rewrite(ref(operand), f"{{x}} + {SMOOTHING}", (("x", ref(operand)),), node.id)
+        for operand in (above, below)
+    )
+    return Remedy(
+        f"Add {SMOOTHING} above and below the line",
+        f"0 / 0 becomes 1, the best of a score; values change where the divisor is not much larger "
+        f"than {SMOOTHING}",
+        Safety.UNSAFE,
+        changes,
+    )
+
+
+def slope_of_use(view: View, node: Node) -> int:
+    """Return 1 if the output rises with a value, -1 if it falls, 0 if that cannot be told."""
+    sign = 1
+    while node.id != view.graph.output:
+        user = only_user(view, node)
+        if user is None or len(view.operands(user)) == 0:
+            return 0
+        if user.op in _SUM or user.op in _AVERAGES or user.op in _RISING or _moves(view, user):
+            pass
+        elif user.op in {"negative", "neg"}:
+            sign = -sign
+        elif user.op == "subtract":
+            sign = -sign if user.arg("y") == ref(node) else sign
+        elif user.op in {"multiply", "divide", "div"} and user.arg("y") != ref(node):
+            sign *= _sign(view, user.arg("y"))
+        elif user.op == "multiply":
+            sign *= _sign(view, user.arg("x"))
+        else:
+            return 0
+        node = user
+    return sign
+
+
+def adds_nothing(view: View, node: Node) -> bool:
+    """Tell whether a value of 0 leaves nothing of its own in the output: no constant beside it."""
+    while node.id != view.graph.output:
+        user = only_user(view, node)
+        if user is None:
+            return False
+        if user.op in _SUM or user.op == "subtract":
+            other = "x" if user.arg("y") == ref(node) else "y"
+            if constant(view, user, other) not in (None, 0.0):
+                return False
+        elif user.op in {"multiply", "divide", "div"}:
+            if user.op != "multiply" and user.arg("y") == ref(node):
+                return False
+        elif not (user.op in _AVERAGES or user.op in {"negative", "neg"} or _moves(view, user)):
+            return False
+        node = user
+    return True
+
+
+_AVERAGES = frozenset({"reduce_mean", "reduce_sum", "cast", "stack", "add_n"})
+_RISING = frozenset({"exp", "log", "log1p", "sqrt", "softplus", "tanh"})
+
+
+def _moves(view: View, node: Node) -> bool:
+    return view.op(node).kind is Kind.STRUCTURAL
+
+
+def _sign(view: View, value: Arg) -> int:
+    """Return the sign of a factor, 0 if it is not known."""
+    if isinstance(value, Ref):
+        known = view.interval(value.node)
+        return 1 if known.lo >= 0.0 else -1 if known.hi <= 0.0 else 0
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return 0
+    return 1 if value >= 0 else -1
 
 
 def floored(node: Node, operand: Node, least: str) -> Iterator[Remedy]:
@@ -275,6 +385,7 @@ def selected_argument(view: View, node: Node, operand: Node, chosen: Node) -> It
             "the argument is another only where the mask is 0",
             parts={"condition": ref(chosen), "like": ref(_shaped(view, operand))},
             safety=Safety.SAFE,
+            settled=Settled.GIVEN,
         )
 
 

@@ -1,12 +1,17 @@
-"""Stable functions of the library in the place of formulas that lose digits or overflow."""
+"""Stable functions of the library in the place of formulas that lose digits or overflow.
+
+`_FORMS` is the table: how each formula is recognised, and what is written in its place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from actlint.query import Arg, Node, Remedy, Safety, View
+from actlint.query import Node, Remedy, Safety, Settled, View
 
 from ._epsilons import LARGEST_GUARD
+from ._patterns import sources
 from ._remedies import (
     Parts,
     addend,
@@ -24,112 +29,77 @@ LARGEST_EXPONENT = "80.0"
 
 _LOG = ("log",)
 _BOUNDS = frozenset({"clip_by_value", "keras_clip", "clip", "maximum", "minimum"})
+# What becomes of values where the function lacks a part of the formula.
+_ADDEND = "the constant that is added to the sum goes, and the values with it"
+_BOUND = "the bounds of the probability go, and values beyond them are not held any more"
 _SQUARES = frozenset({"multiply", "pow", "square"})
+_DIVIDE = frozenset({"divide", "div"})
 
 
-def log1p(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``log(1 + x)``."""
-    inner = view.operand(node, "x") if node.op in _LOG else None
-    x = None if inner is None else addend(view, inner, 1.0)
-    if x is not None:
-        yield replaced(
-            node,
-            "tf.math.log1p({x})",
-            "Write tf.math.log1p(x) for log(1 + x)",
-            "it is the same function, without the rounding of 1 + x",
-            {"x": ref(x)},
-        )
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A formula that was recognised.
+
+    Attributes:
+        node: whose expression the formula is.
+        parts: what the placeholders of the template stand for.
+        texts: templates of their own in the place of placeholders that `parts` has not.
+        lost: what the formula has besides and the function has not, and what becomes of values.
+    """
+
+    node: Node
+    parts: Parts
+    texts: Mapping[str, str] = field(default_factory=dict)
+    lost: str = ""
 
 
-def expm1(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``exp(x) - 1``."""
-    inner = view.operand(node, "x") if node.op == "subtract" else None
-    x = view.operand(inner, "x") if inner is not None and inner.op == "exp" else None
-    if x is not None and constant(view, node, "y") == 1.0:
-        yield replaced(
-            node,
-            "tf.math.expm1({x})",
-            "Write tf.math.expm1(x) for exp(x) - 1",
-            "it is the same function, without the cancellation near 0",
-            {"x": ref(x)},
-        )
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A formula, and the function that computes it well.
+
+    Attributes:
+        match: finds it, given the node that the rule suspects of it.
+        template: what is written in its place.
+        new: the same, as a person says it.
+        old: the formula, as a person says it.
+        gain: what the function has ahead of the formula.
+        settled: why its values are right where the formula has none.
+    """
+
+    match: Callable[[View, Node], _Match | None]
+    template: str
+    new: str
+    old: str
+    gain: str
+    settled: Settled = Settled.SAME
 
 
-def softplus(view: View, exponential: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``log(1 + exp(x))``, given its exponential."""
-    x, user = view.operand(exponential, "x"), only_user(view, exponential)
-    if x is None or user is None:
-        return
-    total = user
-    if user.op != "log1p":
-        logarithm = only_user(view, user)
-        if logarithm is None or logarithm.op not in _LOG or addend(view, user, 1.0) is None:
-            return
-        total = logarithm
-    yield replaced(
-        total,
-        "tf.math.softplus({x})",
-        "Write tf.math.softplus(x) for log(1 + exp(x))",
-        "it is the same function, and does not overflow",
-        {"x": ref(x)},
-    )
+def stable(view: View, node: Node, *names: str) -> Iterator[Remedy]:
+    """Yield the remedies of the formulas `names` that a suspected node is part of.
 
-
-def logsumexp(view: View, exponential: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``log(reduce_sum(exp(x)))``, given its exponential."""
-    x, total = view.operand(exponential, "x"), only_user(view, exponential)
-    logarithm = None if total is None else only_user(view, total)
-    if x is None or total is None or logarithm is None:
-        return
-    axes = settings(total, "axis", "keepdims")
-    if axes is not None and total.op == "reduce_mean" and logarithm.op in _LOG:
-        yield from _log_mean_exp(logarithm, x, *axes, total.arg("axis"))
-    if total.op != "reduce_sum" or axes is None:
-        return
-    further, parts = axes
-    template, title = f"tf.reduce_logsumexp({{x}}{further})", "Write tf.reduce_logsumexp(x)"
-    if logarithm.op in _LOG:
-        same = "it is the same function, shifted by the maximum so that nothing overflows"
-        title = f"{title} for log(sum(exp(x)))"
-        yield replaced(logarithm, template, title, same, {"x": ref(x), **parts})
-    elif logarithm.op == "add":
-        outer = only_user(view, logarithm)
-        if outer is not None and outer.op in _LOG and _small_addend(view, logarithm):
-            near = "the constant that is added to the sum goes, and the values with it"
-            safety = Safety.UNSAFE
-            yield replaced(outer, template, title, near, {"x": ref(x), **parts}, safety=safety)
-
-
-def _log_mean_exp(
-    logarithm: Node, x: Node, further: str, parts: Parts, axis: Arg
-) -> Iterator[Remedy]:
-    size = "tf.size({x})" if axis is None else "tf.shape({x})[{axis}]"
-    if axis is None or (isinstance(axis, int) and not isinstance(axis, bool)):
-        yield replaced(
-            logarithm,
-            f'tf.reduce_logsumexp({{x}}{further}) - tf.math.log(tf.cast({size}, "float32"))',
-            "Write tf.reduce_logsumexp(x) - log(n) for log(mean(exp(x)))",
-            "it is the same function, shifted by the maximum so that nothing overflows",
-            {"x": ref(x), **parts},
-        )
-
-
-def _small_addend(view: View, total: Node) -> bool:
-    known = (constant(view, total, name) for name in ("x", "y"))
-    return any(value is not None and 0.0 < value <= LARGEST_GUARD for value in known)
-
-
-def log_cosh(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``log(cosh(x))``, given its cosh."""
-    x, logarithm = view.operand(node, "x"), only_user(view, node)
-    if node.op == "cosh" and x is not None and logarithm is not None and logarithm.op in _LOG:
-        yield replaced(
-            logarithm,
-            "{x} + tf.math.softplus(-2.0 * {x}) - tf.math.log(2.0)",
-            "Write x + tf.math.softplus(-2.0 * x) - log(2) for log(cosh(x))",
-            "it is the same function, and does not overflow",
-            {"x": ref(x)},
-        )
+    Args:
+        view: the graph.
+        node: of a formula with an exponential or a cosh, that; else the formula's last operation,
+            but for `xlogx` and `xlogy` the logarithm.
+        names: keys of the table, the best first.
+    """
+    for name in names:
+        form = _FORMS[name]
+        found = form.match(view, node)
+        if found is None:
+            continue
+        template = form.template
+        for key, text in found.texts.items():
+            template = template.replace(f"{{{key}}}", text)
+        title = f"Write {form.new} for {form.old}"
+        same = f"it is the same function, {form.gain}"
+        if form.settled is Settled.LIMIT:
+            same = form.gain
+        yield replaced(found.node, template, title, same, found.parts, settled=form.settled)
+        if found.lost:
+            yield replaced(
+                found.node, template, title, found.lost, found.parts, safety=Safety.UNSAFE
+            )
 
 
 def bounded_exponent(view: View, node: Node) -> Iterator[Remedy]:
@@ -145,23 +115,118 @@ def bounded_exponent(view: View, node: Node) -> Iterator[Remedy]:
         )
 
 
-def sigmoid(view: View, exponential: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``1 / (1 + exp(-x))``, given its exponential."""
+# ---- formulas ----------------------------------------------------------------------------------
+
+
+def _log1p(view: View, node: Node) -> _Match | None:
+    inner = view.operand(node, "x") if node.op in _LOG else None
+    x = None if inner is None else addend(view, inner, 1.0)
+    return _of(node, x)
+
+
+def _less_one(op: str) -> Callable[[View, Node], _Match | None]:
+    """Return what recognises ``op(x) - 1``."""
+
+    def match(view: View, node: Node) -> _Match | None:
+        inner = view.operand(node, "x") if node.op == "subtract" else None
+        if inner is None or inner.op != op or constant(view, node, "y") != 1.0:
+            return None
+        return _of(node, view.operand(inner, "x"))
+
+    return match
+
+
+def _from(value: float, op: str) -> Callable[[View, Node], _Match | None]:
+    """Return what recognises ``value - op(x)``."""
+
+    def match(view: View, node: Node) -> _Match | None:
+        inner = view.operand(node, "y") if node.op == "subtract" else None
+        if inner is None or inner.op != op or constant(view, node, "x") != value:
+            return None
+        return _of(node, next(iter(view.operands(inner)), None))
+
+    return match
+
+
+def _centred_sigmoid(view: View, node: Node) -> _Match | None:
+    inner = view.operand(node, "x") if node.op == "subtract" else None
+    if inner is None or inner.op != "sigmoid" or constant(view, node, "y") != 0.5:
+        return None
+    return _of(node, next(iter(view.operands(inner)), None))
+
+
+def _square_root_less_one(view: View, node: Node) -> _Match | None:
+    found = _less_one("sqrt")(view, node)
+    root = view.operand(node, "x")
+    total = None if found is None or root is None else view.operand(root, "x")
+    return None if total is None else _of(node, addend(view, total, 1.0))
+
+
+def _softplus(view: View, exponential: Node) -> _Match | None:
+    x, user = view.operand(exponential, "x"), only_user(view, exponential)
+    if x is None or user is None:
+        return None
+    if user.op == "log1p":
+        return _of(user, x)
+    logarithm = only_user(view, user)
+    if logarithm is None or logarithm.op not in _LOG or addend(view, user, 1.0) is None:
+        return None
+    return _of(logarithm, x)
+
+
+def _logsumexp(view: View, exponential: Node) -> _Match | None:
+    x, total = view.operand(exponential, "x"), only_user(view, exponential)
+    logarithm = None if total is None else only_user(view, total)
+    if x is None or total is None or logarithm is None or total.op != "reduce_sum":
+        return None
+    axes = settings(total, "axis", "keepdims")
+    if axes is None:
+        return None
+    texts, parts = {"further": axes[0]}, {"x": ref(x), **axes[1]}
+    if logarithm.op in _LOG:
+        return _Match(logarithm, parts, texts)
+    outer = only_user(view, logarithm) if logarithm.op == "add" else None
+    if outer is None or outer.op not in _LOG or not _small_addend(view, logarithm):
+        return None
+    return _Match(outer, parts, texts, _ADDEND)
+
+
+def _log_mean_exp(view: View, exponential: Node) -> _Match | None:
+    x, total = view.operand(exponential, "x"), only_user(view, exponential)
+    logarithm = None if total is None else only_user(view, total)
+    if x is None or total is None or logarithm is None or total.op != "reduce_mean":
+        return None
+    axes, axis = settings(total, "axis", "keepdims"), total.arg("axis")
+    if axes is None or logarithm.op not in _LOG or isinstance(axis, bool):
+        return None
+    if axis is not None and not isinstance(axis, int):
+        return None
+    size = "tf.size({x})" if axis is None else "tf.shape({x})[{axis}]"
+    return _Match(logarithm, {"x": ref(x), **axes[1]}, {"further": axes[0], "size": size})
+
+
+def _small_addend(view: View, total: Node) -> bool:
+    known = (constant(view, total, name) for name in ("x", "y"))
+    return any(value is not None and 0.0 < value <= LARGEST_GUARD for value in known)
+
+
+def _log_cosh(view: View, node: Node) -> _Match | None:
+    x, logarithm = view.operand(node, "x"), only_user(view, node)
+    if node.op != "cosh" or logarithm is None or logarithm.op not in _LOG:
+        return None
+    return _of(logarithm, x)
+
+
+def _sigmoid(view: View, exponential: Node) -> _Match | None:
     inner, total = view.operand(exponential, "x"), only_user(view, exponential)
     division = None if total is None else only_user(view, total)
     if inner is None or total is None or division is None or addend(view, total, 1.0) is None:
-        return
-    one_over = division.op in {"divide", "div"} and constant(view, division, "x") == 1.0
+        return None
+    one_over = division.op in _DIVIDE and constant(view, division, "x") == 1.0
     if not one_over and division.op != "reciprocal":
-        return
+        return None
     positive, parts = _opposite(view, inner)
-    yield replaced(
-        division,
-        f"tf.sigmoid({positive})",
-        "Write tf.sigmoid(x) for 1 / (1 + exp(-x))",
-        "it is the same function, and does not overflow",
-        parts,
-    )
+    return _Match(division, parts, {"positive": positive})
 
 
 def _opposite(view: View, node: Node) -> tuple[str, Parts]:
@@ -179,157 +244,93 @@ def _opposite(view: View, node: Node) -> tuple[str, Parts]:
     return "-{x}", {"x": ref(node)}
 
 
-def library_softmax(view: View, division: Node, exponential: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``exp(x) / sum(exp(x))``."""
-    x = view.operand(exponential, "x")
-    total = next((each for each in _below(view, division) if each.op == "reduce_sum"), None)
-    if x is None or total is None or total.arg("keepdims") is not True:
-        return
-    axis = settings(total, "axis")
-    if axis is None or total.arg("axis") is None:
-        return
-    title = "Write tf.nn.softmax(x) for exp(x) / sum(exp(x))"
-    template = f"tf.nn.softmax({{x}}{axis[0]})"
-    same = "it is the same function, shifted by the maximum so that nothing overflows"
-    yield replaced(division, template, title, same, {"x": ref(x), **axis[1]})
-    near = "the constant that is added to the sum goes, and the values with it"
-    yield replaced(
-        division,
-        template,
-        title,
-        near,
-        {"x": ref(x), **axis[1]},
-        safety=Safety.UNSAFE,
-    )
-
-
-def _below(view: View, division: Node) -> tuple[Node, ...]:
-    """Return the divisor, and what it adds a constant to."""
+def _softmax(view: View, division: Node) -> _Match | None:
     divisor = view.operand(division, "y")
-    return () if divisor is None else (divisor, *view.operands(divisor))
+    below = () if divisor is None else (divisor, *view.operands(divisor))
+    total = next((each for each in below if each.op == "reduce_sum"), None)
+    if total is None or total.arg("keepdims") is not True or total.arg("axis") is None:
+        return None
+    summed = view.operand(total, "input_tensor")
+    exponential = None if summed is None else next(sources(view, summed, ("exp",)), None)
+    x = None if exponential is None else view.operand(exponential, "x")
+    axis = settings(total, "axis")
+    if x is None or axis is None:
+        return None
+    parts = {"x": ref(x), **axis[1]}
+    lost = "" if total is divisor else _ADDEND
+    return _Match(division, parts, {"further": axis[0]}, lost)
 
 
-def log_probability(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedies of the log of a softmax or sigmoid, be it clipped."""
-    inner = view.operand(node, "x") if node.op in _LOG else None
+def _probability(view: View, node: Node) -> tuple[Node | None, str]:
+    """Return what a logarithm is taken of, and what is lost with the bounds that it is kept in."""
+    inner, lost = view.operand(node, "x") if node.op in _LOG else None, ""
     while inner is not None and inner.op in _BOUNDS:
-        inner = next(iter(view.operands(inner)), None)
-    if inner is None:
-        return
-    same = "it is the same function, computed from the logits so that it stays finite"
-    logits = next(iter(view.operands(inner)), None) if inner.op else None
-    if inner.op == "softmax" and logits is not None:
-        axis = settings(inner, "axis")
-        if axis is not None:
-            title = "Write tf.nn.log_softmax(x) for log(softmax(x))"
-            template = f"tf.nn.log_softmax({{x}}{axis[0]})"
-            yield replaced(node, template, title, same, {"x": ref(logits), **axis[1]})
-    elif inner.op == "sigmoid" and logits is not None:
-        title = "Write tf.math.log_sigmoid(x) for log(sigmoid(x))"
-        yield replaced(node, "tf.math.log_sigmoid({x})", title, same, {"x": ref(logits)})
-    elif inner.op == "subtract" and constant(view, inner, "x") == 1.0:
-        share = view.operand(inner, "y")
-        logits = next(iter(view.operands(share)), None) if share is not None else None
-        if share is not None and share.op == "sigmoid" and logits is not None:
-            title = "Write tf.math.log_sigmoid(-x) for log(1 - sigmoid(x))"
-            yield replaced(node, "tf.math.log_sigmoid(-{x})", title, same, {"x": ref(logits)})
+        inner, lost = next(iter(view.operands(inner)), None), _BOUND
+    return inner, lost
 
 
-def xlogx(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``x * log(x)``, given its logarithm."""
-    x, product = view.operand(node, "x"), only_user(view, node)
-    if x is None or product is None or product.op != "multiply" or node.op not in _LOG:
-        return
-    others = [each for each in view.operands(product) if each.id != node.id]
-    if len(others) == 1 and view.same_value(others[0], x):
-        yield replaced(
-            product,
-            "tf.math.xlogy({x}, {x})",
-            "Write tf.math.xlogy(x, x) for x * log(x)",
-            "it is 0 with a finite gradient at x = 0, and the same elsewhere",
-            {"x": ref(others[0])},
-        )
+def _log_softmax(view: View, node: Node) -> _Match | None:
+    inner, lost = _probability(view, node)
+    axis = settings(inner, "axis") if inner is not None and inner.op == "softmax" else None
+    if inner is None or axis is None:
+        return None
+    logits = next(iter(view.operands(inner)), None)
+    if logits is None:
+        return None
+    return _Match(node, {"x": ref(logits), **axis[1]}, {"further": axis[0]}, lost)
 
 
-def xlogy(view: View, node: Node, factor: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``x * log(y)``, given its logarithm and x, which is 0 wherever y is."""
+def _log_sigmoid(view: View, node: Node) -> _Match | None:
+    inner, lost = _probability(view, node)
+    if inner is None or inner.op != "sigmoid":
+        return None
+    logits = next(iter(view.operands(inner)), None)
+    return None if logits is None else _Match(node, {"x": ref(logits)}, lost=lost)
+
+
+def _log_complement(view: View, node: Node) -> _Match | None:
+    inner, lost = _probability(view, node)
+    found = None if inner is None else _from(1.0, "sigmoid")(view, inner)
+    return None if found is None else _Match(node, found.parts, lost=lost)
+
+
+def _xlogx(view: View, node: Node) -> _Match | None:
+    found = _xlogy(view, node)
+    alike = found is not None and view.same_value(*_nodes(view, found))
+    return found if alike else None
+
+
+def _nodes(view: View, found: _Match) -> tuple[int, int]:
+    """Return the two factors of a product with a logarithm."""
+    of = view.operands(found.node)
+    argument = view.operands(of[0] if of[0].op in _LOG else of[1])[0]
+    factor = of[1] if of[0].op in _LOG else of[0]
+    return factor.id, argument.id
+
+
+def _xlogy(view: View, node: Node) -> _Match | None:
     y, product = view.operand(node, "x"), only_user(view, node)
-    if y is not None and product is not None and product.op == "multiply" and node.op in _LOG:
-        yield replaced(
-            product,
-            "tf.math.xlogy({x}, {y})",
-            "Write tf.math.xlogy(x, y) for x * log(y)",
-            "it is 0 with a finite gradient at x = 0, and the same elsewhere",
-            {"x": ref(factor), "y": ref(y)},
-        )
+    if y is None or product is None or product.op != "multiply" or node.op not in _LOG:
+        return None
+    others = [each for each in view.operands(product) if each.id != node.id]
+    return _Match(product, {"x": ref(others[0]), "y": ref(y)}) if len(others) == 1 else None
 
 
-def versine(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``1 - cos(x)``."""
-    inner = view.operand(node, "y") if node.op == "subtract" else None
-    x = view.operand(inner, "x") if inner is not None and inner.op == "cos" else None
-    if x is not None and constant(view, node, "x") == 1.0:
-        yield replaced(
-            node,
-            "2.0 * tf.square(tf.sin({x} / 2.0))",
-            "Write 2 * sin(x / 2) ** 2 for 1 - cos(x)",
-            "it is the same function, without the cancellation near 0",
-            {"x": ref(x)},
-        )
-
-
-def centred_sigmoid(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedies of ``sigmoid(x) - 0.5`` and ``1 - sigmoid(x)``."""
-    for name, other, value in (("x", "y", 0.5), ("y", "x", 1.0)):
-        inner = view.operand(node, name) if node.op == "subtract" else None
-        if inner is None or inner.op != "sigmoid" or constant(view, node, other) != value:
-            continue
-        x = next(iter(view.operands(inner)), None)
-        if x is None:
-            continue
-        form, title = ("0.5 * tf.tanh({x} / 2.0)", "0.5 * tanh(x / 2) for sigmoid(x) - 0.5")
-        if value == 1.0:
-            form, title = "tf.sigmoid(-{x})", "sigmoid(-x) for 1 - sigmoid(x)"
-        same = "it is the same function, without the cancellation"
-        yield replaced(node, form, f"Write {title}", same, {"x": ref(x)})
-
-
-def square_root_less_one(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``sqrt(1 + x) - 1``."""
-    root = view.operand(node, "x") if node.op == "subtract" else None
-    total = view.operand(root, "x") if root is not None and root.op == "sqrt" else None
-    x = None if total is None else addend(view, total, 1.0)
-    if x is not None and constant(view, node, "y") == 1.0:
-        yield replaced(
-            node,
-            "{x} / (tf.sqrt(1.0 + {x}) + 1.0)",
-            "Write x / (sqrt(1 + x) + 1) for sqrt(1 + x) - 1",
-            "it is the same function, without the cancellation near 0",
-            {"x": ref(x)},
-        )
-
-
-def variance(view: View, node: Node) -> Iterator[Remedy]:
-    """Yield the remedy of ``mean(x ** 2) - mean(x) ** 2``."""
+def _variance(view: View, node: Node) -> _Match | None:
     first, second = view.operand(node, "x"), view.operand(node, "y")
     if node.op != "subtract" or first is None or second is None or first.op != "reduce_mean":
-        return
+        return None
     mean = _squared(view, second)
     inner = view.operand(first, "input_tensor")
     x = None if inner is None else _squared(view, inner)
     axes = settings(first, "axis", "keepdims")
     if x is None or mean is None or mean.op != "reduce_mean" or axes is None:
-        return
+        return None
     of = view.operand(mean, "input_tensor")
     alike = all(mean.arg(name) == first.arg(name) for name in ("axis", "keepdims"))
-    if of is not None and alike and view.same_value(of, x):
-        yield replaced(
-            node,
-            f"tf.math.reduce_variance({{x}}{axes[0]})",
-            "Write tf.math.reduce_variance(x) for mean(x ** 2) - mean(x) ** 2",
-            "it is the same number, and subtracts the mean first",
-            {"x": ref(x), **axes[1]},
-        )
+    if of is None or not alike or not view.same_value(of, x):
+        return None
+    return _Match(node, {"x": ref(x), **axes[1]}, {"further": axes[0]})
 
 
 def _squared(view: View, node: Node) -> Node | None:
@@ -341,3 +342,101 @@ def _squared(view: View, node: Node) -> Node | None:
         return x if constant(view, node, "y") == 2.0 else None  # the square
     y = view.operand(node, "y")
     return x if y is not None and view.same_value(x, y) else None
+
+
+def _of(node: Node, x: Node | None) -> _Match | None:
+    """Return the match of a function of one value."""
+    return None if x is None else _Match(node, {"x": ref(x)})
+
+
+# ---- the table ---------------------------------------------------------------------------------
+
+_NO_OVERFLOW = "and does not overflow"
+_NO_CANCELLATION = "without the cancellation near 0"
+_SHIFTED = "shifted by the maximum so that nothing overflows"
+_FROM_LOGITS = "computed from the logits so that it stays finite"
+_AT_ZERO = "it is 0 with a finite gradient at x = 0, and the same elsewhere"
+
+_FORMS: dict[str, _Form] = {
+    "log1p": _Form(
+        _log1p, "tf.math.log1p({x})",
+        "tf.math.log1p(x)", "log(1 + x)", "without the rounding of 1 + x",
+    ),
+    "expm1": _Form(
+        _less_one("exp"), "tf.math.expm1({x})",
+        "tf.math.expm1(x)", "exp(x) - 1", _NO_CANCELLATION,
+    ),
+    "versine": _Form(
+        _from(1.0, "cos"), "2.0 * tf.square(tf.sin({x} / 2.0))",
+        "2 * sin(x / 2) ** 2", "1 - cos(x)", _NO_CANCELLATION,
+    ),
+    "centred_sigmoid": _Form(
+        _centred_sigmoid, "0.5 * tf.tanh({x} / 2.0)",
+        "0.5 * tanh(x / 2)", "sigmoid(x) - 0.5", "without the cancellation",
+    ),
+    "complement": _Form(
+        _from(1.0, "sigmoid"), "tf.sigmoid(-{x})",
+        "sigmoid(-x)", "1 - sigmoid(x)", "without the cancellation",
+    ),
+    "square_root_less_one": _Form(
+        _square_root_less_one, "{x} / (tf.sqrt(1.0 + {x}) + 1.0)",
+        "x / (sqrt(1 + x) + 1)", "sqrt(1 + x) - 1", _NO_CANCELLATION,
+    ),
+    "variance": _Form(
+        _variance, "tf.math.reduce_variance({x}{further})",
+        "tf.math.reduce_variance(x)", "mean(x ** 2) - mean(x) ** 2",
+        "and subtracts the mean first",
+    ),
+    "softplus": _Form(
+        _softplus, "tf.math.softplus({x})",
+        "tf.math.softplus(x)", "log(1 + exp(x))", _NO_OVERFLOW,
+    ),
+    "logsumexp": _Form(
+        _logsumexp, "tf.reduce_logsumexp({x}{further})",
+        "tf.reduce_logsumexp(x)", "log(sum(exp(x)))", _SHIFTED,
+    ),
+    "log_mean_exp": _Form(
+        _log_mean_exp,
+        'tf.reduce_logsumexp({x}{further}) - tf.math.log(tf.cast({size}, "float32"))',
+        "tf.reduce_logsumexp(x) - log(n)", "log(mean(exp(x)))", _SHIFTED,
+    ),
+    "log_cosh": _Form(
+        _log_cosh, "{x} + tf.math.softplus(-2.0 * {x}) - tf.math.log(2.0)",
+        "x + tf.math.softplus(-2.0 * x) - log(2)", "log(cosh(x))", _NO_OVERFLOW,
+    ),
+    "sigmoid": _Form(
+        _sigmoid, "tf.sigmoid({positive})",
+        "tf.sigmoid(x)", "1 / (1 + exp(-x))", _NO_OVERFLOW,
+    ),
+    "softmax": _Form(
+        _softmax, "tf.nn.softmax({x}{further})",
+        "tf.nn.softmax(x)", "exp(x) / sum(exp(x))", _SHIFTED,
+    ),
+    "log_softmax": _Form(
+        _log_softmax, "tf.nn.log_softmax({x}{further})",
+        "tf.nn.log_softmax(x)", "log(softmax(x))", _FROM_LOGITS,
+    ),
+    "log_sigmoid": _Form(
+        _log_sigmoid, "tf.math.log_sigmoid({x})",
+        "tf.math.log_sigmoid(x)", "log(sigmoid(x))", _FROM_LOGITS,
+    ),
+    "log_complement": _Form(
+        _log_complement, "tf.math.log_sigmoid(-{x})",
+        "tf.math.log_sigmoid(-x)", "log(1 - sigmoid(x))", _FROM_LOGITS,
+    ),
+    "xlogx": _Form(
+        _xlogx, "tf.math.xlogy({x}, {x})",
+        "tf.math.xlogy(x, x)", "x * log(x)", _AT_ZERO, Settled.LIMIT,
+    ),
+    "xlogy": _Form(
+        _xlogy, "tf.math.xlogy({x}, {y})",
+        "tf.math.xlogy(x, y)", "x * log(y)", _AT_ZERO, Settled.LIMIT,
+    ),
+}  # fmt: skip
+
+# Those that a rule asks for together.
+DIGITS = (
+    "log1p", "expm1", "versine", "centred_sigmoid", "complement", "square_root_less_one",
+    "variance",
+)  # fmt: skip
+OF_PROBABILITIES = ("log_softmax", "log_sigmoid", "log_complement")

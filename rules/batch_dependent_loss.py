@@ -11,6 +11,7 @@ from actlint.query import (
     Good,
     Hazard,
     Node,
+    Remedy,
     Role,
     Rule,
     Severity,
@@ -32,6 +33,9 @@ from ._batch import (
     within_samples,
 )
 from ._common import ancestors, descendants, shown
+from ._losses_mended import (
+    within_each_sample,
+)
 
 _QUOTIENTS = ("div", "divide", "divide_no_nan")
 _SIZES = frozenset({"keras_norm", "norm", "reduce_euclidean_norm", "reduce_sum"})
@@ -70,6 +74,9 @@ class BatchDependentLoss(Rule):
     def cross_entropy(y_true, logits):
         return -tf.reduce_sum(y_true * tf.nn.log_softmax(logits, axis=-1), axis=-1)
     ```
+
+    ## Fix safety
+    Unsafe: it is another function, which treats samples one by one.
 
     ## What it misses
     Losses that compare samples elsewhere, too, be it on purpose; code that also sums over axis 0,
@@ -120,6 +127,10 @@ class BatchDependentLoss(Rule):
                 severity=Severity.ERROR,
                 provisional=True,
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Go along the last axis."""
+        yield from within_each_sample(view, [view.node(target.node) for target in suspect.targets])
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

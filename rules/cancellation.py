@@ -24,7 +24,7 @@ from actlint.query import (
 )
 
 from ._common import DIVISION, LOGARITHM, POWER, ROOT, ancestors, is_constant, shown
-from ._stable import centred_sigmoid, expm1, log1p, square_root_less_one, variance, versine
+from ._stable import DIGITS, stable
 
 _MAGNIFIERS = frozenset({*DIVISION, "divide_no_nan", *LOGARITHM, *ROOT, *POWER})
 _QUOTIENTS = frozenset({"div", "divide", "divide_no_nan", "np_divide", "np_true_divide"})
@@ -117,11 +117,10 @@ class Cancellation(Rule):
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Write the function that computes the difference in one go."""
         node = view.node(suspect.node)
-        for form in (log1p, expm1, versine, centred_sigmoid, square_root_less_one, variance):
-            for found in form(view, node):
-                yield found
-                reason = "what rounding the magnified difference leaves is another number"
-                yield replace(found, safety=Safety.UNSAFE, reason=reason)
+        for found in stable(view, node, *DIGITS):
+            yield found
+            reason = "what rounding the magnified difference leaves is another number"
+            yield replace(found, safety=Safety.UNSAFE, reason=reason)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

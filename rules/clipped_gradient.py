@@ -6,9 +6,24 @@ import math
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Node, Rule, Severity, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Node,
+    Remedy,
+    Role,
+    Rule,
+    Severity,
+    Suspect,
+    View,
+)
 
 from ._common import descendants, number, shown
+from ._gradient_mended import (
+    unclipped,
+)
 
 _CLIPS = ("clip", "clip_by_value")
 _ONE_SIDED = ("minimum", "maximum")
@@ -44,6 +59,9 @@ class ClippedGradient(Rule):
     def activation(x):
         return 2.0 + 4.0 * tf.sigmoid(x)
     ```
+
+    ## Fix safety
+    Unsafe: values change wherever a bound was met, and with a smooth function in between, too.
 
     ## What it misses
     Bounds that are computed from data.
@@ -84,6 +102,14 @@ class ClippedGradient(Rule):
                     severity=Severity.WARNING,
                     provisional=share is None or share > 1.0 - _THRESHOLD,
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Squash, or leave the bounds out."""
+        node = view.node(suspect.node)
+        clipped = _clipped(view, node)
+        if clipped is not None:
+            squash = view.graph.role in {Role.ACTIVATION, Role.LAYER}
+            yield from unclipped(node, *clipped, squash=squash)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Rule, Severity, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Remedy,
+    Rule,
+    Severity,
+    Suspect,
+    View,
+)
 
 from ._common import descendants, shown
 from ._estimators import estimators
+from ._losses_mended import (
+    opened,
+)
 from ._patterns import linear_factor
 from ._targets import agreeing
 
@@ -61,6 +74,9 @@ class DescentLeadsAstray(Rule):
     def td_loss(y_true, y_pred):
         return tf.reduce_mean(tf.keras.losses.huber(y_true, y_pred))
     ```
+
+    ## Fix safety
+    Unsafe: it is another loss, whose gradient does not end.
 
     ## What it misses
     Losses with several labels, weights or predictions; boxes, distances, pairs and parameters of a
@@ -124,6 +140,10 @@ class DescentLeadsAstray(Rule):
                 hint="Compare with tf.keras.losses which terms bring the gradient, and with which "
                 "sign; take a correlation itself, not its square",
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Take away what stops the gradient."""
+        yield from opened(view, view.node(suspect.node))
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

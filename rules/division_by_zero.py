@@ -43,8 +43,12 @@ class DivisionByZero(Rule):
     ```
 
     ## Fix safety
-    `tf.math.divide_no_nan` is safe: quotients and gradients stay wherever the divisor is not 0. A
-    floor under the divisor is unsafe, since quotients by smaller divisors change.
+    `tf.math.divide_no_nan` leaves quotients and gradients as they are wherever the divisor is not
+    0. What it gives elsewhere, 0, is safe only if the quotient tends to 0 there, which actlint
+    measures all around such a point. Else 0 is a choice: it may be wrong, as for `tf.tanh(x) / x`,
+    which tends to 1, or the worst value, as for a score such as Dice's of an empty mask that was
+    predicted rightly. Of a score, a constant above and below the line is offered first. A floor
+    under the divisor is unsafe, too, since quotients by smaller divisors change.
 
     ## What it misses
     Divisors that only a relation between two inputs keeps from 0 or brings to 0, and divisors

@@ -29,7 +29,7 @@ from ._common import (
     shown,
 )
 from ._epsilons import larger_guards, lost_guard, short
-from ._stable import log_probability
+from ._stable import OF_PROBABILITIES, stable
 
 _GUARDED = (*DIVISION, *LOGARITHM, *ROOT, *NORM, *POWER, *INVERSE)
 
@@ -122,7 +122,7 @@ class EpsilonBelowResolution(Rule):
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Compute the logarithm from the logits; else write an epsilon that float32 holds."""
         node = view.node(suspect.node)
-        yield from log_probability(view, node)
+        yield from stable(view, node, *OF_PROBABILITIES)
         yield from larger_guards(view, node)
 
     VALID: ClassVar[tuple[Good, ...]] = (

@@ -10,7 +10,7 @@ from actlint.query import Bad, Cause, Good, Hazard, Hit, Node, Remedy, Rule, Sus
 
 from ._common import condition, descendants, first_hit, nonfinite, not_overflow, shown
 from ._patterns import softmax_exponentials
-from ._stable import bounded_exponent, logsumexp, sigmoid, softplus
+from ._stable import bounded_exponent, stable
 
 _OVERFLOW = frozenset({Cause.OVERFLOW})
 _NEAR = 4
@@ -93,9 +93,7 @@ class ExpOverflow(Rule):
         node = view.node(suspect.node)
         if node.op != "exp":
             return
-        yield from softplus(view, node)
-        yield from logsumexp(view, node)
-        yield from sigmoid(view, node)
+        yield from stable(view, node, "softplus", "logsumexp", "log_mean_exp", "sigmoid")
         yield from bounded_exponent(view, node)
 
     VALID: ClassVar[tuple[Good, ...]] = (

@@ -12,6 +12,7 @@ from actlint.query import (
     Hazard,
     InputRole,
     Node,
+    Remedy,
     Role,
     Rule,
     Severity,
@@ -21,6 +22,11 @@ from actlint.query import (
 )
 
 from ._common import number, shown
+from ._gradient_mended import (
+    OF_LOGITS,
+    gentler,
+    rescaled,
+)
 from ._patterns import DIVIDE, guessed, linear_factor, softmax_argument
 
 # Logits of a contrastive loss are divided by 0.01 at the least (CLIP), soft argmax multiplies
@@ -64,6 +70,9 @@ class ExtremeTemperature(Rule):
         p = tf.nn.softmax(y_pred / 0.5)
         return tf.reduce_mean(tf.square(y_true - p))
     ```
+
+    ## Fix safety
+    Unsafe: values change with the temperature.
 
     ## What it misses
     Temperatures that are trained or annealed, and logits of unknown size, as products with
@@ -118,6 +127,16 @@ class ExtremeTemperature(Rule):
             severity=Severity.WARNING,
             provisional=True,
         )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Take a temperature of the size of the logits."""
+        node = view.node(suspect.node)
+        logits = view.node(suspect.targets[0].node)
+        factor, inner = linear_factor(view, logits)
+        if factor < 1.0:
+            yield rescaled(node, logits, inner)
+        else:
+            yield from gentler(view, [logits], OF_LOGITS)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,8 +14,11 @@ from actlint.query import (
     Good,
     Hazard,
     Node,
+    Remedy,
+    Rewrite,
     Role,
     Rule,
+    Safety,
     Severity,
     Suspect,
     Target,
@@ -32,15 +35,24 @@ from ._common import (
     is_numpy,
     shown,
 )
-from ._epsilons import guards, short
+from ._epsilons import (
+    Guard,
+    guards,
+    short,
+)
 from ._halves import FORMATS, Format
 from ._patterns import constant_power
+from ._remedies import (
+    argument,
+)
 
 _GUARDED = frozenset((*DIVISION, *LOGARITHM, *ROOT, *NORM, *INVERSE))
 _EXPONENTIAL = frozenset({"exp", "expm1", "exp2", "sinh", "cosh"})
 # Expressions that are tried for one graph.
 _MAX_SUSPECTS = 16
 _LIMIT = 1000.0
+# Epsilons that are tried together: added to what can be 0, and next to 1.
+_GUARDS = (("1e-4", "1e-3"), ("1e-3", "1e-2"))
 
 
 class HalfPrecisionHazard(Rule):
@@ -92,6 +104,9 @@ class HalfPrecisionHazard(Rule):
         return tf.cast(tf.math.l2_normalize(wide, axis=-1), x.dtype)
     ```
 
+    ## Fix safety
+    Unsafe: values next to the guard or the bound change.
+
     ## What it misses
     Sums over more elements than a small batch has, products of different tensors, squares in
     losses, and gradients that round to 0, for which there is loss scaling. Metrics, training steps
@@ -141,6 +156,35 @@ class HalfPrecisionHazard(Rule):
                 severity=found.severity,
                 provisional=True,
                 hint=found.hint,
+            )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Write constants that the dtype can hold; bound an exponent."""
+        node, form = view.node(suspect.node), FORMATS[view.graph.dtype or "float16"]
+        for _, value in node.args:
+            if isinstance(value, float) and form.largest < abs(value) < math.inf:
+                large = "-6e4" if value < 0.0 else "6e4"
+                yield _with(f"Write {large}, which {form.name} can hold", ((node, value, large),))
+        for beside_zero, beside_one in _GUARDS:
+            changes = tuple(
+                (guard.node, guard.anchor + guard.epsilon, _guard(guard, beside_zero, beside_one))
+                for guard in guards(view, node)
+                if guard.name
+            )
+            if changes:
+                yield _with(f"Write an epsilon that {form.name} can hold", changes)
+        operand = next(iter(view.operands(node)), None)
+        if node.op in {"exp", "expm1"} and operand is not None:
+            limit = f"{math.floor(form.exponent) - 1}.0"
+            bound = next((v for _, v in operand.args if isinstance(v, float)), None)
+            if operand.op == "minimum" and bound is not None:
+                yield _with(f"Keep the exponent at or below {limit}", ((operand, bound, limit),))
+            yield argument(
+                node,
+                operand,
+                f"tf.minimum({{x}}, {limit})",
+                f"Keep the exponent at or below {limit}",
+                "larger exponents are all the same, and get no gradient",
             )
 
     VALID: ClassVar[tuple[Good, ...]] = (
@@ -404,6 +448,23 @@ class Confidence(tf.keras.losses.Loss):
             hazard=Hazard.NAN,
         ),
     )
+
+
+def _with(title: str, changes: Iterable[tuple[Node, float, str]]) -> Remedy:
+    """Return the remedy that writes other numbers."""
+    return Remedy(
+        title,
+        "values near the bound change",
+        Safety.UNSAFE,
+        tuple(Rewrite(value, text, (), node.id) for node, value, text in changes),
+    )
+
+
+def _guard(guard: Guard, beside_zero: str, beside_one: str) -> str:
+    """Return a guard with a larger epsilon."""
+    if guard.anchor == 0.0:
+        return beside_zero if guard.epsilon > 0.0 else f"-{beside_zero}"
+    return f"{guard.anchor:.0f} {'-' if guard.epsilon < 0.0 else '+'} {beside_one}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from actlint.query import Bad, Good, Hazard, Kind, Node, Remedy, Rule, Suspect, 
 
 from ._common import LOGARITHM, nonfinite, shown, singular
 from ._remedies import EPSILON, offset
-from ._stable import log_probability
+from ._stable import OF_PROBABILITIES, stable
 
 _SATURATING = ("softmax", "sigmoid", "hard_sigmoid", "tanh", "erf", "erfc")
 # What a probability goes through on its way into a logarithm and stays one.
@@ -84,7 +84,7 @@ class LogOfSaturatedProbability(Rule):
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Compute from the logits; else keep the probability above 0."""
         node = view.node(suspect.node)
-        yield from log_probability(view, node)
+        yield from stable(view, node, *OF_PROBABILITIES)
         operand = view.operand(node, "x")
         if node.op in ("log", "log2", "log10") and operand is not None:
             yield from offset(view, node, operand, EPSILON)

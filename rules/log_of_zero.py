@@ -10,7 +10,7 @@ from actlint.query import Bad, Good, Hazard, Remedy, Rule, Suspect, View
 from ._common import LOGARITHM, condition, is_numpy, nonfinite, shown, singular
 from ._patterns import sums_of_exponentials
 from ._remedies import EPSILON, offset, representable
-from ._stable import xlogx
+from ._stable import stable
 
 # Logarithms of their one operand.
 _PLAIN = ("log", "log2", "log10")
@@ -79,7 +79,7 @@ class LogOfZero(Rule):
         node = view.node(suspect.node)
         if is_numpy(view, node):
             return
-        yield from xlogx(view, node)
+        yield from stable(view, node, "xlogx")
         operand = next(iter(view.operands(node)), None)
         if node.op in _PLAIN and operand is not None:
             yield from representable(view, node)

@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Remedy,
+    Rule,
+    Suspect,
+    View,
+)
 
 from ._common import shown
+from ._losses_mended import (
+    turned,
+)
 from ._targets import agreeing
 
 
@@ -39,6 +51,9 @@ class LossNotSmallestAtTarget(Rule):
     def error_loss(y_true, y_pred):
         return tf.reduce_mean(tf.square(y_true - y_pred))
     ```
+
+    ## Fix safety
+    Unsafe: it is another loss, the one that is meant.
 
     ## What it misses
     Losses with several labels, weights or predictions; distances with a margin, pairs, log rates
@@ -76,6 +91,10 @@ class LossNotSmallestAtTarget(Rule):
             check=Check.MINIMUM,
             provisional=True,
         )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Turn the sign, or take the square of the error."""
+        yield from turned(view, view.node(suspect.node))
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

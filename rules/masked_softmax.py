@@ -6,7 +6,21 @@ import math
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Kind, Node, Rule, Suspect, Target, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Kind,
+    Node,
+    Remedy,
+    Rewrite,
+    Rule,
+    Safety,
+    Suspect,
+    Target,
+    View,
+)
 
 from ._common import shown
 
@@ -42,6 +56,9 @@ class MaskedSoftmax(Rule):
         return tf.nn.softmax(tf.where(mask, scores, -1e9))
     ```
 
+    ## Fix safety
+    Unsafe: a row that is masked altogether gets equal weights, where it was nan.
+
     ## What it misses
     With a finite value such as -1e9 a row that is masked altogether gets equal weights for all
     entries. That is finite, and a defect only if the row is used afterwards.
@@ -74,6 +91,19 @@ class MaskedSoftmax(Rule):
                 targets=(Target(scores.id, -math.inf, -math.inf),),
                 provisional=True,
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Mask with a finite number."""
+        scores = view.operand(suspect.node, "logits")
+        choice = None if scores is None else _choice(view, scores)
+        for name in ("x", "y") if choice is not None else ():
+            if choice is not None and _lowest(view, choice, name):
+                yield Remedy(
+                    "Mask with -1e9",
+                    "a row that is masked altogether gets equal weights",
+                    Safety.UNSAFE,
+                    (_finite(view, choice, name),),
+                )
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(
@@ -263,6 +293,15 @@ def _choice(view: View, scores: Node) -> Node | None:
         if node.op in _CARRIERS or view.op(node).kind is Kind.STRUCTURAL:
             waiting += view.operands(node)
     return None
+
+
+def _finite(view: View, choice: Node, name: str) -> Rewrite:
+    """Return the change of -inf in a branch of a selection, or of what the branch is made of."""
+    branch = view.operand(choice, name)
+    for value in () if branch is None else (value for _, value in branch.args):
+        if value == -math.inf:
+            return Rewrite(-math.inf, "-1e9", (), branch.id if branch is not None else choice.id)
+    return Rewrite(-math.inf, "-1e9", (), choice.id)
 
 
 def _lowest(view: View, node: Node, name: str) -> bool:

@@ -16,13 +16,14 @@ from actlint.query import (
     Remedy,
     Rule,
     Safety,
+    Settled,
     Suspect,
     Target,
     View,
 )
 
 from ._common import COMPARISON, first_hit, nonfinite, shown
-from ._remedies import no_nan, ref, replaced
+from ._remedies import adds_nothing, no_nan, ref, replaced
 
 _DIVISIONS = ("divide", "div", "np_divide", "np_true_divide")
 _ZERO = frozenset({Cause.ZERO})
@@ -64,8 +65,9 @@ class MeanOfEmptySelection(Rule):
     ```
 
     ## Fix safety
-    `tf.math.divide_no_nan` of the sum and the count is safe: it is 0 for an empty selection, and
-    the mean of every other.
+    `tf.math.divide_no_nan` of the sum and the count is safe: it is 0 for an empty selection, so
+    that nothing is added, and the mean of every other. Where 0 is not nothing, as in
+    `1.0 - sum(x * mask) / sum(mask)`, or where the divisor is predicted, it is unsafe.
 
     ## What it misses
     Largest and smallest elements of an empty selection, which are infinite; selections of what is
@@ -117,7 +119,8 @@ class MeanOfEmptySelection(Rule):
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Divide the sum by the count without nan."""
         node = view.node(suspect.node)
-        yield from (each for each in no_nan(view, node) if each.safety is Safety.SAFE)
+        settled = Settled.GIVEN if _is_left_out(view, node) else Settled.LIMIT
+        yield from no_nan(view, node, settled)
         chosen = view.operand(node, "input_tensor")
         if node.op != "reduce_mean" or chosen is None or node.arg("axis") is not None:
             return
@@ -132,6 +135,8 @@ class MeanOfEmptySelection(Rule):
                 "Divide the sum by the count with tf.math.divide_no_nan",
                 "it is 0 for an empty selection, and the mean of every other",
                 {"x": ref(chosen), "count": of},
+                safety=Safety.SAFE if settled is Settled.GIVEN else Safety.UNSAFE,
+                settled=settled,
             )
 
     VALID: ClassVar[tuple[Good, ...]] = (
@@ -311,6 +316,16 @@ def step(x, y):
             hazard=Hazard.NAN,
         ),
     )
+
+
+def _is_left_out(view: View, node: Node) -> bool:
+    """Tell whether 0 for an empty selection leaves the loss to what else there is.
+
+    In ``1 - sum(x * mask) / sum(mask)`` it does not, nor where the divisor is predicted.
+    """
+    divisor = view.operand(node, "y") if node.op in _DIVISIONS else None
+    fixed = divisor is None or not view.depends_differentiably(divisor)
+    return fixed and adds_nothing(view, node)
 
 
 def _selection(view: View, operand: Node) -> Node:

@@ -31,7 +31,7 @@ from ._common import (
     singular,
 )
 from ._epsilons import LARGEST_GUARD, short
-from ._remedies import EPSILON, SQUARED_EPSILON, argument, no_nan, norm, offset, ref, replaced
+from ._remedies import EPSILON, SQUARED_EPSILON, argument, norm, offset, ref, replaced
 
 _SUMS = ("add",)
 
@@ -67,9 +67,8 @@ class MisplacedEpsilon(Rule):
     ```
 
     ## Fix safety
-    Where the argument is negative, `tf.math.divide_no_nan` is safe; all else is unsafe: with the
-    epsilon inside, values near the point change, as they should, and a floor under the argument
-    changes negative ones.
+    Unsafe: with the epsilon inside, values near the point change, as they should; the magnitude of
+    a divisor, and a floor under any other argument, change what is negative.
 
     ## What it misses
     Constants above 1e-3, which may be part of the formula.
@@ -132,7 +131,14 @@ class MisplacedEpsilon(Rule):
         signed = _signed(view, hit)
         if signed is not None:
             total, other, _ = signed
-            yield from (each for each in no_nan(view, node) if each.safety is Safety.SAFE)
+            if node.op in DIVISION:
+                yield argument(
+                    total,
+                    other,
+                    "tf.abs({x})",
+                    "Take the magnitude of the term before the epsilon is added",
+                    "values change where the term is negative: the divisor is positive there",
+                )
             yield argument(
                 total,
                 other,

@@ -20,7 +20,7 @@ from actlint.query import (
 
 from ._common import condition, first_hit, nonfinite, shown
 from ._patterns import softmax_exponentials
-from ._stable import bounded_exponent, log_cosh, logsumexp, softplus
+from ._stable import bounded_exponent, stable
 
 _LOGS = ("log", "log1p", "log2", "log10")
 _EXPONENTIALS = frozenset({"exp", "cosh"})
@@ -102,9 +102,7 @@ class NaiveLogSumExp(Rule):
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Write the stable function; else bound the exponent."""
         node = view.node(suspect.node)
-        yield from softplus(view, node)
-        yield from logsumexp(view, node)
-        yield from log_cosh(view, node)
+        yield from stable(view, node, "softplus", "logsumexp", "log_mean_exp", "log_cosh")
         yield from bounded_exponent(view, node)
 
     VALID: ClassVar[tuple[Good, ...]] = (

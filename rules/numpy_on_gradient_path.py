@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Good,
+    Hazard,
+    Remedy,
+    Rule,
+    Suspect,
+    View,
+)
 
 from ._common import cut, is_numpy, shown
+from ._gradient_mended import (
+    in_tensorflow,
+    passed_on,
+)
 
 
 class NumpyOnGradientPath(Rule):
@@ -38,6 +50,9 @@ class NumpyOnGradientPath(Rule):
         return tf.reduce_mean(tf.square(y_true - y_pred))
     ```
 
+    ## Fix safety
+    Unsafe: the value is the same but for rounding, and a gradient comes where there was none.
+
     ## What it misses
     Functions from other libraries that convert to NumPy inside.
 
@@ -61,6 +76,14 @@ class NumpyOnGradientPath(Rule):
             if is_numpy(view, node):
                 message = f"{shown(node)} leaves TensorFlow, and the gradient tape ends there"
                 yield cut(view, self.code, node, message)
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Stay in TensorFlow."""
+        node = view.node(suspect.node)
+        if node.op in {"numpy_value", "py_float"}:
+            reason = "the value stays a tensor, and the gradient passes"
+            yield passed_on(node, "x", "Leave the value in TensorFlow", reason)
+        yield from in_tensorflow(view, node)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -12,8 +12,10 @@ from actlint.query import (
     Hazard,
     Items,
     Node,
+    Remedy,
     Role,
     Rule,
+    Safety,
     Severity,
     Suspect,
     Target,
@@ -21,8 +23,20 @@ from actlint.query import (
 )
 
 from ._common import LOGARITHM, shown
+from ._remedies import (
+    EPSILON,
+    constant,
+    ref,
+    replaced,
+    settings,
+)
 
 _PRODUCTS = ("np_prod", "reduce_prod")
+
+_MEAN = {
+    "tf.reduce_sum": "",
+    "tf.reduce_mean": ", and their mean does not grow with the batch",
+}
 
 
 class ProductOfProbabilities(Rule):
@@ -52,6 +66,10 @@ class ProductOfProbabilities(Rule):
     def loss(y_true, y_pred):
         return tf.reduce_mean(tf.keras.losses.binary_crossentropy(y_true, y_pred))
     ```
+
+    ## Fix safety
+    Unsafe: of what was a likelihood the logarithm is taken, which is another number with the
+    same place of its minimum.
 
     ## What it misses
     Products along other axes than the batch, whose length is unknown, and products in Python loops.
@@ -87,6 +105,35 @@ class ProductOfProbabilities(Rule):
                 targets=(Target(node.id, 0.0, 0.0),),
                 severity=Severity.ERROR,
                 provisional=True,
+            )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Add logarithms."""
+        node = view.node(suspect.node)
+        product = node if node.op in _PRODUCTS else view.operands(node)[0]
+        factors, axis = view.operands(product)[0], settings(product, "axis", "keepdims")
+        users = view.users(product)
+        if axis is None or len(users) != 1:
+            return
+        parts = {"x": ref(factors), **axis[1]}
+        if node.id != product.id:
+            for total in ("tf.reduce_sum", "tf.reduce_mean"):
+                yield replaced(
+                    node,
+                    f"{total}(tf.math.log({{x}} + {EPSILON}){axis[0]})",
+                    "Add the logarithms",
+                    f"with {EPSILON}, each of them stays finite" + _MEAN[total],
+                    parts,
+                    safety=Safety.UNSAFE,
+                )
+        elif users[0].op == "subtract" and constant(view, users[0], "x") == 1.0:
+            yield replaced(
+                users[0],
+                f"-tf.reduce_mean(tf.math.log({{x}} + {EPSILON}){axis[0]})",
+                "Take the mean of the logarithms",
+                "it is another loss, smallest where this one is",
+                parts,
+                safety=Safety.UNSAFE,
             )
 
     VALID: ClassVar[tuple[Good, ...]] = (

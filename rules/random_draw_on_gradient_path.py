@@ -5,10 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, Node, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Good,
+    Hazard,
+    Node,
+    Remedy,
+    Rule,
+    Suspect,
+    View,
+)
 
-from ._common import COMPARISON, DRAW, cut, shown
+from ._common import (
+    COMPARISON,
+    DRAW,
+    cut,
+    shown,
+)
 from ._estimators import behind_estimators
+from ._remedies import (
+    straight_through,
+)
 
 _UNIFORM = ("random_stateless_uniform", "random_uniform")
 # Steps that make a draw of a uniform number: u < p, sign(p - u), floor(p + u), argmax(z + g).
@@ -22,6 +39,9 @@ _STEPS = (
     "round",
     "sign",
 )
+
+# Draws of 0 and 1, whose mean is the probability.
+_BITS = frozenset({*COMPARISON, "floor", "random_bernoulli", "sign"})
 
 
 class RandomDrawOnGradientPath(Rule):
@@ -58,6 +78,10 @@ class RandomDrawOnGradientPath(Rule):
         return tf.sigmoid((x + tf.math.log(u) - tf.math.log(1.0 - u)) / 0.5)
     ```
 
+    ## Fix safety
+    Unsafe: the value stays, and the gradient is that of the probability: the straight-through
+    estimator, which is biased.
+
     ## What it misses
     Distributions of TensorFlow Probability, and draws that multiply something differentiable, such
     as a dropout mask whose probability is learned.
@@ -83,6 +107,17 @@ class RandomDrawOnGradientPath(Rule):
             if node.id not in estimated and (node.op in DRAW or _compares_noise(view, node)):
                 message = f"{shown(node)} draws at random, and no gradient passes through a draw"
                 yield cut(view, self.code, node, message)
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Keep the draw and let the gradient pass to the probability."""
+        node = view.node(suspect.node)
+        probability = _trained(view, node)
+        if probability is not None and probability.op in {"add", "subtract"}:
+            probability = _trained(view, probability)
+        if probability is not None and node.op in _BITS:
+            drawn = view.users(node) if node.op in COMPARISON else (node,)
+            for value in drawn:
+                yield straight_through(value, value, probability)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(
@@ -269,6 +304,12 @@ train = tf.train.AdamOptimizer(0.01).minimize(loss)
             hazard=Hazard.NO_GRADIENT,
         ),
     )
+
+
+def _trained(view: View, node: Node) -> Node | None:
+    """Return the one operand that the gradient would have to go to, or None."""
+    found = [each for each in view.operands(node) if view.depends_differentiably(each)]
+    return found[0] if len(found) == 1 else None
 
 
 def _compares_noise(view: View, node: Node) -> bool:

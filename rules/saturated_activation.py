@@ -5,11 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Rule, Severity, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Remedy,
+    Rule,
+    Severity,
+    Suspect,
+    View,
+)
 
-from ._common import is_whole_activation, shown
+from ._common import ancestors, is_whole_activation, shown
+from ._gradient_mended import (
+    OF_PREACTIVATIONS,
+    gentler,
+)
 
 _THRESHOLD = 0.75
+
+_SWITCHES = ("erf", "hard_sigmoid", "sigmoid", "softmax", "softsign", "tanh")
 
 
 class SaturatedActivation(Rule):
@@ -39,6 +55,9 @@ class SaturatedActivation(Rule):
     def activation(x):
         return tf.sigmoid(4.0 * (x - 0.5))
     ```
+
+    ## Fix safety
+    Unsafe: values change around the steps.
 
     ## What it misses
     Saturation that comes from the weights in front of the activation.
@@ -71,6 +90,16 @@ class SaturatedActivation(Rule):
                     severity=Severity.WARNING,
                     provisional=True,
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Make all steps less steep."""
+        arguments = [
+            operand
+            for node in ancestors(view, suspect.node)
+            if node.op in _SWITCHES and view.on_gradient_path(node)
+            for operand in view.operands(node)[:1]
+        ]
+        yield from gentler(view, arguments, OF_PREACTIVATIONS)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Effect, Good, Hazard, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Effect,
+    Good,
+    Hazard,
+    Remedy,
+    Rule,
+    Suspect,
+    View,
+)
 
 from ._common import (
     DIVISION,
@@ -20,8 +29,14 @@ from ._common import (
     not_overflow,
     shown,
 )
+from ._remedies import (
+    argument,
+)
 
 _NAMED = frozenset({*DIVISION, *INVERSE, *LOGARITHM, *NORM, *POWER, *ROOT})
+
+_GAMMA = frozenset({"digamma", "lgamma"})
+_MOVED = "values change with the argument, which stays above the pole at 0"
 
 
 class SingularFunction(Rule):
@@ -49,6 +64,9 @@ class SingularFunction(Rule):
     ```python
     loss = tf.reduce_mean(tf.math.lgamma(tf.nn.softplus(y_pred) + 1e-3))
     ```
+
+    ## Fix safety
+    Unsafe: values change near the singular point, and with a softplus everywhere.
 
     ## What it misses
     Functions that are not in the ops table.
@@ -84,6 +102,18 @@ class SingularFunction(Rule):
                     f"{shown(node)} {effect} at some arguments: {shown(hit.operand)} "
                     f"{condition(hit)}",
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Keep the argument away from the pole."""
+        node = view.node(suspect.node)
+        operand = next(iter(view.operands(node)), None)
+        if operand is None or node.op not in _GAMMA:
+            return
+        if view.interval(operand).lo >= 0.0:
+            yield argument(node, operand, "{x} + 1e-3", "Add 1e-3 to the argument", _MOVED)
+        else:
+            title = "Keep the argument positive with a softplus"
+            yield argument(node, operand, "tf.math.softplus({x}) + 1e-3", title, _MOVED)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -5,9 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Role, Rule, Severity, Suspect, Target, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Remedy,
+    Role,
+    Rule,
+    Severity,
+    Suspect,
+    Target,
+    View,
+)
 
 from ._common import number, shown
+from ._gradient_mended import (
+    OF_PREACTIVATIONS,
+    OF_PROBABILITIES,
+    gentler,
+)
 from ._patterns import DIVIDE, guessed, linear_factor, logistic_argument
 
 _SWITCHES = ("erf", "hard_sigmoid", "hard_tanh", "sigmoid", "softsign", "tanh")
@@ -50,6 +67,9 @@ class SteepSwitch(Rule):
         chosen = tf.sigmoid(10.0 * (y_pred - 0.5))
         return tf.reduce_mean(tf.square(chosen - y_true))
     ```
+
+    ## Fix safety
+    Unsafe: values change around the threshold.
 
     ## What it misses
     Factors below 60, those that are trained or annealed, arguments of unknown size, and functions
@@ -94,6 +114,17 @@ class SteepSwitch(Rule):
                 severity=Severity.WARNING,
                 provisional=True,
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Make the switch less steep."""
+        node = view.node(suspect.node)
+        if node.op in _QUOTIENTS:
+            found = logistic_argument(view, node)
+        else:
+            found = view.operand(node, view.op(node).operands[0])
+        if found is not None:
+            size = OF_PREACTIVATIONS if view.graph.role is Role.LAYER else OF_PROBABILITIES
+            yield from gentler(view, [found], size)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

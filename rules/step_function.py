@@ -16,13 +16,15 @@ from actlint.query import (
     Node,
     Remedy,
     Rule,
+    Safety,
     Suspect,
     View,
 )
 
 from ._common import COMPARISON, DRAW, HELD, INDEX, STOP, cut, is_constant, is_numpy, shown
 from ._estimators import behind_estimators
-from ._remedies import straight_through
+from ._patterns import DIVIDE, linear_factor
+from ._remedies import constant, only_user, replaced, straight_through
 
 _ROUNDING = frozenset(
     {"ceil", "floor", "floordiv", "keras_round", "rint", "round", "sign", "trunc", "truncatediv"}
@@ -51,6 +53,18 @@ def _may_be_classes(view: View, node: Node) -> bool:
         else:
             return False
     return True
+
+
+def _scaled_back(view: View, node: Node, operand: Node) -> Iterator[Remedy]:
+    """Yield the remedy of ``step(k * x) / k``, which stands for x as a whole."""
+    factor, inner = linear_factor(view, operand)
+    user = only_user(view, node)
+    if factor == 1.0 or user is None:
+        return
+    by = constant(view, user, "y")
+    back = by == factor if user.op in DIVIDE else user.op == "multiply" and by == 1.0 / factor
+    if back:
+        yield straight_through(user, user, inner)
 
 
 class StepFunction(Rule):
@@ -131,8 +145,23 @@ class StepFunction(Rule):
         moving = [each for each in view.operands(node) if view.depends_differentiably(each)]
         if len(moving) != 1:
             return
-        if node.op not in COMPARISON:
+        users = view.users(node)
+        if node.op == "cast" and users and all(user.op == "cast" for user in users):
+            # What is cast to integers and back is a step as a whole.
+            for user in users:
+                yield straight_through(user, user, moving[0])
+        elif node.op not in COMPARISON:
             yield straight_through(node, node, moving[0])
+            yield from _scaled_back(view, node, moving[0])
+        if node.op in {"floordiv", "truncatediv"}:
+            yield replaced(
+                node,
+                "{x} / {y}",
+                "Divide without rounding",
+                "values are not rounded any more",
+                {"x": node.arg("x"), "y": node.arg("y")},
+                safety=Safety.UNSAFE,
+            )
         for user in view.users(node) if node.op in COMPARISON else ():
             fixed = [each for each in view.operands(user) if each.id != node.id]
             chosen = user.op == "where" and all(is_constant(view, each.id) for each in fixed)

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Role, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Remedy,
+    Role,
+    Rule,
+    Suspect,
+    View,
+)
 
 from ._common import STOP, ancestors, shown
 from ._estimators import behind_estimators
+from ._gradient_mended import (
+    passed_on,
+)
 
 
 class StopGradientCutsAll(Rule):
@@ -38,6 +51,9 @@ class StopGradientCutsAll(Rule):
         return tf.reduce_mean(tf.square(tf.stop_gradient(y_true) - y_pred))
     ```
 
+    ## Fix safety
+    Unsafe: values stay, and a gradient comes. Whether the stop is meant, the author has to say.
+
     ## What it misses
     Paths through parts of the program that cannot be followed.
 
@@ -65,6 +81,11 @@ class StopGradientCutsAll(Rule):
                     message=f"{shown(node)} stops the gradient, and no other path is left",
                     check=Check.NO_GRADIENT,
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Take the stop away."""
+        reason = "values stay, and what is in front of it gets a gradient"
+        yield passed_on(view.node(suspect.node), "input", "Take the stop away", reason)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

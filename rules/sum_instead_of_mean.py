@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Node, Role, Rule, Severity, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Node,
+    Remedy,
+    Role,
+    Rule,
+    Severity,
+    Suspect,
+    View,
+)
 
 from ._batch import axes, over_batch
 from ._common import descendants, is_constant, shown
+from ._losses_mended import (
+    summed_by_sample,
+)
 
 # Ops that hand a sum on to the loss in proportion, what else they combine being constant.
 _LINEAR = frozenset(
@@ -63,6 +78,9 @@ class SumInsteadOfMean(Rule):
     model.compile(optimizer="adam", loss=squared)
     ```
 
+    ## Fix safety
+    Unsafe: the loss is as many times smaller as the batch has samples.
+
     ## What it misses
     Losses of training loops, where a sum may be meant; functions that another file compiles a
     model with; sums that a function such as a root is applied to.
@@ -100,6 +118,10 @@ class SumInsteadOfMean(Rule):
                     severity=Severity.INFO,
                     provisional=True,
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Sum over the features alone."""
+        yield from summed_by_sample(view.node(suspect.node))
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -6,9 +6,24 @@ import ast
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Node, Role, Rule, Severity, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Node,
+    Remedy,
+    Role,
+    Rule,
+    Severity,
+    Suspect,
+    View,
+)
 
 from ._common import ancestors, is_constant, shown
+from ._losses_mended import (
+    without_term,
+)
 
 # Ops that hand on a sum of terms, what else they combine being constant.
 _HANDING_ON = frozenset(
@@ -72,6 +87,9 @@ class TermNeverContributes(Rule):
         return fit + 0.1 * tf.reduce_mean(entropy)
     ```
 
+    ## Fix safety
+    Leaving out a term that is 0 is safe; of another constant, the loss moves by it: unsafe.
+
     ## What it misses
     Terms behind `tf.stop_gradient`, which is deliberate; weights of 0 that have a name, which
     switch a term off; terms of labels alone, such as their entropy; gates that are never open on
@@ -111,6 +129,10 @@ class TermNeverContributes(Rule):
                     severity=Severity.WARNING,
                     provisional=True,
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Leave the term out."""
+        yield from without_term(view, view.node(suspect.node))
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -9,7 +9,7 @@ from actlint.query import Bad, Cause, Good, Hazard, Remedy, Rule, Suspect, View
 
 from ._common import condition, first_hit, nonfinite, shown
 from ._patterns import softmaxes
-from ._stable import library_softmax
+from ._stable import stable
 
 
 class UnshiftedSoftmax(Rule):
@@ -75,7 +75,7 @@ class UnshiftedSoftmax(Rule):
         """Call the function of the library."""
         for found in softmaxes(view):
             if found.numerator.id == suspect.node:
-                yield from library_softmax(view, found.division, found.denominator)
+                yield from stable(view, found.division, "softmax")
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

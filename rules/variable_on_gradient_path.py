@@ -5,9 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, InputRole, Node, Role, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Good,
+    Hazard,
+    InputRole,
+    Node,
+    Remedy,
+    Role,
+    Rule,
+    Suspect,
+    View,
+)
 
 from ._common import HELD, ancestors, cut, shown
+from ._gradient_mended import (
+    passed_on,
+)
 
 
 class VariableOnGradientPath(Rule):
@@ -41,6 +55,9 @@ class VariableOnGradientPath(Rule):
         return tf.reduce_mean(error)
     ```
 
+    ## Fix safety
+    Unsafe: values stay, and a gradient comes; the variable does not keep the value any more.
+
     ## What it misses
     Parts of a variable that are assigned to (`v[0].assign(x)`), `scatter_update`, variables of
     training steps, and layers whose state depends on its former value, as running totals do.
@@ -66,6 +83,12 @@ class VariableOnGradientPath(Rule):
                     f"{shown(node)} is read back from a variable, where the gradient tape ends"
                 )
                 yield cut(view, self.code, node, message)
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Use the value itself."""
+        reason = "the value is not kept in a variable, and the gradient passes"
+        node = view.node(suspect.node)
+        yield passed_on(node, "initial_value", "Use the value itself", reason)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -14,9 +14,12 @@ from actlint.query import (
     Items,
     Node,
     Ref,
+    Remedy,
     Role,
     Rule,
+    Safety,
     Suspect,
+    Undecorate,
     View,
 )
 
@@ -69,6 +72,10 @@ class WrongCustomGradient(Rule):
         return tf.square(x), grad
     ```
 
+    ## Fix safety
+    Unsafe: values stay, and the gradient becomes that of the value. Another one that is meant, for
+    speed or for stability, has to be mended by hand.
+
     ## What it misses
     Functions that return several values, that multiply matrices, use variables or layers, or whose
     gradient takes a gradient itself. A wrong factor at a linear function of one element, which is
@@ -114,6 +121,15 @@ class WrongCustomGradient(Rule):
             message=f"{shown(claim)} {reason}",
             check=Check.CUSTOM_GRADIENT,
             provisional=True,
+        )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Leave the gradient to TensorFlow."""
+        yield Remedy(
+            "Let TensorFlow differentiate",
+            "values stay, and the gradient becomes that of the value",
+            Safety.UNSAFE,
+            (Undecorate(view.node(suspect.node).id),),
         )
 
     VALID: ClassVar[tuple[Good, ...]] = (

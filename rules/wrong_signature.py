@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Exchange,
+    Good,
+    Hazard,
+    Remedy,
+    Rule,
+    Safety,
+    Suspect,
+    View,
+)
 
 from ._common import shown
 from ._losses import reversed_parameters
@@ -44,6 +55,9 @@ class WrongSignature(Rule):
     model.compile(optimizer="adam", loss=entropy)
     ```
 
+    ## Fix safety
+    Unsafe: calls that hand the prediction over first have to change, too.
+
     ## What it misses
     Parameters whose names do not say what they are, and losses of class indices.
 
@@ -70,6 +84,18 @@ class WrongSignature(Rule):
             check=Check.SIGNATURE,
             provisional=True,
         )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Exchange the parameters."""
+        found = reversed_parameters(view)
+        if found is not None and found[0].id == suspect.node:
+            first, second = found
+            yield Remedy(
+                "Put the label first",
+                "calls of your own that hand the prediction over first have to change, too",
+                Safety.UNSAFE,
+                (Exchange(first.id, second.id),),
+            )
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -19,6 +19,7 @@ from actlint.query import (
     Rewrite,
     Rule,
     Safety,
+    Settled,
     Suspect,
     Target,
     View,
@@ -37,7 +38,7 @@ from ._common import (
     singular,
 )
 from ._remedies import no_nan, selected_argument
-from ._stable import xlogx, xlogy
+from ._stable import stable
 from ._surgery import selected
 
 _LOGICAL = ("logical_and", "logical_or", "logical_not")
@@ -157,10 +158,11 @@ class ZeroTimesInfinity(Rule):
         hit, (factor, _) = found
         chosen = _condition(view, factor)
         if chosen is None:
-            yield from xlogx(view, node)
-            yield from xlogy(view, node, factor)
+            yield from stable(view, node, "xlogx", "xlogy")
             return
-        yield from (each for each in no_nan(view, node) if each.safety is Safety.SAFE)
+        yield from (
+            each for each in no_nan(view, node, Settled.GIVEN) if each.safety is Safety.SAFE
+        )
         yield from selected_argument(view, node, hit.operand, chosen)
 
     VALID: ClassVar[tuple[Good, ...]] = (

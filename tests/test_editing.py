@@ -45,7 +45,7 @@ def test_of_overlapping_fixes_the_first_is_made() -> None:
     inner = fix(edit(1, 9, 1, 10, "(c + 1)"), IMPORT)
     outer = fix(QUOTIENT, IMPORT)
     apart = fix(edit(3, 6, 3, 7, "c"), IMPORT)
-    assert compatible([outer, inner, apart]) == [outer, apart]
+    assert compatible([outer, inner, apart], {}) == [outer, apart]
 
 
 def test_overlap_is_by_file_and_place() -> None:
@@ -83,3 +83,12 @@ def test_patch_takes_the_diff(text: str, tmp_path: Path) -> None:
 
 def test_no_change_is_no_diff() -> None:
     assert diff("m.py", TEXT, TEXT) == ""
+
+
+def test_a_variable_that_goes_is_not_read_anew() -> None:
+    text = "e = f(x)\ny = e / g(x)\nz = h(x)\n"
+    gone = fix(Edit("m.py", Span(1, 1, 2, 1), ""), edit(2, 5, 2, 13, "k(x)"))
+    reads, other = fix(edit(3, 5, 3, 9, "k(e)")), fix(edit(3, 5, 3, 9, "k(exp)"))
+    assert compatible([gone, reads], {"m.py": text}) == [gone]
+    assert compatible([reads, gone], {"m.py": text}) == [reads]
+    assert compatible([gone, other], {"m.py": text}) == [gone, other]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,13 @@ SAFE = """\
 import tensorflow as tf
 
 
-def ratio_loss(y_true, y_pred):
-    share = tf.abs(y_true - y_pred) / tf.abs(y_true)
-    return tf.reduce_mean(share)
+def masked_loss(y_true, y_pred):
+    seen = tf.cast(y_true > 0, tf.float32)
+    return tf.reduce_sum(seen * tf.abs(y_true - y_pred)) / tf.reduce_sum(seen)
 """
 MENDED = SAFE.replace(
-    "tf.abs(y_true - y_pred) / tf.abs(y_true)",
-    "tf.math.divide_no_nan(tf.abs(y_true - y_pred), tf.abs(y_true))",
+    "tf.reduce_sum(seen * tf.abs(y_true - y_pred)) / tf.reduce_sum(seen)",
+    "tf.math.divide_no_nan(tf.reduce_sum(seen * tf.abs(y_true - y_pred)), tf.reduce_sum(seen))",
 )
 ROOTED = BAD.replace("- y_pred)))", "- y_pred)) + 1e-12)")
 
@@ -32,11 +33,12 @@ def test_diff_shows_and_writes_nothing(run: Run, here: Path) -> None:
     outcome = run("--diff", ".")
     assert outcome.status == 1
     assert outcome.out == (
-        "--- safe.py\n+++ safe.py\n@@ -2,5 +2,5 @@\n \n \n"
-        " def ratio_loss(y_true, y_pred):\n"
-        "-    share = tf.abs(y_true - y_pred) / tf.abs(y_true)\n"
-        "+    share = tf.math.divide_no_nan(tf.abs(y_true - y_pred), tf.abs(y_true))\n"
-        "     return tf.reduce_mean(share)\n"
+        "--- safe.py\n+++ safe.py\n@@ -3,4 +3,4 @@\n \n"
+        " def masked_loss(y_true, y_pred):\n"
+        "     seen = tf.cast(y_true > 0, tf.float32)\n"
+        "-    return tf.reduce_sum(seen * tf.abs(y_true - y_pred)) / tf.reduce_sum(seen)\n"
+        "+    return tf.math.divide_no_nan("
+        "tf.reduce_sum(seen * tf.abs(y_true - y_pred)), tf.reduce_sum(seen))\n"
     )
     assert outcome.err == "actlint: would fix 1 finding; 1 more with --unsafe-fixes\n"
     assert (here / "safe.py").read_text() == SAFE
@@ -102,7 +104,7 @@ def test_notebooks_are_not_written(run: Run, here: Path) -> None:
     told = "actlint: left alone, since notebooks are not written: 1 finding\n"
     assert outcome.err == told
     (edit,) = json.loads(outcome.out)["findings"][0]["fixes"][0]["edits"]
-    assert (edit["path"], edit["cell"], edit["line"]) == ("book.ipynb", 2, 5)
+    assert (edit["path"], edit["cell"], edit["line"]) == ("book.ipynb", 2, 6)
 
 
 @pytest.mark.parametrize("option", ["--fix", "--diff"])
@@ -117,3 +119,25 @@ def test_a_configured_fix_gives_way_to_no_confirm(run: Run, here: Path) -> None:
     (here / "pyproject.toml").write_text("[tool.actlint]\nfix = true\nunsafe-fixes = true\n")
     assert run("--no-confirm", "bad.py").status == 1
     assert (here / "bad.py").read_text() == BAD
+
+
+def test_standard_input_comes_back_byte_by_byte(
+    command: list[str], environment: dict[str, str]
+) -> None:
+    latin = "# -*- coding: latin-1 -*-\n# Größe\n".encode("latin-1")
+    marked = b"\xef\xbb\xbf" + SAFE.replace("\n", "\r\n").encode()
+    mended = b"\xef\xbb\xbf" + MENDED.replace("\n", "\r\n").encode()
+    # The last one cannot be read, and is not lost, either.
+    for given, expected in ((latin, latin), (marked, mended), (b"\xff\xfe", b"\xff\xfe")):
+        found = subprocess.run(
+            [*command, "--fix", "-"],
+            input=given, capture_output=True, env=environment, check=False,
+        )  # fmt: skip
+        assert found.stdout == expected
+
+
+def test_all_names_of_a_file_stay_names_of_it(run: Run, here: Path) -> None:
+    (here / "safe.py").write_text(SAFE)
+    (here / "other.txt").hardlink_to(here / "safe.py")
+    assert run("--fix", "safe.py").status == 0
+    assert (here / "other.txt").read_text() == (here / "safe.py").read_text() == MENDED

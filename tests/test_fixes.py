@@ -30,10 +30,10 @@ def dice_loss(y_true, y_pred):
         + tf.reduce_sum(tf.square(y_pred))  # the prediction
     )
 """,
-        Safety.SAFE,
+        Safety.UNSAFE,
         (
-            ("(2.0 * overlap) / (\n", "tf.math.divide_no_nan(2.0 * overlap, (\n"),
-            ("prediction\n    )", "prediction\n    ))"),
+            ("(2.0 * overlap)", "(2.0 * overlap + 1e-5)"),
+            ("tf.square(y_pred))  #", "tf.square(y_pred)) + 1e-5  #"),
         ),
     ),
     Case(
@@ -45,7 +45,7 @@ import tensorflow as t
 def share_loss(y_true, y_pred):
     return t.reduce_mean(t.abs(y_true - y_pred) / t.abs(y_true))
 """,
-        Safety.SAFE,
+        Safety.UNSAFE,
         (
             (
                 "t.abs(y_true - y_pred) / t.abs(y_true)",
@@ -62,7 +62,7 @@ from tensorflow import math as tm
 def share_loss(y_true, y_pred):
     return tm.reduce_mean(tm.square(y_true - y_pred) / tm.square(y_true))
 """,
-        Safety.SAFE,
+        Safety.UNSAFE,
         (
             (
                 "tm.square(y_true - y_pred) / tm.square(y_true)",
@@ -181,7 +181,7 @@ def cross_entropy_loss(y_true, logits):
     return -tf.reduce_mean(tf.reduce_sum(y_true * tf.math.log(p), axis=-1))
 """,
         Safety.SAFE,
-        (("tf.math.log(p)", "tf.nn.log_softmax(logits)"),),
+        (("    p = tf.nn.softmax(logits)\n", ""), ("tf.math.log(p)", "tf.nn.log_softmax(logits)")),
     ),
     Case(
         "graph_script",
@@ -233,7 +233,7 @@ def first_loss(y_true, y_pred):
 def second_loss(y_true, y_pred):
     return tf.reduce_mean(ratio(tf.abs(y_true - y_pred), tf.abs(y_true)))
 """,
-        Safety.SAFE,
+        Safety.UNSAFE,
         (("a / b", "tf.math.divide_no_nan(a, b)"),),
     ),
     Case(
@@ -248,7 +248,10 @@ def f(x, axis=-1, steepness=1.0):
 """
         + ACTIVATION,
         Safety.SAFE,
-        (("tf.math.log(p)", "tf.nn.log_softmax(steepness * x, axis=axis)"),),
+        (
+            ("    p = tf.nn.softmax(steepness * x, axis=axis)\n", ""),
+            ("tf.math.log(p)", "tf.nn.log_softmax(steepness * x, axis=axis)"),
+        ),
     ),
     Case(
         "augmented_assignment",
@@ -260,7 +263,7 @@ def share_loss(y_true, y_pred):
     y_pred /= tf.reduce_sum(tf.abs(y_pred), axis=-1, keepdims=True)  # normalise
     return tf.reduce_mean(tf.square(y_true - y_pred))
 """,
-        Safety.SAFE,
+        Safety.UNSAFE,
         (
             (
                 "y_pred /= tf.reduce_sum(tf.abs(y_pred), axis=-1, keepdims=True)",
@@ -364,7 +367,7 @@ def test_reports_show_fixes_and_two_runs_agree(result: Result) -> None:
         one, two = (render(each, form, Style(sources=sources)) for each in (result, again))
         assert one == two
     text = render(result, OutputFormat.FULL, Style(sources=sources))
-    assert "  safe fix: Divide with tf.math.divide_no_nan: it is 0 where the divisor is 0" in text
+    assert "  unsafe fix: Divide with tf.math.divide_no_nan: it is the quotient elsewhere" in text
     assert "\n    - return t.reduce_mean(t.abs(y_true - y_pred) / t.abs(y_true))\n" in text
     assert " fixable with `--fix`\n" in text
 
@@ -373,6 +376,7 @@ def test_reports_show_fixes_and_two_runs_agree(result: Result) -> None:
 
 WRONG = {
     "changes_values": "{x} / ({y} + 0.001)",
+    "chooses_another_limit": "tf.math.divide_no_nan({x}, {y}) + tf.where({y} > 0.0, 0.0, 1.0)",
     "changes_gradients": "tf.stop_gradient(tf.math.divide_no_nan({x}, {y}))",
     "leaves_the_hazard": "{x} * (1.0 / {y})",
     "brings_another": "tf.math.divide_no_nan({x}, {y}) + 0.0 * tf.sqrt({y})",
@@ -395,7 +399,7 @@ def test_wrong_remedies_are_not_offered(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(rule, "remedies", remedies)
     functions = [
         f"def {name}_loss(y_true, y_pred):\n"
-        "    return tf.reduce_mean(tf.abs(y_true - y_pred) / tf.square(y_pred))\n"
+        "    return tf.reduce_mean(tf.square(y_pred) / tf.abs(y_pred))\n"
         for name in (*WRONG, *FINE)
     ]
     source = "import tensorflow as tf\n\n\n" + "\n\n".join(functions)

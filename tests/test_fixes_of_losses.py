@@ -179,7 +179,7 @@ def entropy_loss(y_true, y_pred):
     return tf.nn.softmax_cross_entropy_with_logits(labels=y_true, logits=p)
 """,
         Safety.UNSAFE,
-        (("logits=p", "logits=y_pred"),),
+        (("    p = tf.nn.softmax(y_pred)\n", ""), ("logits=p", "logits=y_pred")),
     ),
     Case(
         "no_second_variable",

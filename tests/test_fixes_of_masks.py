@@ -273,7 +273,10 @@ class Scores(Loss):
         return -tf.reduce_mean(tf.reduce_sum(y_true * tf.nn.log_softmax(p), axis=-1))
 """,
         Safety.UNSAFE,
-        (("tf.nn.log_softmax(p)", "tf.nn.log_softmax(y_pred)"),),
+        (
+            ("        p = self._probabilities(y_pred)\n", ""),
+            ("tf.nn.log_softmax(p)", "tf.nn.log_softmax(y_pred)"),
+        ),
     ),
 )
 

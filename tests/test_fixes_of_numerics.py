@@ -68,6 +68,7 @@ def f(x):
         + ACTIVATION,
         Safety.SAFE,
         (
+            ("    e = tf.exp(x)\n", ""),
             (
                 "e / tf.reduce_sum(e, axis=-1, keepdims=True)",
                 "tf.nn.softmax(x, axis=-1)",
@@ -234,7 +235,7 @@ def bend(x):
 layer = Lambda(bend)
 """,
         Safety.SAFE,
-        (("1.0 - K.cos(x)", "2.0 * K.square(K.sin(x / 2.0))"),),
+        (("(1.0 - K.cos(x))", "2.0 * K.square(K.sin(x / 2.0))"),),
     ),
     Case(
         "variance_of_two_means",
@@ -250,7 +251,10 @@ class Standardise(tf.keras.layers.Layer):
         return (inputs - mean) * tf.math.rsqrt(variance + 1e-5)
 """,
         Safety.SAFE,
-        (("square - mean**2", "tf.math.reduce_variance(inputs, axis=-1, keepdims=True)"),),
+        (
+            ("        square = tf.reduce_mean(inputs**2, axis=-1, keepdims=True)\n", ""),
+            ("square - mean**2", "tf.math.reduce_variance(inputs, axis=-1, keepdims=True)"),
+        ),
     ),
     Case(
         "no_root_with_a_setting",
@@ -282,7 +286,7 @@ p = tf.maximum(tf.nn.sigmoid(tf.matmul(x, w)), 1e-60)
 loss = -tf.reduce_mean(y * tf.log(p))
 train = tf.train.AdamOptimizer(0.01).minimize(loss)
 """,
-        Safety.SAFE,
+        Safety.UNSAFE,
         (("tf.log(p)", "tf.math.log_sigmoid(tf.matmul(x, w))"),),
     ),
     Case(

@@ -11,7 +11,7 @@ from actlint.index import FileIndex
 from actlint.lower import lower
 from actlint.lower.machine import Mark
 from actlint.lower.module import Module
-from actlint.remedy import Change, Keyword, Remedy, Rewrite
+from actlint.remedy import Change, Keyword, Remedy, Rewrite, Settled, together
 from actlint.scene import units
 
 HEADER = "import tensorflow as tf\n\n\n"
@@ -137,3 +137,25 @@ def test_names_are_spelled_as_the_file_imports_them(header: str, spelled: str) -
 def test_nothing_is_imported_where_that_is_not_plain(header: str) -> None:
     source = loss("y_true / y_pred").replace("import tensorflow as tf\n", header)
     assert mended(source, "divide", to="tf.math.log1p({y})") is None
+
+
+@pytest.mark.parametrize(
+    ("settled", "expected"),
+    [
+        ((Settled.SAME, Settled.SAME), (Safety.SAFE, Settled.SAME)),
+        ((Settled.GIVEN, Settled.GIVEN), (Safety.SAFE, Settled.GIVEN)),
+        ((Settled.SAME, Settled.LIMIT), (Safety.SAFE, Settled.LIMIT)),
+        ((Settled.SAME, Settled.GIVEN), (Safety.UNSAFE, Settled.LIMIT)),
+    ],
+)
+def test_remedies_made_together_are_as_safe_as_can_be_told(
+    settled: tuple[Settled, ...], expected: tuple[Safety, Settled]
+) -> None:
+    assert (
+        together([Remedy("Mend it", "why", Safety.SAFE, (), each) for each in settled]) == expected
+    )
+
+
+def test_one_unsafe_remedy_makes_all_unsafe() -> None:
+    made = [Remedy("Mend it", "why", safety, ()) for safety in (Safety.SAFE, Safety.UNSAFE)]
+    assert together(made)[0] is Safety.UNSAFE

@@ -34,6 +34,8 @@ def claim(machine: Machine, scope: Scope, function: Function) -> Value:
     listed = [*params.posonly_params, *params.params][1 if function.instance is not None else 0 :]
     required = [scope.variables[p.name.value] for p in listed if p.default is None]
     result = machine.run_function(machine, scope, function.node)
+    if isinstance(result, TensorValue):
+        return result  # it brings none
     if isinstance(params.star_arg, cst.Param) or not isinstance(result, Sequence):
         return Opaque("")
     if len(result.items) != 2:

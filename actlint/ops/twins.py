@@ -78,6 +78,15 @@ _FUNCTIONS: Final = (
 )
 
 
+def twin(key: str) -> str | None:
+    """Return the key of the row that a NumPy row was made from, or None."""
+    name = key.removeprefix("np_")
+    if name == key:
+        return None
+    functions = {function: other for function, other, _, _ in _FUNCTIONS}
+    return functions.get(name) or _RENAMED.get(name) or (name if name in _SAME.split() else None)
+
+
 def numpy_rows(table: Mapping[str, Op]) -> tuple[Op, ...]:
     """Return the NumPy rows whose twins stand in `table`.
 

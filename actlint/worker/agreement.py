@@ -15,10 +15,10 @@ import numpy as np
 
 from actlint.findings import Evidence, Hazard, Outcome, Reach, Suspect, Verdict
 from actlint.graph import Arg, DType, Items
-from actlint.worker import batches, elements, witness
+from actlint.worker import batches, elements, samples, witness
 from actlint.worker.aim import solve
 from actlint.worker.bench import Bench
-from actlint.worker.inputs import Template
+from actlint.worker.inputs import Encoding, Template
 from actlint.worker.probes import Lab, Trace, finite, floating, pruned
 from actlint.worker.protocol import Instruction, Job
 from actlint.worker.samples import EPS, Array, Feeds, Sample
@@ -29,6 +29,12 @@ _ROUNDINGS = 64.0
 # By how much a number may be farther from the judge than the original's.
 _NO_NEARER = 2.0
 _MAX = float(np.finfo(np.float32).max)
+# How far from a point without a value those are looked at that lie next to it, in float64, in terms
+# of max(1, magnitude): near enough for x * log(x) and sqrt(x) to be at their limit.
+_STEP = 1e-9
+# By how much a limit may be off, in terms of max(1, magnitude).
+_AT_LIMIT = 1e-3
+_MAX_SETTLED = 8  # batches whose surroundings are looked at
 _KINDS = ("typical", "structural", "extended")
 _MODES = ("graph", "xla")
 
@@ -45,6 +51,9 @@ class _Tally:
     disagreements: int = 0
     first: str = ""  # of the disagreements, in words
     cut: bool = False  # one of both has a gradient where the other has none
+    looked: int = 0  # batches whose surroundings were looked at
+    chosen: int = 0  # values that are not what the original tends to, where it has none
+    open: int = 0  # values in the midst of others that the original has not, either
     # Largest gradient of each input on typical batches: where rows join, rounding is of this size.
     usual: dict[int, float] = field(default_factory=dict)
 
@@ -68,14 +77,19 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
     Returns:
         CONFIRMED if they agree wherever the original is finite, REFUTED if not; either way with
         the mended program's value and gradient at the job's witness, and in `detail` what was
-        compared. UNCONFIRMED if nothing can be compared.
+        compared, and of the values that the original has not, how many it does not tend to
+        (`chosen`) and how many lie in the midst of such (`open`). UNCONFIRMED if nothing can be
+        compared.
     """
     job = bench.job
     programs = _programs(bench, suspect.node)
     tally = _Tally()
     for index in range(len(bench.templates)):
         for sample, weights in _samples(bench, index, suspect):
-            _compare(programs, bench, sample, weights, tally)
+            outputs = _compare(programs, bench, sample, weights, tally)
+            if outputs is not None:
+                around = _around(bench, index, sample)
+                _settle(programs, outputs, around, tally)
             if tally.spoilt:
                 break  # no fix is offered that breaks a number
         if tally.compared:
@@ -86,6 +100,10 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
     trace = None if at is None else _traced(programs.mended, at, None)
     if at is not None and trace is None:
         return Outcome(Verdict.UNCONFIRMED, "the mended expression does not run at the witness")
+    if at is not None:
+        old, new = (_end(lab, at.feeds) for lab in (programs.original, programs.mended))
+        if old is not None and new is not None:
+            _settle(programs, (old, new), _around(bench, 0, at), tally)
     ends = [] if trace is None else witness.ends(trace)
     modes = ["eager"]
     for mode in _MODES:
@@ -107,6 +125,8 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
             "modes": ", ".join(modes),
             "finite": float(witness.hazard_of(ends) is None),
             "spoilt": float(tally.spoilt),
+            "chosen": float(tally.chosen),
+            "open": float(tally.open),
             "value_difference": float(f"{tally.value:.3g}"),
             "gradient_difference": float(f"{tally.gradient:.3g}"),
         },
@@ -198,16 +218,18 @@ def _at_witness(template: Template, job: Job) -> Sample | None:
 
 def _compare(
     programs: _Programs, bench: Bench, sample: Sample, weights: Array | None, tally: _Tally
-) -> None:
-    """Compare one batch, number by number."""
+) -> tuple[Array, Array] | None:
+    """Compare one batch, number by number; return both outputs."""
     before = _traced(programs.original, sample, weights)
     if before is None or not bool(programs.original.holds(before.values).all()):
-        return
+        return None
     after = _traced(programs.mended, sample, weights)
+    if after is None and weights is not None:
+        after = _traced(programs.mended, sample, None)  # of another shape, as it may be
     if after is None:
         tally.spoilt += 1
         tally.first = tally.first or "the mended expression does not run on some inputs"
-        return
+        return None
 
     @cache
     def exact() -> Trace | None:
@@ -234,6 +256,74 @@ def _compare(
         scale = np.asarray(1.0 if slope.size == size.size else usual)
         worst = _differ(slope, now, partial(judged, ident), scale, tally)
         tally.gradient = max(tally.gradient, worst)
+    return was, value
+
+
+def _settle(
+    programs: _Programs, outputs: tuple[Array, Array], around: Iterator[Feeds], tally: _Tally
+) -> None:
+    """Look whether values that the original has not are what it tends to there.
+
+    Args:
+        programs: what is compared.
+        outputs: of the original and the mended program.
+        around: the batch in float64, and batches next to it.
+        tally: where the result is noted.
+    """
+    old, new = outputs
+    if tally.looked >= _MAX_SETTLED or old.shape != new.shape or not floating(old):
+        return
+    gained = ~np.isfinite(old) & np.isfinite(new)
+    if not gained.any():
+        return
+    tally.looked += 1
+    near = [_end(programs.exact, feeds) for feeds in around]
+    seen, off = np.zeros(old.shape, bool), np.zeros(old.shape, bool)
+    for value in near:
+        if value is not None and value.shape == old.shape:
+            known = np.isfinite(value)
+            gap = np.abs(np.where(known, value, 0.0) - new)
+            seen |= known
+            off |= known & (gap > _AT_LIMIT * np.maximum(np.abs(new), 1.0))
+    tally.chosen += int((gained & off).sum())
+    tally.open += int((gained & ~seen).sum())
+
+
+def _around(bench: Bench, index: int, sample: Sample) -> Iterator[Feeds]:
+    """Yield a batch in float64, and batches next to it: on all sides, and of one input each."""
+    here = _double(sample).feeds
+    yield here
+    slots = [
+        slot
+        for slot in bench.templates[index].slots
+        if slot.encoding is not Encoding.PARAMETER and here[slot.id].dtype == np.float64
+    ]
+    rng = samples.generator(bench.job, 61)
+    ways = {
+        slot.id: _STEP
+        * np.maximum(np.abs(here[slot.id]), 1.0)
+        * rng.uniform(0.5, 1.5, here[slot.id].shape)
+        for slot in slots
+    }
+    signs = {slot.id: rng.choice((-1.0, 1.0), here[slot.id].shape) for slot in slots}
+    moves = [ways, {key: -way for key, way in ways.items()}]
+    moves.append({key: signs[key] * way for key, way in ways.items()})
+    if len(slots) > 1:
+        moves += [{slot.id: sign * ways[slot.id]} for slot in slots for sign in (1.0, -1.0)]
+    limits = {slot.id: (slot.spec.lo, slot.spec.hi) for slot in slots}
+    for move in moves:
+        moved = {key: np.clip(here[key] + way, *limits[key]) for key, way in move.items()}
+        yield {**here, **moved}
+
+
+def _end(lab: Lab, feeds: Feeds) -> Array | None:
+    """Return the output where the conditions of the path hold, else None."""
+    try:
+        values = lab.values(feeds)
+    # Any op may refuse to mix float32, which it was given in the source, with float64.
+    except Exception:
+        return None
+    return values[lab.job.output] if bool(lab.holds(values).all()) else None
 
 
 def _differ(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from actlint.findings import Evidence, Hazard, Outcome, Reach, Suspect, Verdict
+from actlint.findings import Hazard, Outcome, Reach, Suspect, Verdict
 from actlint.graph import InputRole, Ref
 from actlint.worker import samples, witness
 from actlint.worker.bench import Bench
@@ -68,22 +68,15 @@ def _exchanged(
 ) -> Outcome:
     right, wrong = traces
     slope = witness.worst([gradient])
-    evidence = Evidence(
-        hazard=Hazard.WRONG_LOSS,
-        witness=witness.numbers(template, right.sample),
+    evidence = witness.seen(
+        template,
+        right.sample,
+        f"the gradient is the same, up to {slope:.4g}, for a right prediction and for a wrong one",
         value=_mean(right.values[suspect.node]),
         gradient=slope,
-        mode="eager",
         samples=2,
-        hits=2,
-        rate=None,
-        reach=Reach.TYPICAL,
-        detail={
-            "observed": f"the gradient is the same, up to {slope:.4g}, for a right prediction and "
-            "for a wrong one",
-            "moved": moved.spec.name,
-            "other": _flat(wrong.sample.feeds[moved.id]),
-        },
+        moved=moved.spec.name,
+        other=_flat(wrong.sample.feeds[moved.id]),
     )
     return Outcome(Verdict.CONFIRMED, None, evidence)
 
@@ -140,21 +133,15 @@ def _signature(
     else:
         said = "called as Keras does, the prediction gets the same gradient whether it is right or "
         said += "wrong"
-    evidence = Evidence(
-        hazard=Hazard.WRONG_LOSS,
-        witness=witness.numbers(template, Sample(wrong, Reach.TYPICAL, "")),
+    evidence = witness.seen(
+        template,
+        Sample(wrong, Reach.TYPICAL, ""),
+        said,
         value=values[0],
         gradient=witness.worst(gradients[1:]),
-        mode="eager",
         samples=2,
-        hits=2,
-        rate=None,
-        reach=Reach.TYPICAL,
-        detail={
-            "observed": said,
-            "label": label.spec.name,
-            "prediction": prediction.spec.name,
-        },
+        label=label.spec.name,
+        prediction=prediction.spec.name,
     )
     return Outcome(Verdict.CONFIRMED, None, evidence)
 
@@ -192,23 +179,13 @@ def check_floor(bench: Bench, suspect: Suspect) -> Outcome:
         eager = written[bench.job.output]
         healed = compiled is not None and not _near(_mean(compiled[0]), _mean(eager))
         direct = logits in {slot.id for slot in template.slots}
-        evidence = Evidence(
-            hazard=Hazard.WRONG_LOSS,
-            witness=witness.numbers(
-                template, sample if direct else Sample(feeds, sample.reach, "")
-            ),
+        evidence = witness.seen(
+            template,
+            sample if direct else Sample(feeds, sample.reach, ""),
+            f"the loss of certain, right predictions is {least:.3g}, and {bare:.3g} without the "
+            "activation",
             value=_mean(eager),
-            gradient=None,
-            mode="eager",
-            samples=1,
-            hits=1,
-            rate=None,
-            reach=Reach.STRUCTURAL,
-            detail={
-                "observed": "the loss of certain, right predictions is "
-                f"{least:.3g}, and {bare:.3g} without the activation",
-                "modes": "eager" if healed else "eager graph",
-            },
+            modes="eager" if healed else "eager graph",
         )
         return Outcome(Verdict.CONFIRMED, None, evidence)
     return Outcome(Verdict.UNCONFIRMED, "no labels were found that say what a right prediction is")
@@ -239,20 +216,14 @@ def check_stuck(bench: Bench, suspect: Suspect) -> Outcome:
             continue
         if found.any():
             return Outcome(Verdict.REFUTED, "sure and wrong logits get a gradient")
-        evidence = Evidence(
-            hazard=Hazard.ZERO_GRADIENT,
-            witness=witness.numbers(template, trace.sample),
-            value=_mean(trace.values[node]),
+        value = _mean(trace.values[node])
+        evidence = witness.seen(
+            template,
+            trace.sample,
+            f"sure and wrong predictions, of loss {value:.3g}, get a gradient of exactly 0",
+            value=value,
             gradient=0.0,
-            mode="eager",
-            samples=1,
-            hits=1,
-            rate=None,
-            reach=Reach.TYPICAL,
-            detail={
-                "observed": f"sure and wrong predictions, of loss {_mean(trace.values[node]):.3g}, "
-                "get a gradient of exactly 0"
-            },
+            hazard=Hazard.ZERO_GRADIENT,
         )
         return Outcome(Verdict.CONFIRMED, None, evidence)
     return Outcome(Verdict.UNCONFIRMED, "no labels were found that say what a wrong prediction is")
@@ -276,17 +247,14 @@ def check_constant(bench: Bench, suspect: Suspect) -> Outcome:
     if shown is None:
         return Outcome(Verdict.UNCONFIRMED, "no sample met the conditions of this path")
     activation = lab.steps[node].op == "softmax"
-    evidence = Evidence(
-        hazard=Hazard.ZERO_GRADIENT if activation else Hazard.WRONG_LOSS,
-        witness=witness.numbers(template, shown.sample),
+    evidence = witness.seen(
+        template,
+        shown.sample,
+        f"the value is {abs(value):.3g}, as for all other logits",
         value=witness.plain(value),
         gradient=witness.worst(lab.local(node, shown, None)[1].values()),
-        mode="eager",
+        hazard=Hazard.ZERO_GRADIENT if activation else Hazard.WRONG_LOSS,
         samples=len(traces),
-        hits=len(traces),
-        rate=None,
-        reach=Reach.TYPICAL,
-        detail={"observed": f"the value is {abs(value):.3g}, as for all other logits"},
     )
     return Outcome(Verdict.CONFIRMED, None, evidence)
 

@@ -95,21 +95,13 @@ def check_size(bench: Bench, suspect: Suspect) -> Outcome:
         if abs(losses[1] - losses[0]) <= _CLEARLY * abs(once):
             return Outcome(Verdict.REFUTED, "the loss stays the same when the batch is repeated")
         first, second = (witness.plain(loss) for loss in losses)
-        evidence = Evidence(
-            hazard=Hazard.WRONG_LOSS,
-            witness=witness.numbers(template, Sample(feeds, Reach.TYPICAL, "")),
+        evidence = witness.seen(
+            template,
+            Sample(feeds, Reach.TYPICAL, ""),
+            f"the loss of {_FEW} samples is {first:.3g}, and {second:.3g} with the same samples "
+            "twice",
             value=first,
-            gradient=None,
-            mode="eager",
-            samples=1,
-            hits=1,
-            rate=None,
-            reach=Reach.TYPICAL,
-            detail={
-                "observed": f"the loss of {_FEW} samples is {first:.3g}, and {second:.3g} with the "
-                "same samples twice",
-                "batched": " ".join(slot.spec.name for slot in batched),
-            },
+            batched=" ".join(slot.spec.name for slot in batched),
         )
         return Outcome(Verdict.CONFIRMED, None, evidence)
     return Outcome(Verdict.UNCONFIRMED, reason)
@@ -140,22 +132,15 @@ def _shown(bench: Bench, template: Template, node: int) -> Iterator[Evidence]:
             continue
         at = np.unravel_index(int(gap.argmax()), gap.shape)
         values = [witness.plain(value[_KEPT][at]) for value in pair]
-        yield Evidence(
-            hazard=Hazard.MIXED_SAMPLES,
-            witness=witness.numbers(template, Sample(first, Reach.TYPICAL, "")),
+        yield witness.seen(
+            template,
+            Sample(first, Reach.TYPICAL, ""),
+            "with other samples beside it, the value of one sample changes from "
+            f"{values[0]:.3g} to {values[1]:.3g}",
             value=values[0],
-            gradient=None,
-            mode="eager",
-            samples=1,
-            hits=1,
-            rate=None,
-            reach=Reach.TYPICAL,
-            detail={
-                "observed": f"with other samples beside it, the value of one sample changes "
-                f"from {values[0]:.3g} to {values[1]:.3g}",
-                "moved": slot.spec.name,
-                "other": [witness.plain(value) for value in changed.reshape(-1)],
-            },
+            hazard=Hazard.MIXED_SAMPLES,
+            moved=slot.spec.name,
+            other=[witness.plain(value) for value in changed.reshape(-1)],
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from actlint.findings import Hazard, Reach, Tensor
+from actlint.findings import Evidence, Hazard, Reach, Tensor
 from actlint.worker.inputs import Encoding, Slot, Template
 from actlint.worker.probes import Trace, floating
 from actlint.worker.samples import Array, Sample, allowed
@@ -37,6 +37,43 @@ def tensor(value: Array) -> Tensor:
 def numbers(template: Template, sample: Sample) -> dict[str, Tensor]:
     """Return the witness of a batch, by input name."""
     return {slot.spec.name: tensor(np.asarray(sample.feeds[slot.id])) for slot in template.slots}
+
+
+def seen(
+    template: Template,
+    sample: Sample,
+    said: str,
+    *,
+    value: float | None,
+    gradient: float | None = None,
+    hazard: Hazard = Hazard.WRONG_LOSS,
+    samples: int = 1,
+    **detail: float | str | list[float],
+) -> Evidence:
+    """Return the evidence of something that was observed in eager mode on every sample looked at.
+
+    Args:
+        template: of the inputs.
+        sample: the batch that shows it.
+        said: what was observed, as a main clause.
+        value: as in Evidence.
+        gradient: as in Evidence.
+        hazard: what goes wrong.
+        samples: how many samples were looked at.
+        detail: further entries of the evidence's detail.
+    """
+    return Evidence(
+        hazard=hazard,
+        witness=numbers(template, sample),
+        value=value,
+        gradient=gradient,
+        mode="eager",
+        samples=samples,
+        hits=samples,
+        rate=None,
+        reach=sample.reach,
+        detail={"observed": said, **detail},
+    )
 
 
 def worst(values: Iterable[Array | None]) -> float | None:
