@@ -353,6 +353,8 @@ def class_sizes(job: Job) -> tuple[int, ...]:
         for name, arg in step.args:
             if name in ("depth", "num", "num_or_size_splits") and isinstance(arg, int):
                 hints.append(arg)
+            elif step.op == "range" and isinstance(arg, int):
+                hints.append(arg)
             elif step.op in ("getitem", "reshape"):
                 hints += _indices(arg, step.op == "getitem")
     usable = sorted({hint for hint in hints if 1 < hint <= _MAX_HINT}, reverse=True)
