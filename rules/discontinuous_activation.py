@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from actlint.query import Bad, Check, Good, Gradient, Hazard, Node, Rule, Severity, Suspect, View
 
-from ._common import COMPARISON, STOP, is_whole_activation, shown
+from ._common import COMPARISON, STOP, is_lambda_of_pieces, is_whole_activation, shown
 
 _SELECTIONS = ("where",)
 # The library's own activations with a jump: who names one of them wants it.
@@ -58,7 +58,9 @@ class DiscontinuousActivation(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of an activation that is made of pieces or contains a jump."""
-        if not is_whole_activation(view) or not view.has_gradient():
+        if not (is_whole_activation(view) or is_lambda_of_pieces(view)):
+            return
+        if not view.has_gradient():
             return
         moving = [node for node in view.nodes() if view.depends(node)]
         if any(_is_straight_through(view, node) for node in moving):

@@ -18,7 +18,7 @@ from actlint.query import (
     View,
 )
 
-from ._common import is_constant, is_whole_activation, shown
+from ._common import is_constant, is_lambda_of_pieces, is_whole_activation, shown
 
 
 class NonMonotonicActivation(Rule):
@@ -65,7 +65,9 @@ class NonMonotonicActivation(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of an activation that is not monotonic by its construction."""
-        if not is_whole_activation(view) or not view.has_gradient():
+        if not (is_whole_activation(view) or is_lambda_of_pieces(view)):
+            return
+        if not view.has_gradient():
             return
         output = view.node(view.graph.output)
         if output.op and not _monotonic(view, output):
