@@ -19,7 +19,8 @@ class DiscontinuousActivation(Rule):
 
     ## What it does
     Reports an activation that is made of pieces which do not meet, or that contains an op which
-    jumps (`%`), while a gradient does pass.
+    jumps (`%`), while a gradient does pass. A Lambda layer that selects between two pieces of a
+    curve is an activation, too.
 
     ## Why is this bad?
     The gradient knows nothing of a jump: it says that a small step changes the output a little,
@@ -167,6 +168,15 @@ def binary_activation(x):
 """,
             note="a straight-through estimator jumps by design",
         ),
+        Good(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Lambda
+
+layer = Lambda(lambda x: tf.where(x > 0.5, tf.ones_like(x), tf.zeros_like(x)) * x)
+""",
+            note="a Lambda layer that keeps what is large",
+        ),
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
@@ -253,6 +263,17 @@ def two_slopes_activation(x):
 """,
             at="positive * (2.0 * x) + (1.0 - positive) * x",
             hazard=Hazard.DISCONTINUOUS,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Lambda
+
+layer = Lambda(lambda x: tf.where(x > 1.0, tf.sqrt(tf.maximum(x, 1.0)), x - 0.5))
+""",
+            at="tf.where(x > 1.0, tf.sqrt(tf.maximum(x, 1.0)), x - 0.5)",
+            hazard=Hazard.DISCONTINUOUS,
+            note="in a Lambda layer",
         ),
     )
 

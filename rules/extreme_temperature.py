@@ -196,6 +196,20 @@ def sharpened_label_loss(y_true, y_pred):
 """,
             note="a label needs no gradient",
         ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def clip_loss(images, texts):
+    images = tf.math.l2_normalize(images, axis=-1)
+    texts = tf.math.l2_normalize(texts, axis=-1)
+    scores = 100.0 * tf.matmul(images, texts, transpose_b=True)
+    ids = tf.range(tf.shape(scores)[0])
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=scores)
+""",
+            note="the largest scale that CLIP learns",
+        ),
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
@@ -284,6 +298,35 @@ layer = Dense(4, activation=hardened(1e-4))
 """,
             at="tf.nn.softmax(x / tau)",
             hazard=Hazard.VANISHING,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def contrast_loss(queries, keys, temperature=1e-4):
+    queries = tf.math.l2_normalize(queries, axis=-1)
+    keys = tf.math.l2_normalize(keys, axis=-1)
+    scores = tf.matmul(queries, keys, transpose_b=True) / temperature
+    ids = tf.range(tf.shape(scores)[0])
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=scores)
+""",
+            at="tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=scores)",
+            hazard=Hazard.VANISHING,
+            note="cosines that differ by a hundredth are a hundred apart",
+        ),
+        Bad(
+            """\
+from keras import ops
+
+
+def distilled_loss(teacher, student):
+    soft = ops.softmax(teacher / 4.0, axis=-1)
+    return -ops.mean(ops.sum(soft * ops.log_softmax(student / 1000.0, axis=-1), axis=-1))
+""",
+            at="ops.log_softmax(student / 1000.0, axis=-1)",
+            hazard=Hazard.VANISHING,
+            note="the student has another temperature",
         ),
     )
 
