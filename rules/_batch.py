@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from actlint.query import Graph, InputRole, Items, Kind, Node, Role, View
@@ -161,6 +162,33 @@ def is_linear(view: View, node: Node) -> bool:
         for later in descendants(view, node.id)
         if view.reaches_output(later)
     )
+
+
+def losing(view: View) -> Iterator[Node]:
+    """Yield reductions over the batch alone that what a layer returns is computed from.
+
+    Those that what they reduce meets again, as in batch normalisation, are none, nor are those that
+    the result is stacked from along an axis of its own.
+    """
+    graph = view.graph
+    if graph.role is not Role.LAYER or graph.partial or not graph.evidence.endswith("subclass"):
+        return
+    for node in view.nodes(*REDUCTIONS):
+        if (
+            axes(view, node) == (0,)
+            and view.static(node, "keepdims") is not True
+            and view.on_gradient_path(node)
+            and all(
+                not view.depends(other) or other.id == node.id or _after(view, node, other)
+                for later in descendants(view, node.id)
+                for other in view.operands(later)
+            )
+        ):
+            yield node
+
+
+def _after(view: View, node: Node, other: Node) -> bool:
+    return other in descendants(view, node.id)
 
 
 def has_target(view: View) -> bool:

@@ -118,7 +118,7 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
         ]
     if check is Check.OTHER_SAMPLES:
         return beside_others(function, evidence)
-    if check is Check.BATCH_SIZE:
+    if check in (Check.BATCH_SIZE, Check.LOST_BATCH):
         return twice(function, evidence)
     if check is Check.CONTRIBUTION:
         return always(function, evidence)

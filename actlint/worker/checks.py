@@ -66,6 +66,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.DESCENT: descent.check,
     Check.OTHER_SAMPLES: others.check,
     Check.BATCH_SIZE: others.check_size,
+    Check.LOST_BATCH: others.check_lost,
     Check.CONTRIBUTION: terms.check,
     Check.HALF: half.check,
     Check.HINGE: hinges.check,
