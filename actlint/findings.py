@@ -139,6 +139,8 @@ class Check(StrEnum):
     CONTRIBUTION = "contribution"
     # The mean of the output doubles with a batch in which every sample is repeated.
     BATCH_SIZE = "batch-size"
+    # The cotangent of the node, an error of a prediction, is the same whatever the labels are.
+    LABEL_FREE = "label-free"
     # The output has the same shape, of several numbers, however many samples the node runs over.
     LOST_BATCH = "lost-batch"
     # Typical samples get no gradient where the loss is largest, and that of others has no least

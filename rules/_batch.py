@@ -7,7 +7,7 @@ from typing import Final
 
 from actlint.query import Graph, InputRole, Items, Kind, Node, Role, View
 
-from ._common import descendants, is_constant
+from ._common import ancestors, descendants, is_constant
 
 # Ops that normalise along an axis, with the value that the axis has if it is not given.
 SOFTMAX: Final = {"softmax": -1, "log_softmax": -1}
@@ -178,6 +178,7 @@ def losing(view: View) -> Iterator[Node]:
             axes(view, node) == (0,)
             and view.static(node, "keepdims") is not True
             and view.on_gradient_path(node)
+            and all(_keeps_rows(view, found) for found in ancestors(view, node.id)[1:])
             and all(
                 not view.depends(other) or other.id == node.id or _after(view, node, other)
                 for later in descendants(view, node.id)
@@ -185,6 +186,17 @@ def losing(view: View) -> Iterator[Node]:
             )
         ):
             yield node
+
+
+def _keeps_rows(view: View, node: Node) -> bool:
+    """Return whether what a layer is given stays in its row: not in lists, nor along new axes."""
+    if not view.depends(node) or not node.op:
+        return node.input is None or node.input.role in {
+            InputRole.ACTIVATION,
+            InputRole.VARIABLE,
+            InputRole.PARAMETER,
+        }
+    return node.op in _IN_PLACE | {"getitem"} or view.op(node).kind is Kind.ELEMENTWISE
 
 
 def _after(view: View, node: Node, other: Node) -> bool:

@@ -333,6 +333,27 @@ class Spread(keras.layers.Layer):
         spread = tf.sqrt(tf.reduce_mean(tf.square(centred), axis=0) + 1e-6)
         return tf.concat([inputs, tf.ones_like(inputs) * spread], axis=-1)
 """),
+    Case("layer_that_averages_a_list", HEADER + """\
+class Scales(keras.layers.Layer):
+    def call(self, inputs):
+        found = [tf.tanh(scale * inputs) for scale in (0.5, 1.0, 2.0)]
+        return tf.reduce_mean(found, axis=0)
+"""),
+    Case("signed_error_of_shares", HEADER + """\
+def total_loss(y_true, y_pred):
+    entropy = keras.losses.categorical_crossentropy(y_true, y_pred, from_logits=True)
+    shares = tf.nn.softmax(y_pred, axis=-1)
+    return tf.reduce_mean(entropy) + 0.1 * tf.reduce_mean((y_true - shares) * [1.0, 2.0, 3.0, 4.0])
+""", (("ACT501", "y_true - shares"),)),
+    Case("divergence_of_gaussians", HEADER + """\
+def kl_loss(y_true, y_pred):
+    m1, s1 = tf.split(y_true, 2, axis=-1)
+    m2, s2 = tf.split(y_pred, 2, axis=-1)
+    s1 = tf.clip_by_value(s1, -5.0, 5.0)
+    s2 = tf.clip_by_value(s2, -5.0, 5.0)
+    ratio = (tf.exp(2.0 * s1) + tf.square(m1 - m2)) / (2.0 * tf.exp(2.0 * s2))
+    return tf.reduce_mean(s2 - s1 + ratio - 0.5)
+"""),
 )  # fmt: skip
 
 

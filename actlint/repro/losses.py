@@ -44,6 +44,20 @@ def same_slope(function: Function, evidence: Evidence) -> list[str]:
     ]
 
 
+def same_for_labels(function: Function, evidence: Evidence) -> list[str]:
+    """Print the slope of the loss with respect to the labels, for two of them."""
+    moved, kept, labels = _two_values(function, evidence)
+    return [
+        *kept,
+        "# the error is the label less something else: expect the same slope for other labels",
+        f"for {moved} in {labels}:",
+        "    with tf.GradientTape() as tape:",
+        f"        tape.watch({moved})",
+        f"        value = tf.reduce_mean({call(function)})",
+        f'    print("loss:", value.numpy(), "slope:", tape.gradient(value, {moved}).numpy())',
+    ]
+
+
 def beside_others(function: Function, evidence: Evidence) -> list[str]:
     """Print the value of one sample in two batches that share no other."""
     moved, kept, batches = _two_values(function, evidence)

@@ -21,6 +21,7 @@ from actlint.worker import (
     half,
     hinges,
     indeterminate,
+    labels,
     minimum,
     nonfinite,
     others,
@@ -69,6 +70,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.LOST_BATCH: others.check_lost,
     Check.CONTRIBUTION: terms.check,
     Check.HALF: half.check,
+    Check.LABEL_FREE: labels.check,
     Check.HINGE: hinges.check,
     Check.MARGIN: hinges.check_margin,
 }
