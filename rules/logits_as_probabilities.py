@@ -35,7 +35,8 @@ class LogitsAsProbabilities(Rule):
     ## What it does
     Reports a cross-entropy without `from_logits=True` behind a layer without activation, or with
     one such as ReLU or tanh: the last layer of a model that is compiled with the loss, or a
-    product with weights in the same function.
+    product with weights in the same function. So is one of a prediction of which another term of
+    the same loss takes a softmax or sigmoid.
 
     ## Why is this bad?
     Keras clips what it takes for probabilities to [1e-7, 1 - 1e-7]. Logits outside get no gradient
