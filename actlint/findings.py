@@ -139,6 +139,15 @@ class Check(StrEnum):
     CONTRIBUTION = "contribution"
     # The mean of the output doubles with a batch in which every sample is repeated.
     BATCH_SIZE = "batch-size"
+    # The cotangent of the node, an error of a prediction, is the same whatever the labels are.
+    LABEL_FREE = "label-free"
+    # The output has the same shape, of several numbers, however many samples the node runs over.
+    LOST_BATCH = "lost-batch"
+    # Typical samples get no gradient where the loss is largest, and that of others has no least
+    # value.
+    HINGE = "hinge"
+    # Predictions against labels of -1 and 1 cost nothing and get no gradient, right ones cost more.
+    MARGIN = "margin"
     # In the job's reduced dtype, the node's value or a cotangent that it hands to an operand is nan
     # or infinite as for NONFINITE, and in float32 the same run is finite; with `threshold` 1, it is
     # finite with a larger epsilon, too.

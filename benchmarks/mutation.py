@@ -18,7 +18,7 @@ from typing import Any
 
 from mutants import oracle
 from mutants.catalogue import MUTATORS, mutants, originals, thinned
-from mutants.model import Mutant
+from mutants.model import Harm, Mutant
 from mutants.oracle import Verdict
 from mutants.syntax import Original
 
@@ -89,12 +89,16 @@ def judged(chosen: Iterable[Mutant], known: Sequence[Original]) -> dict[str, Ver
             raise SystemExit(f"{original.name}: the original does not run or is not finite")
         right[original.name] = found
     probes = {original.name: original.probe for original in known}
+    chosen = tuple(chosen)
+    asked = {m.original for m in chosen if m.mutator.harm is Harm.INACCURATE}
+    exact = {o.name: oracle.results(o.probe, o.text, double=True) for o in known if o.name in asked}
     return {
         mutant.name: oracle.judge(
             probes[mutant.original],
             mutant.mutator.harm,
             right[mutant.original],
             oracle.results(probes[mutant.original], mutant.text),
+            exact.get(mutant.original),
         )
         for mutant in chosen
     }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
-from actlint.query import Graph, InputRole, Items, Kind, Node, View
+from actlint.query import Graph, InputRole, Items, Kind, Node, Role, View
+
+from ._common import ancestors, descendants, is_constant
 
 # Ops that normalise along an axis, with the value that the axis has if it is not given.
 SOFTMAX: Final = {"softmax": -1, "log_softmax": -1}
@@ -39,6 +42,27 @@ _PER_SAMPLE: Final = frozenset(
         "sparse_softmax_cross_entropy_with_logits",
     }
 )
+# Ops that hand a number on to the loss in proportion, what else they combine being constant.
+_LINEAR: Final = frozenset(
+    {
+        "add",
+        "add_n",
+        "cast",
+        "convert_to_tensor",
+        "expand_dims",
+        "identity",
+        "negative",
+        "reduce_mean",
+        "reduce_sum",
+        "reshape",
+        "squeeze",
+        "subtract",
+    }
+)
+_SCALING: Final = frozenset({"div", "divide", "multiply"})
+_TERMS: Final = frozenset({"add", "add_n", "subtract"})
+# A number that a similarity is subtracted from is not an epsilon.
+_OFFSET: Final = 0.5
 # Structural ops that leave every sample in its row.
 _IN_PLACE: Final = frozenset(
     {"convert_to_tensor", "identity", "stop_gradient", "cast", "ensure_shape"}
@@ -105,6 +129,7 @@ def rows_are_samples(view: View) -> bool:
         or _called_by_keras(graph)
         or any(
             node.op in _PER_SAMPLE
+            or (node.op == "gather" and view.static(node, "batch_dims") == 1)
             or (
                 (node.op in REDUCTIONS or node.op in SOFTMAX or node.op in LENGTH)
                 and within_samples(view, node)
@@ -118,3 +143,138 @@ def rows_are_samples(view: View) -> bool:
 def _called_by_keras(graph: Graph) -> bool:
     """Return whether use or a base class, not a name, says that Keras calls the function."""
     return "passed on as" in graph.evidence or graph.evidence.endswith("subclass")
+
+
+def is_keras_loss(graph: Graph) -> bool:
+    """Return whether Keras takes the mean of what the function returns."""
+    return graph.role is Role.LOSS and (graph.keras or graph.evidence.endswith("loss subclass"))
+
+
+def all_or_batch(view: View, node: Node) -> bool:
+    """Return whether a reduction runs over the batch, perhaps among other axes."""
+    return over_batch(view, node) or axes(view, node) == ()
+
+
+def is_linear(view: View, node: Node) -> bool:
+    """Return whether a number is handed on to the output in proportion, by every way."""
+    return all(
+        later.op in _LINEAR or (later.op in _SCALING and _scales(view, later))
+        for later in descendants(view, node.id)
+        if view.reaches_output(later)
+    )
+
+
+def losing(view: View) -> Iterator[Node]:
+    """Yield reductions over the batch alone that what a layer returns is computed from.
+
+    Those that what they reduce meets again, as in batch normalisation, are none, nor are those that
+    the result is stacked from along an axis of its own.
+    """
+    graph = view.graph
+    if graph.role is not Role.LAYER or graph.partial or not graph.evidence.endswith("subclass"):
+        return
+    for node in view.nodes(*REDUCTIONS):
+        if (
+            axes(view, node) == (0,)
+            and view.static(node, "keepdims") is not True
+            and view.on_gradient_path(node)
+            and all(_keeps_rows(view, found) for found in ancestors(view, node.id)[1:])
+            and all(
+                not view.depends(other) or other.id == node.id or _after(view, node, other)
+                for later in descendants(view, node.id)
+                for other in view.operands(later)
+            )
+        ):
+            yield node
+
+
+def _keeps_rows(view: View, node: Node) -> bool:
+    """Return whether what a layer is given stays in its row: not in lists, nor along new axes."""
+    if not view.depends(node) or not node.op:
+        return node.input is None or node.input.role in {
+            InputRole.ACTIVATION,
+            InputRole.VARIABLE,
+            InputRole.PARAMETER,
+        }
+    return node.op in _IN_PLACE | {"getitem"} or view.op(node).kind is Kind.ELEMENTWISE
+
+
+def _after(view: View, node: Node, other: Node) -> bool:
+    return other in descendants(view, node.id)
+
+
+def has_target(view: View) -> bool:
+    """Return whether a loss compares one prediction for each sample with a label for each."""
+    roles = {node.input.role for node in view.graph.inputs if node.input is not None}
+    return view.graph.role is Role.LOSS and {InputRole.LABEL, InputRole.PREDICTION} <= roles
+
+
+def beside_mean(view: View, node: Node) -> bool:
+    """Return whether a sum over the batch is a term beside a mean over it, or beside a number.
+
+    A number as in ``1.0 - tf.reduce_sum(similarity)``: the most that the mean could be.
+    """
+    moved = {node.id, *(later.id for later in descendants(view, node.id))}
+    for later in descendants(view, node.id):
+        if later.op not in _TERMS or not view.reaches_output(later):
+            continue
+        others = [other for other in view.operands(later) if other.id not in moved]
+        if any(_is_mean(view, other) for other in others):
+            return True
+        if later.op == "subtract" and has_target(view) and _bounds(view, later, node):
+            return True
+    return False
+
+
+def mean_of_sums(view: View, node: Node) -> bool:
+    """Return whether a sum over the batch, of each feature, is averaged over the features."""
+    return (
+        over_batch(view, node)
+        and 0 in (axes(view, node) or ())
+        and any(
+            later.op == "reduce_mean" and view.reaches_output(later)
+            for later in descendants(view, node.id)
+        )
+        and not any(found.op in _PER_SAMPLE for found in elementwise(view, view.operands(node)[0]))
+    )
+
+
+def _bounds(view: View, node: Node, total: Node) -> bool:
+    """Return whether a number less a sum of products is taken, and not of squares."""
+    given = node.arg("x")
+    operand = view.operand(node, "x")
+    if operand is not None and is_constant(view, operand.id):
+        given = view.interval(operand).lo
+    if not isinstance(given, (int, float)) or given < _OFFSET:
+        return False
+    return view.interval(view.operands(total)[0]).lo < 0.0 or given == 1.0
+
+
+def _is_mean(view: View, node: Node) -> bool:
+    """Return whether a term is in proportion to a mean over the batch of what is trained."""
+    current: Node | None = node
+    while current is not None:
+        if current.op == "reduce_mean" and all_or_batch(view, current):
+            return view.depends(current) and bool(view.operands(current))
+        if current.op in _TERMS:
+            return any(_is_mean(view, operand) for operand in view.operands(current))
+        if current.op in _LINEAR or (current.op in _SCALING and _scales(view, current)):
+            free = [each for each in view.operands(current) if view.depends(each)]
+            current = free[0] if len(free) == 1 else None
+        else:
+            return False
+    return False
+
+
+def _scales(view: View, node: Node) -> bool:
+    """Return whether all but one operand of a product or quotient are plain numbers."""
+    varying = [
+        operand
+        for operand in view.operands(node)
+        if not is_constant(view, operand.id) and not _is_parameter(operand)
+    ]
+    return len(varying) == 1 and (node.op == "multiply" or view.operand(node, "x") == varying[0])
+
+
+def _is_parameter(node: Node) -> bool:
+    return node.input is not None and node.input.role == "parameter"

@@ -349,3 +349,27 @@ def is_curve(view: View) -> bool:
     return is_whole_activation(view) and not any(
         view.op(node).kind is Kind.REDUCTION for node in view.nodes() if view.depends(node)
     )
+
+
+def is_lambda_of_pieces(view: View) -> bool:
+    """Return whether the graph is a Lambda layer that selects between pieces of a curve.
+
+    A function of one tensor, number by number, of which `where` picks one of two that both move
+    with it, is an activation, wherever it is handed to. Other Lambda layers fold, measure and scale
+    features on purpose.
+    """
+    graph = view.graph
+    if graph.role is not Role.LAYER or graph.evidence != "passed on as layer":
+        return False
+    if graph.partial or graph.opaque or len(graph.inputs) != 1:
+        return False
+    elementwise = not any(
+        view.op(node).kind is Kind.REDUCTION for node in view.nodes() if view.depends(node)
+    )
+    return elementwise and any(
+        len(branches) == 2 and all(view.depends_differentiably(each) for each in branches)
+        for node in view.nodes("where")
+        for branches in [
+            [each for each in (view.operand(node, "x"), view.operand(node, "y")) if each]
+        ]
+    )

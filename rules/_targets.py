@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from actlint.query import InputRole, Node, Role, View
 
 from ._common import ancestors, descendants
@@ -27,6 +29,7 @@ _TAKING_APART = frozenset({"getitem", "split", "unstack"})
 _BILINEAR = frozenset(
     {"cast", "identity", "multiply", "negative", "reduce_mean", "reduce_sum", "reshape"}
 )
+_REDUCTIONS = frozenset({"reduce_max", "reduce_mean", "reduce_min", "reduce_sum"})
 _DIFFERENCES = frozenset({"squared_difference", "subtract"})
 # What a label of logits may pass through and still say which logit should be large.
 _LABELLING = frozenset(
@@ -83,6 +86,36 @@ def agreeing(view: View) -> tuple[Node, Node] | None:
     ):
         return None
     return prediction, label
+
+
+def signed_errors(view: View) -> Iterator[Node]:
+    """Yield differences of a label and what is predicted for it, element by element.
+
+    Not those of numbers for a whole batch, as critics' losses take them, nor of what the loss reads
+    elsewhere, too, such as a log variance, nor of a prediction whose target is known anyway.
+    """
+    graph = view.graph
+    if graph.role is not Role.LOSS or graph.partial:
+        return
+    known = agreeing(view)
+    for node in view.nodes("subtract"):
+        sides = [each for each in (view.operand(node, "x"), view.operand(node, "y")) if each]
+        reads = {_reads(view, side): side for side in sides}
+        if not view.on_gradient_path(node) or set(reads) != {InputRole.LABEL, InputRole.PREDICTION}:
+            continue
+        moved = reads[InputRole.PREDICTION]
+        if view.users(moved) == (node,) and (known is None or view.definition(moved) != known[0]):
+            yield node
+
+
+def _reads(view: View, node: Node) -> InputRole | None:
+    """Return whether a value is made of labels alone or of predictions alone; None if neither."""
+    found = ancestors(view, node.id)
+    roles = {each.input.role for each in found if each.input is not None}
+    # Without an axis they reduce everything to one number.
+    scalars = any(each.op in _REDUCTIONS and each.arg("axis") is None for each in found)
+    cut = any(each.op == "stop_gradient" for each in found)
+    return roles.pop() if len(roles) == 1 and not scalars and not cut else None
 
 
 def _is_taken_apart(view: View, prediction: Node) -> bool:

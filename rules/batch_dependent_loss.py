@@ -27,6 +27,7 @@ from ._batch import (
     SOFTMAX,
     axes,
     elementwise,
+    losing,
     over_batch,
     rows_are_samples,
     sources,
@@ -51,7 +52,8 @@ class BatchDependentLoss(Rule):
     Reports a softmax, a normalisation or a running sum over axis 0 of what a loss or an activation
     is given, where everything else treats the samples one by one: `tf.nn.softmax(logits, axis=0)`,
     `tf.cumsum(y_pred)` of rows, `y_pred / tf.reduce_sum(y_pred, axis=0)`, a mean over the batch
-    beside a variance over the features.
+    beside a variance over the features. So is a layer's reduction over axis 0 after which no axis
+    of samples is left.
 
     ## Why is this bad?
     Axis 0 holds the samples. A softmax over it lets them compete for each class instead of the
@@ -61,7 +63,8 @@ class BatchDependentLoss(Rule):
     ## How it is confirmed
     actlint draws two batches that share one sample, and finds that its value changes although
     its own inputs are the same, and that the output mixes samples, too. With the op along
-    the last axis instead, no sample matters to another one: that axis is the only reason.
+    the last axis instead, no sample matters to another one: that axis is the only reason. Of a
+    layer it finds that the output has one shape for any number of samples.
 
     ## Example
     ```python
@@ -97,7 +100,8 @@ class BatchDependentLoss(Rule):
     roles: ClassVar[frozenset[Role]] = frozenset({Role.ACTIVATION, Role.LAYER, Role.LOSS})
 
     def suspects(self, view: View) -> Iterator[Suspect]:
-        """Yield the values that are normalised or accumulated along the batch."""
+        """Yield the values that are normalised or accumulated along the batch, or lose it."""
+        yield from self._lost(view)
         if view.graph.partial or not rows_are_samples(view):
             return
         # Each way that the batch comes in: the op along axis 0, and where it meets the samples.
@@ -131,6 +135,20 @@ class BatchDependentLoss(Rule):
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Go along the last axis."""
         yield from within_each_sample(view, [view.node(target.node) for target in suspect.targets])
+
+    def _lost(self, view: View) -> Iterator[Suspect]:
+        """Yield the reductions after which a layer has no axis of samples."""
+        for node in losing(view):
+            yield Suspect(
+                code=self.code,
+                node=node.id,
+                message=f"{shown(node)} runs over axis 0, the batch, and leaves the layer without "
+                "samples",
+                check=Check.LOST_BATCH,
+                severity=Severity.ERROR,
+                provisional=True,
+                hint="Axis 0 is the batch: reduce the features of each sample, axis=-1",
+            )
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(
@@ -347,6 +365,19 @@ def nll_loss(labels, scores):
 """,
             at="scores - tf.math.reduce_logsumexp(scores, axis=0)",
             hazard=Hazard.MIXED_SAMPLES,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+class Total(tf.keras.layers.Layer):
+    def call(self, inputs):
+        return tf.nn.tanh(tf.reduce_sum(inputs, axis=0))
+""",
+            at="tf.reduce_sum(inputs, axis=0)",
+            hazard=Hazard.MIXED_SAMPLES,
+            note="no axis of samples is left",
         ),
     )
 

@@ -19,9 +19,8 @@ from actlint.query import (
 
 from ._common import descendants, shown
 from ._estimators import estimators
-from ._losses_mended import (
-    opened,
-)
+from ._hinges import margins, turned_round
+from ._losses_mended import opened
 from ._patterns import linear_factor
 from ._targets import agreeing
 
@@ -44,7 +43,7 @@ _STEEP = 4.0
 
 
 class DescentLeadsAstray(Rule):
-    """A loss that is smallest at its target, but whose gradient does not lead there.
+    """A loss whose gradient does not lead to its target.
 
     ## What it does
     Reports a loss of one label and one prediction whose gradient leads typical predictions nowhere
@@ -61,7 +60,9 @@ class DescentLeadsAstray(Rule):
     images, follows the sign of the gradient in shrinking steps, and finds that from a third of the
     starts or more the loss does not come down to what it is at the label, nor the prediction near
     it; or that a loss which feels no shift ends at predictions that run against the labels. The
-    start that got stuck is the witness. Relative errors are tried with positive quantities.
+    start that got stuck is the witness. Relative errors are tried with positive quantities. Of a
+    hinge it shows that samples get no gradient where the loss is largest, while that of others
+    falls without end, or that predictions against labels of -1 and 1 cost nothing.
 
     ## Example
     ```python
@@ -109,6 +110,18 @@ class DescentLeadsAstray(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the ops that can hand on zeros, and the output for all other reasons."""
+        for check, hinges in ((Check.HINGE, turned_round(view)), (Check.MARGIN, margins(view))):
+            for node in hinges:
+                yield Suspect(
+                    code=self.code,
+                    node=node.id,
+                    message=f"{shown(node)} is a hinge turned round: it hands on no gradient where "
+                    "predictions are wrong",
+                    check=check,
+                    provisional=True,
+                    hint="Use tf.maximum(x, 0.0), or tf.nn.relu, of what is positive where the "
+                    "prediction is wrong",
+                )
         agreed = agreeing(view)
         wrong = any(found.fault is not None for found in estimators(view))
         if agreed is None or view.cuts() or wrong or _is_steep(view):
@@ -223,6 +236,39 @@ def binary_loss(y_true, y_pred):
     return -K.mean(y_true * K.log(p) + (1.0 - y_true) * K.log(1.0 - p))
 """
         ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def critic_loss(real_scores, fake_scores):
+    real = tf.minimum(real_scores - 1.0, 0.0)
+    fake = tf.minimum(-1.0 - fake_scores, 0.0)
+    return -tf.reduce_mean(real) - tf.reduce_mean(fake)
+""",
+            note="the hinge of an adversarial loss: what is beyond the margin is right",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def ppo_loss(ratio, advantage):
+    clipped = tf.clip_by_value(ratio, 0.8, 1.2)
+    return -tf.reduce_mean(tf.minimum(ratio * advantage, clipped * advantage))
+""",
+            note="the lesser of two objectives",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def ramp_loss(y_true, y_pred):
+    return tf.reduce_mean(tf.minimum(tf.nn.relu(1.0 - y_true * y_pred), 4.0))
+""",
+            note="the cost of outliers is limited",
+        ),
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
@@ -331,6 +377,48 @@ model.compile("adam", loss=trimmed)
             at="tf.where(error > 0.5, 1.0, tf.square(error))",
             hazard=Hazard.WRONG_GRADIENT,
             note="what is far off counts as an outlier and never comes back",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def triplet_loss(anchor, positive, negative, margin=0.5):
+    near = tf.reduce_sum(tf.square(anchor - positive), axis=-1)
+    far = tf.reduce_sum(tf.square(anchor - negative), axis=-1)
+    return tf.reduce_mean(tf.minimum(near - far + margin, 0.0))
+""",
+            at="tf.minimum(near - far + margin, 0.0)",
+            hazard=Hazard.ZERO_GRADIENT,
+            note="triplets in the wrong order get no gradient",
+        ),
+        Bad(
+            """\
+from tensorflow.keras import backend as K
+
+
+def squared_hinge(y_true, y_pred):
+    return K.mean(K.square(K.minimum(1.0 - y_true * y_pred, 0.0)), axis=-1)
+""",
+            at="K.minimum(1.0 - y_true * y_pred, 0.0)",
+            hazard=Hazard.ZERO_GRADIENT,
+            note="only what is right by more than the margin costs anything",
+        ),
+        Bad(
+            """\
+from keras import ops
+from keras.losses import Loss
+
+
+class Ranked(Loss):
+    def call(self, y_true, y_pred):
+        right = ops.sum(y_true * y_pred, axis=-1)
+        wrong = ops.sum((1.0 - y_true) * y_pred, axis=-1)
+        return -ops.mean(ops.relu(right - wrong))
+""",
+            at="ops.relu(right - wrong)",
+            hazard=Hazard.WRONG_GRADIENT,
+            note="what is wrong gets no gradient, what is right all of it",
         ),
     )
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from actlint.query import Bad, Check, Good, Gradient, Hazard, Node, Rule, Severity, Suspect, View
 
-from ._common import COMPARISON, STOP, is_whole_activation, shown
+from ._common import COMPARISON, STOP, is_lambda_of_pieces, is_whole_activation, shown
 
 _SELECTIONS = ("where",)
 # The library's own activations with a jump: who names one of them wants it.
@@ -19,7 +19,8 @@ class DiscontinuousActivation(Rule):
 
     ## What it does
     Reports an activation that is made of pieces which do not meet, or that contains an op which
-    jumps (`%`), while a gradient does pass.
+    jumps (`%`), while a gradient does pass. A Lambda layer that selects between two pieces of a
+    curve is an activation, too.
 
     ## Why is this bad?
     The gradient knows nothing of a jump: it says that a small step changes the output a little,
@@ -58,7 +59,9 @@ class DiscontinuousActivation(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of an activation that is made of pieces or contains a jump."""
-        if not is_whole_activation(view) or not view.has_gradient():
+        if not (is_whole_activation(view) or is_lambda_of_pieces(view)):
+            return
+        if not view.has_gradient():
             return
         moving = [node for node in view.nodes() if view.depends(node)]
         if any(_is_straight_through(view, node) for node in moving):
@@ -165,6 +168,15 @@ def binary_activation(x):
 """,
             note="a straight-through estimator jumps by design",
         ),
+        Good(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Lambda
+
+layer = Lambda(lambda x: tf.where(x > 0.5, tf.ones_like(x), tf.zeros_like(x)) * x)
+""",
+            note="a Lambda layer that keeps what is large",
+        ),
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
@@ -251,6 +263,17 @@ def two_slopes_activation(x):
 """,
             at="positive * (2.0 * x) + (1.0 - positive) * x",
             hazard=Hazard.DISCONTINUOUS,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Lambda
+
+layer = Lambda(lambda x: tf.where(x > 1.0, tf.sqrt(tf.maximum(x, 1.0)), x - 0.5))
+""",
+            at="tf.where(x > 1.0, tf.sqrt(tf.maximum(x, 1.0)), x - 0.5)",
+            hazard=Hazard.DISCONTINUOUS,
+            note="in a Lambda layer",
         ),
     )
 

@@ -22,11 +22,8 @@ from actlint.query import (
 )
 
 from ._common import number, shown
-from ._gradient_mended import (
-    OF_LOGITS,
-    gentler,
-    rescaled,
-)
+from ._gradient_mended import OF_LOGITS, gentler, rescaled
+from ._losses import calls
 from ._patterns import DIVIDE, guessed, linear_factor, softmax_argument
 
 # Logits of a contrastive loss are divided by 0.01 at the least (CLIP), soft argmax multiplies
@@ -35,6 +32,11 @@ _COLD = 500.0
 _HOT = 0.01
 # Share of the typical elements without gradient that makes a softmax an argmax.
 _SHARE = 0.9
+# Products of vectors, functions that give these the length 1, and ops that keep the product.
+_PRODUCTS = frozenset({"matmul", "tensordot"})
+_SUMMED = frozenset({"reduce_sum"})
+_UNIT = frozenset({"keras_normalize", "l2_normalize", "normalize_values"})
+_MOVED = frozenset({"expand_dims", "reshape", "squeeze", "transpose"})
 # Factor by which typical probabilities differ at most where they are called uniform.
 _ALIKE = 1.25
 
@@ -45,7 +47,8 @@ class ExtremeTemperature(Rule):
     ## What it does
     Reports a softmax whose logits are divided by a constant so small (0.002 or less) that the
     result is one-hot for typical logits, and a softmax or sigmoid whose logits are divided by one
-    so large (100 or more) that the result is the same for all of them.
+    so large (100 or more) that the result is the same for all of them. So are a log_softmax and a
+    softmax cross-entropy; their logits may also be cosines of normalised vectors.
 
     ## Why is this bad?
     A one-hot softmax passes no gradient on: it is an argmax. A uniform one passes a faint one,
@@ -75,8 +78,8 @@ class ExtremeTemperature(Rule):
     Unsafe: values change with the temperature.
 
     ## What it misses
-    Temperatures that are trained or annealed, and logits of unknown size, as products with
-    weights are.
+    Temperatures that are trained or annealed; logits of unknown size, as products with weights and
+    of vectors of any length are; cross-entropies of a sigmoid.
 
     ## References
     Hinton, Vinyals and Dean, 2015: Distilling the knowledge in a neural network. Jang, Gu and
@@ -93,24 +96,20 @@ class ExtremeTemperature(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield softmax functions of logits with a large or small constant factor."""
-        for node in view.nodes("softmax", "sigmoid", *DIVIDE):
-            written = node.op in DIVIDE
-            named = None if written else view.operand(node, view.op(node).operands[0])
-            logits = softmax_argument(view, node) if written else named
-            if logits is None or not view.on_gradient_path(node):
-                continue
+        for node, logits in _squashed(view):
             factor, inner = linear_factor(view, logits)
             free = view.definition(inner).input
-            if free is None or guessed(view, node):
+            if not (free is not None or _is_cosine(view, inner)) or guessed(view, node):
                 continue
-            if factor >= _COLD and node.op != "sigmoid":
+            logistic = "sigmoid" in node.op
+            if factor >= _COLD and not logistic:
                 yield self._suspect(node, logits, factor, Check.STEEPNESS)
             elif (
                 0.0 < factor <= _HOT
                 # A sigmoid as an activation is judged by its gain.
-                and (node.op != "sigmoid" or view.graph.role is not Role.ACTIVATION)
+                and not (logistic and view.graph.role is Role.ACTIVATION)
                 # A product with weights may be large.
-                and free.role is not InputRole.CUT
+                and (free is None or free.role is not InputRole.CUT)
             ):
                 yield self._suspect(node, logits, factor, Check.UNIFORM)
 
@@ -212,6 +211,20 @@ def sharpened_label_loss(y_true, y_pred):
 """,
             note="a label needs no gradient",
         ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def clip_loss(images, texts):
+    images = tf.math.l2_normalize(images, axis=-1)
+    texts = tf.math.l2_normalize(texts, axis=-1)
+    scores = 100.0 * tf.matmul(images, texts, transpose_b=True)
+    ids = tf.range(tf.shape(scores)[0])
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=scores)
+""",
+            note="the largest scale that CLIP learns",
+        ),
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
@@ -301,4 +314,63 @@ layer = Dense(4, activation=hardened(1e-4))
             at="tf.nn.softmax(x / tau)",
             hazard=Hazard.VANISHING,
         ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def contrast_loss(queries, keys, temperature=1e-4):
+    queries = tf.math.l2_normalize(queries, axis=-1)
+    keys = tf.math.l2_normalize(keys, axis=-1)
+    scores = tf.matmul(queries, keys, transpose_b=True) / temperature
+    ids = tf.range(tf.shape(scores)[0])
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=scores)
+""",
+            at="tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=scores)",
+            hazard=Hazard.VANISHING,
+            note="cosines that differ by a hundredth are a hundred apart",
+        ),
+        Bad(
+            """\
+from keras import ops
+
+
+def distilled_loss(teacher, student):
+    soft = ops.softmax(teacher / 4.0, axis=-1)
+    return -ops.mean(ops.sum(soft * ops.log_softmax(student / 1000.0, axis=-1), axis=-1))
+""",
+            at="ops.log_softmax(student / 1000.0, axis=-1)",
+            hazard=Hazard.VANISHING,
+            note="the student has another temperature",
+        ),
     )
+
+
+def _squashed(view: View) -> Iterator[tuple[Node, Node]]:
+    """Yield softmax and sigmoid functions, and cross-entropies, with their logits."""
+    for node in view.nodes("softmax", "sigmoid", "log_softmax", *DIVIDE):
+        written = node.op in DIVIDE
+        logits = (
+            softmax_argument(view, node)
+            if written
+            else view.operand(node, view.op(node).operands[0])
+        )
+        if logits is not None and view.on_gradient_path(node):
+            yield node, logits
+    for call in calls(view):
+        if call.logits and "softmax" in call.node.op and view.on_gradient_path(call.node):
+            yield call.node, call.predictions
+
+
+def _is_cosine(view: View, node: Node) -> bool:
+    """Return whether a value is a product of vectors of length 1."""
+    while node.op in _MOVED and len(view.operands(node)) == 1:
+        node = view.operands(node)[0]
+    if node.op in _SUMMED:
+        node = view.operands(node)[0]
+        if node.op != "multiply":
+            return False
+    elif node.op not in _PRODUCTS:
+        return False
+    factors = view.operands(node)
+    return len(factors) == 2 and all(view.definition(each).op in _UNIT for each in factors)

@@ -35,7 +35,8 @@ class LogitsAsProbabilities(Rule):
     ## What it does
     Reports a cross-entropy without `from_logits=True` behind a layer without activation, or with
     one such as ReLU or tanh: the last layer of a model that is compiled with the loss, or a
-    product with weights in the same function.
+    product with weights in the same function. So is one of a prediction of which another term of
+    the same loss takes a softmax or sigmoid.
 
     ## Why is this bad?
     Keras clips what it takes for probabilities to [1e-7, 1 - 1e-7]. Logits outside get no gradient
@@ -205,6 +206,18 @@ def refit(data):
 """,
             note="regression",
         ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def mixed_loss(y_true, y_pred):
+    shares = tf.nn.softmax(y_pred, axis=-1)
+    entropy = tf.keras.losses.categorical_crossentropy(y_true, shares)
+    return tf.reduce_mean(entropy) + 0.1 * tf.reduce_mean(tf.square(y_true - shares))
+""",
+            note="both terms take probabilities",
+        ),
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
@@ -316,11 +329,38 @@ train = tf.train.AdamOptimizer(0.01).minimize(cost)
             at="tf.keras.losses.binary_crossentropy(y_, scores)",
             hazard=Hazard.ZERO_GRADIENT,
         ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def mixed_loss(y_true, y_pred):
+    entropy = tf.keras.losses.categorical_crossentropy(y_true, y_pred)
+    shares = tf.nn.softmax(y_pred, axis=-1)
+    return tf.reduce_mean(entropy) + tf.reduce_mean(tf.square(y_true - shares))
+""",
+            at="tf.keras.losses.categorical_crossentropy(y_true, y_pred)",
+            hazard=Hazard.ZERO_GRADIENT,
+            note="one term takes logits, the other probabilities",
+        ),
     )
 
 
 def _logits(view: View, node: Node) -> Node | None:
-    """Return the output of a linear layer that a value is, perhaps plus a bias, or None."""
+    """Return the output of a linear layer that a value is, perhaps plus a bias, or None.
+
+    Or the prediction, if the loss itself takes a softmax or sigmoid of it elsewhere.
+    """
     parts = view.operands(node) if node.op in {"add", "bias_add"} else (node,)
-    found = (view.definition(part) for part in parts)
-    return next((part for part in found if part.id in view.graph.linear), None)
+    found = [view.definition(part) for part in parts]
+    linear = next((part for part in found if part.id in view.graph.linear), None)
+    return linear or next((part for part in found if _is_squashed(view, part)), None)
+
+
+def _is_squashed(view: View, node: Node) -> bool:
+    """Return whether an input is elsewhere given to a function of logits."""
+    return node.input is not None and any(
+        view.definition(view.operands(squash)[0]) == node
+        for squash in view.nodes("log_sigmoid", "log_softmax", "sigmoid", "softmax")
+        if view.operands(squash) and view.on_gradient_path(squash)
+    )

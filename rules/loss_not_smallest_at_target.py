@@ -17,10 +17,8 @@ from actlint.query import (
 )
 
 from ._common import shown
-from ._losses_mended import (
-    turned,
-)
-from ._targets import agreeing
+from ._losses_mended import turned
+from ._targets import agreeing, signed_errors
 
 
 class LossNotSmallestAtTarget(Rule):
@@ -28,7 +26,8 @@ class LossNotSmallestAtTarget(Rule):
 
     ## What it does
     Reports a loss of one label and one prediction that a wrong prediction can make smaller than
-    the right one: signed errors, a wrong sign, a similarity returned as it is.
+    the right one: signed errors, a wrong sign, a similarity returned as it is. Also an error that
+    is a part of a loss, beside other terms or divided by a variance, with its sign.
 
     ## Why is this bad?
     Gradient descent goes where the loss is small. `tf.reduce_mean(y_true - y_pred)` falls without
@@ -38,7 +37,8 @@ class LossNotSmallestAtTarget(Rule):
     ## How it is confirmed
     actlint compares the loss where prediction and label agree with the loss at typical predictions,
     and follows the negative gradient: it leads to a smaller loss, far from the label. A prediction
-    of logits agrees with a label at logits of 4 and -4.
+    of logits agrees with a label at logits of 4 and -4. Of an error that is a part of the loss it
+    shows that the slope with respect to it is the same for all labels.
 
     ## Example
     ```python
@@ -80,7 +80,16 @@ class LossNotSmallestAtTarget(Rule):
     )
 
     def suspects(self, view: View) -> Iterator[Suspect]:
-        """Yield the output of a loss with one label and one prediction."""
+        """Yield signed errors, and the output of a loss with one label and one prediction."""
+        for node in signed_errors(view):
+            yield Suspect(
+                code=self.code,
+                node=node.id,
+                message=f"{shown(node)} enters the loss with its sign: the larger the prediction, "
+                "the better or the worse, whatever the label is",
+                check=Check.LABEL_FREE,
+                provisional=True,
+            )
         if agreeing(view) is None:
             return
         output = view.node(view.graph.output)
@@ -209,6 +218,18 @@ def binary_loss(y_true, y_pred):
     p = tf.clip_by_value(y_pred, 1e-7, 1.0 - 1e-7)
     return -tf.reduce_mean(y_true * tf.math.log(p) + (1.0 - y_true) * tf.math.log(1.0 - p))
 """
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def divergence_loss(y_true, y_pred):
+    p = tf.clip_by_value(y_true, 1e-6, 1.0)
+    q = tf.clip_by_value(y_pred, 1e-6, 1.0)
+    return tf.reduce_mean(tf.reduce_sum(p * (tf.math.log(p) - tf.math.log(q)), axis=-1))
+""",
+            note="the label weighs the difference",
         ),
     )
 
@@ -346,5 +367,19 @@ def sparse_loss(labels, logits):
             at="-tf.reduce_mean(entropy)",
             hazard=Hazard.WRONG_LOSS,
             note="a minus too many",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def gaussian_loss(y_true, y_pred):
+    mean, raw = tf.split(y_pred, 2, axis=-1)
+    variance = tf.nn.softplus(raw) + 1e-3
+    return tf.reduce_mean(0.5 * tf.math.log(variance) + 0.5 * (y_true - mean) / variance)
+""",
+            at="y_true - mean",
+            hazard=Hazard.WRONG_LOSS,
+            note="the square of the error is forgotten",
         ),
     )

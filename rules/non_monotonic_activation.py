@@ -18,7 +18,7 @@ from actlint.query import (
     View,
 )
 
-from ._common import is_constant, is_whole_activation, shown
+from ._common import is_constant, is_lambda_of_pieces, is_whole_activation, shown
 
 
 class NonMonotonicActivation(Rule):
@@ -27,7 +27,8 @@ class NonMonotonicActivation(Rule):
     ## What it does
     Reports an activation that rises in one part of the typical range and falls in another, with
     the turning point. The smooth functions with one shallow dip (swish, gelu, mish and functions
-    of their shape) are accepted.
+    of their shape) are accepted. A Lambda layer that selects between two pieces of a curve is an
+    activation, too; others fold and measure features.
 
     ## Why is this bad?
     Two pre-activations on the two sides of a turning point are told apart no longer, and the same
@@ -65,7 +66,9 @@ class NonMonotonicActivation(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of an activation that is not monotonic by its construction."""
-        if not is_whole_activation(view) or not view.has_gradient():
+        if not (is_whole_activation(view) or is_lambda_of_pieces(view)):
+            return
+        if not view.has_gradient():
             return
         output = view.node(view.graph.output)
         if output.op and not _monotonic(view, output):
@@ -148,6 +151,16 @@ import tensorflow as tf
 
 layer = tf.keras.layers.Activation(lambda x: x + tf.square(tf.nn.relu(x)))
 """
+        ),
+        Good(
+            """\
+import tensorflow as tf
+from tensorflow.keras.layers import Lambda
+
+distance = Lambda(lambda x: tf.abs(x))
+wave = Lambda(lambda x: tf.cos(3.0 * x))
+""",
+            note="layers that fold features on purpose",
         ),
     )
 
@@ -236,6 +249,22 @@ layer = Dense(4, activation=hill)
 """,
             at="relu(1.0 - square(x))",
             hazard=Hazard.NON_MONOTONIC,
+        ),
+        Bad(
+            """\
+from keras import ops
+from keras.layers import Lambda
+
+
+def bent(x):
+    return ops.where(x > 0.0, x, -0.3 * x)
+
+
+layer = Lambda(bent)
+""",
+            at="ops.where(x > 0.0, x, -0.3 * x)",
+            hazard=Hazard.NON_MONOTONIC,
+            note="in a Lambda layer",
         ),
     )
 

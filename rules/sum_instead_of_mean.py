@@ -1,4 +1,4 @@
-"""ACT504: a Keras loss that sums over the batch."""
+"""ACT504: a loss that sums over the batch where a mean is meant."""
 
 from __future__ import annotations
 
@@ -19,44 +19,35 @@ from actlint.query import (
     View,
 )
 
-from ._batch import axes, over_batch
-from ._common import descendants, is_constant, shown
-from ._losses_mended import (
-    summed_by_sample,
+from ._batch import (
+    all_or_batch,
+    beside_mean,
+    has_target,
+    is_keras_loss,
+    is_linear,
+    mean_of_sums,
+    rows_are_samples,
 )
-
-# Ops that hand a sum on to the loss in proportion, what else they combine being constant.
-_LINEAR = frozenset(
-    {
-        "add",
-        "add_n",
-        "cast",
-        "convert_to_tensor",
-        "expand_dims",
-        "identity",
-        "negative",
-        "reduce_mean",
-        "reduce_sum",
-        "reshape",
-        "squeeze",
-        "subtract",
-    }
-)
-_SCALING = frozenset({"div", "divide", "multiply"})
+from ._common import shown
+from ._losses_mended import summed_by_sample
 
 
 class SumInsteadOfMean(Rule):
-    """A loss of a Keras model that sums over the batch.
+    """A sum over the batch where everything else is a mean.
 
     ## What it does
-    Reports `tf.reduce_sum` over axis 0, or over all axes, in a loss that a Keras model is compiled
-    with or that a `Loss` subclass brings, where the sum is not divided by the number of samples.
+    Reports `tf.reduce_sum` over axis 0, or over all axes, that is not divided by the number of
+    samples: in a loss that a Keras model is compiled with or that a `Loss` subclass brings; in
+    other losses if the sum is a term beside a mean over the batch, if it is subtracted from a
+    number, `1.0 - tf.reduce_sum(similarity)`, or if it runs over axis 0 and the mean of what is
+    left is taken.
 
     ## Why is this bad?
     Keras takes means: over what a loss returns, and over batches in its log. A sum over the batch
     makes the gradient as many times larger as there are samples, so that learning rate, weight
     decay and other losses beside it have to be tuned anew for each batch size, and the last,
-    smaller batch of an epoch counts for less. A division by a fixed batch size hides that.
+    smaller batch of an epoch counts for less. A division by a fixed batch size hides that. Beside
+    a mean, the sum takes over as the batch grows.
 
     ## How it is confirmed
     actlint runs the loss on a batch and on the same batch with every sample repeated: the sum is
@@ -82,8 +73,8 @@ class SumInsteadOfMean(Rule):
     Unsafe: the loss is as many times smaller as the batch has samples.
 
     ## What it misses
-    Losses of training loops, where a sum may be meant; functions that another file compiles a
-    model with; sums that a function such as a root is applied to.
+    Sums alone in losses of training loops, where they may be meant; sums that a function such as a
+    root is applied to.
 
     ## References
     Keras API: losses, reduction "sum_over_batch_size". Goyal et al., 2017: Accurate, Large
@@ -100,20 +91,20 @@ class SumInsteadOfMean(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield sums over the batch that enter the loss in proportion."""
-        graph = view.graph
-        if graph.partial or not (graph.keras or graph.evidence.endswith("loss subclass")):
+        if view.graph.partial:
             return
         for node in view.nodes("reduce_sum"):
-            if (
-                view.on_gradient_path(node)
-                and (over_batch(view, node) or axes(view, node) == ())
-                and _linear(view, node)
+            if not (
+                view.on_gradient_path(node) and all_or_batch(view, node) and is_linear(view, node)
             ):
+                continue
+            where = _other_size(view, node)
+            if where is not None:
                 yield Suspect(
                     code=self.code,
                     node=node.id,
-                    message=f"{shown(node)} sums over the batch where Keras takes means: the "
-                    "gradient grows with the batch size",
+                    message=f"{shown(node)} sums over the batch {where}: its gradient grows with "
+                    "the batch size",
                     check=Check.BATCH_SIZE,
                     severity=Severity.INFO,
                     provisional=True,
@@ -208,6 +199,40 @@ class Masked(tf.keras.losses.Loss):
         return total / (tf.reduce_sum(known) + 1.0)
 """,
             note="divided by the number of labels",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def balanced_loss(y_true, y_pred):
+    known = tf.cast(y_true > 0.0, tf.float32)
+    fit = tf.reduce_sum(known * tf.square(y_true - y_pred)) / (tf.reduce_sum(known) + 1.0)
+    return fit + 0.1 * tf.reduce_mean(tf.abs(y_pred))
+""",
+            note="a mean beside a mean",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def sequence_loss(labels, logits):
+    costs = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    return tf.reduce_mean(tf.reduce_sum(costs, axis=0))
+""",
+            note="axis 0 may be time",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def margin_loss(y_true, y_pred):
+    right = tf.reduce_sum(y_true * y_pred, axis=-1)
+    return tf.reduce_mean(1.0 - right) + 0.01 * tf.reduce_mean(tf.reduce_sum(y_pred**2.0, axis=-1))
+""",
+            note="sums over the features of each sample",
         ),
     )
 
@@ -309,27 +334,56 @@ model.compile(
             at="tf.math.reduce_sum(tf.math.log1p(tf.math.squared_difference(t, p)))",
             hazard=Hazard.WRONG_LOSS,
         ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def direction_loss(y_true, y_pred):
+    a = tf.math.l2_normalize(y_true, axis=-1)
+    b = tf.math.l2_normalize(y_pred, axis=-1)
+    return 1.0 - tf.reduce_sum(a * b)
+""",
+            at="tf.reduce_sum(a * b)",
+            hazard=Hazard.WRONG_LOSS,
+            note="1 is the most that the mean could be",
+        ),
+        Bad(
+            """\
+from keras import ops
+
+
+def penalised_loss(y_true, y_pred):
+    fit = ops.mean(ops.square(y_true - y_pred))
+    rough = ops.abs(y_pred[:, 1:] - y_pred[:, :-1])
+    return fit + 0.01 * ops.sum(rough)
+""",
+            at="ops.sum(rough)",
+            hazard=Hazard.WRONG_LOSS,
+            note="beside a mean, and no model is compiled with it",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def cross_entropy(labels, logits):
+    log_p = tf.nn.log_softmax(logits, axis=-1)
+    return -tf.reduce_mean(tf.reduce_sum(labels * log_p, axis=0))
+""",
+            at="tf.reduce_sum(labels * log_p, axis=0)",
+            hazard=Hazard.WRONG_LOSS,
+            note="the mean over the classes of sums over the samples",
+        ),
     )
 
 
-def _linear(view: View, node: Node) -> bool:
-    """Return whether a sum is handed on to the output in proportion, by every way."""
-    return all(
-        later.op in _LINEAR or (later.op in _SCALING and _scales(view, later))
-        for later in descendants(view, node.id)
-        if view.reaches_output(later)
-    )
-
-
-def _scales(view: View, node: Node) -> bool:
-    """Return whether all but one operand of a product or quotient are plain numbers."""
-    varying = [
-        operand
-        for operand in view.operands(node)
-        if not is_constant(view, operand.id) and not _is_parameter(operand)
-    ]
-    return len(varying) == 1 and (node.op == "multiply" or view.operand(node, "x") == varying[0])
-
-
-def _is_parameter(node: Node) -> bool:
-    return node.input is not None and node.input.role == "parameter"
+def _other_size(view: View, node: Node) -> str | None:
+    """Return what says that a mean over the batch is meant, or None."""
+    if is_keras_loss(view.graph):
+        return "where Keras takes means"
+    if beside_mean(view, node):
+        return "beside what does not grow with it"
+    if mean_of_sums(view, node) and (has_target(view) or rows_are_samples(view)):
+        return "before the mean is taken"
+    return None

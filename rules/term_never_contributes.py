@@ -52,6 +52,8 @@ _GATES = frozenset(
         "where",
     }
 )
+# Distance, on the scale of predictions, of a sign or an epsilon from where a gate closes.
+_NEAR = 1.0
 
 
 class TermNeverContributes(Rule):
@@ -304,6 +306,22 @@ def compile_model(model):
             at="weight * tf.reduce_mean(norm)",
             hazard=Hazard.WRONG_LOSS,
         ),
+        Bad(
+            """\
+import tensorflow.compat.v1 as tf
+
+x = tf.placeholder(tf.float32, [None, 4])
+target = tf.placeholder(tf.float32, [None, 1])
+w = tf.Variable(tf.random_normal([4, 1]))
+share = tf.clip_by_value(tf.nn.sigmoid(tf.matmul(x, w)), 0.01, 0.99)
+size = tf.sqrt(tf.reduce_sum(tf.square(w)) + 1e-10)
+loss = tf.reduce_mean(tf.square(share - target)) + tf.minimum(0.01 * size, 0.0)
+tf.train.AdamOptimizer(0.01).minimize(loss)
+""",
+            at="tf.minimum(0.01 * size, 0.0)",
+            hazard=Hazard.WRONG_LOSS,
+            note="a length is never negative",
+        ),
     )
 
 
@@ -357,11 +375,17 @@ def _is_point(view: View, term: Node) -> bool:
     parts = [node for node in ancestors(view, term.id) if view.depends(node)]
     if any(_zeros(view, node) for node in parts):
         return False
-    return all(_touches(view, node) for node in parts if node.op in _GATES)
+    gates = [node for node in parts if node.op in _GATES]
+    # Those that still let their operand through do not make it constant.
+    closed = [node for node in gates if is_constant(view, node.id)]
+    return all(_touches(view, node) for node in closed or gates)
 
 
 def _touches(view: View, gate: Node) -> bool:
-    """Return whether the largest or least value that a gate is given is where it closes."""
+    """Return whether a gate closes at the largest or least value that it is given, or near it.
+
+    What lies far behind it is a matter of how large predictions are taken to become.
+    """
     free = [operand for operand in view.operands(gate) if view.depends(operand)]
     others = [operand for operand in view.operands(gate) if not view.depends(operand)]
     if len(free) != 1 or any(not is_constant(view, other.id) for other in others):
@@ -369,8 +393,8 @@ def _touches(view: View, gate: Node) -> bool:
     known = view.interval(free[0])
     bound = view.interval(others[0]).lo if others else 0.0
     if gate.op == "minimum":
-        return known.lo == bound
-    return gate.op in {"maximum", "relu", "keras_relu"} and known.hi == bound
+        return 0.0 <= known.lo - bound < _NEAR
+    return gate.op in {"maximum", "relu", "keras_relu"} and 0.0 <= bound - known.hi < _NEAR
 
 
 def _zeros(view: View, node: Node) -> bool:

@@ -14,6 +14,29 @@ from keras import ops
 
 # Name of the loss, and its definition.
 _LOSSES: Final[dict[str, str]] = {
+    "adversarial_hinge": """
+def discriminator_loss(real_logits, fake_logits):
+    real = tf.reduce_mean(tf.minimum(real_logits - 1.0, 0.0))
+    fake = tf.reduce_mean(tf.minimum(-1.0 - fake_logits, 0.0))
+    return -real - fake
+""",
+    "sum_over_features_and_mean": """
+def elbo_loss(y_true, logits, mean, log_var):
+    log_var = tf.clip_by_value(log_var, -10.0, 10.0)
+    fit = tf.nn.sigmoid_cross_entropy_with_logits(labels=y_true, logits=logits)
+    gap = tf.reduce_sum(tf.square(mean) + tf.exp(log_var) - 1.0 - log_var, axis=-1)
+    return tf.reduce_mean(tf.reduce_sum(fit, axis=-1) + 0.5 * gap)
+""",
+    "mean_similarity_from_one": """
+def direction_loss(y_true, y_pred):
+    a = tf.math.l2_normalize(y_true, axis=-1)
+    b = tf.math.l2_normalize(y_pred, axis=-1)
+    return 1.0 - tf.reduce_sum(a * b) / tf.cast(tf.shape(a)[0], tf.float32)
+""",
+    "column_wise_root": """
+def column_loss(y_true, y_pred):
+    return tf.reduce_mean(tf.sqrt(tf.reduce_mean(tf.square(y_true - y_pred), axis=0) + 1e-6))
+""",
     "mse": """
 def mse_loss(y_true, y_pred):
     return tf.reduce_mean(tf.square(y_true - y_pred))

@@ -249,6 +249,111 @@ class Peak(keras.layers.Layer):
     def call(self, inputs):
         return inputs * tf.one_hot(np.argmax(inputs, -1), 4)
 """),
+    Case("categorical_hinge_turned_round", HEADER + """\
+def margin_loss(y_true, y_pred):
+    right = tf.reduce_sum(y_true * y_pred, axis=-1)
+    wrong = tf.reduce_max((1.0 - y_true) * y_pred, axis=-1)
+    return tf.reduce_mean(tf.minimum(wrong - right + 1.0, 0.0))
+""", (("ACT502", "tf.minimum(wrong - right + 1.0, 0.0)"),)),
+    Case("triplets_of_directions", HEADER + """\
+def triplet_loss(anchor, positive, negative, margin=0.2):
+    a, p, n = (tf.math.l2_normalize(each, axis=-1) for each in (anchor, positive, negative))
+    near = tf.reduce_sum(a * p, axis=-1)
+    far = tf.reduce_sum(a * n, axis=-1)
+    return tf.reduce_mean(tf.maximum(far - near + margin, 0.0))
+"""),
+    Case("reward_up_to_a_limit", HEADER + """\
+def bounded_loss(y_true, y_pred):
+    agreement = tf.reduce_sum(y_true * tf.tanh(y_pred), axis=-1)
+    return -tf.reduce_mean(tf.minimum(agreement, 1.0))
+"""),
+    Case("sum_of_angles_beside_a_mean", HEADER + """\
+def angle_and_size_loss(y_true, y_pred):
+    sizes = tf.square(tf.norm(y_true + 1e-3, axis=-1) - tf.norm(y_pred + 1e-3, axis=-1))
+    errors = tf.square(y_true - y_pred)
+    return tf.reduce_mean(errors) + 0.5 * tf.reduce_sum(sizes)
+""", (("ACT504", "tf.reduce_sum(sizes)"),)),
+    Case("penalty_of_weights_beside_a_mean", HEADER + """\
+w = tf.Variable(tf.random.normal([4, 1]))
+
+
+def step(x, y):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(tf.matmul(x, w) - y)) + 1e-4 * tf.reduce_sum(tf.square(w))
+    return tape.gradient(loss, [w])
+"""),
+    Case("sum_alone_of_an_own_loop", HEADER + """\
+def likelihood_loss(y_true, y_pred):
+    p = tf.clip_by_value(y_pred, 1e-6, 1.0)
+    return -tf.reduce_sum(y_true * tf.math.log(p))
+"""),
+    Case("lambda_layer_with_a_jump", HEADER + """\
+def unit(x):
+    return tf.where(x > 1.0, tf.ones_like(x) + 0.1 * x, 0.5 * x)
+
+
+layer = keras.layers.Lambda(unit)
+""", (("ACT402", "tf.where(x > 1.0, tf.ones_like(x) + 0.1 * x, 0.5 * x)"),)),
+    Case("lambda_layers_that_fold", HEADER + """\
+size = keras.layers.Lambda(lambda x: tf.abs(x))
+wave = keras.layers.Lambda(lambda x: tf.sin(x) + tf.square(x))
+"""),
+    Case("cold_cosines", HEADER + """\
+TEMPERATURE = 1e-4
+
+
+def pair_loss(first, second):
+    first = tf.math.l2_normalize(first, axis=-1)
+    second = tf.math.l2_normalize(second, axis=-1)
+    scores = tf.matmul(first, second, transpose_b=True) / TEMPERATURE
+    labels = tf.eye(tf.shape(scores)[0])
+    return tf.reduce_mean(
+        tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=scores)
+    )
+""", (("ACT309", "tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=scores)"),)),
+    Case("masked_cosines_at_a_usual_temperature", HEADER + """\
+def pair_loss(views, temperature=0.07):
+    views = tf.math.l2_normalize(views, axis=-1)
+    scores = tf.matmul(views, views, transpose_b=True) / temperature
+    scores -= 1e9 * tf.eye(tf.shape(scores)[0])
+    partner = tf.roll(tf.range(tf.shape(scores)[0]), 1, axis=0)
+    return tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=partner, logits=scores)
+    )
+"""),
+    Case("layer_without_samples", HEADER + """\
+class Pooled(keras.layers.Layer):
+    def call(self, inputs):
+        return tf.nn.tanh(tf.reduce_max(inputs, axis=0))
+""", (("ACT503", "tf.reduce_max(inputs, axis=0)"),)),
+    Case("layer_that_tells_the_spread_of_the_batch", HEADER + """\
+class Spread(keras.layers.Layer):
+    def call(self, inputs):
+        centred = inputs - tf.reduce_mean(inputs, axis=0)
+        spread = tf.sqrt(tf.reduce_mean(tf.square(centred), axis=0) + 1e-6)
+        return tf.concat([inputs, tf.ones_like(inputs) * spread], axis=-1)
+"""),
+    Case("layer_that_averages_a_list", HEADER + """\
+class Scales(keras.layers.Layer):
+    def call(self, inputs):
+        found = [tf.tanh(scale * inputs) for scale in (0.5, 1.0, 2.0)]
+        return tf.reduce_mean(found, axis=0)
+"""),
+    Case("signed_error_of_shares", HEADER + """\
+def total_loss(y_true, y_pred):
+    entropy = keras.losses.categorical_crossentropy(y_true, y_pred, from_logits=True)
+    shares = tf.nn.softmax(y_pred, axis=-1)
+    return tf.reduce_mean(entropy) + 0.1 * tf.reduce_mean((y_true - shares) * [1.0, 2.0, 3.0, 4.0])
+""", (("ACT501", "y_true - shares"),)),
+    Case("divergence_of_gaussians", HEADER + """\
+def kl_loss(y_true, y_pred):
+    m1, s1 = tf.split(y_true, 2, axis=-1)
+    m2, s2 = tf.split(y_pred, 2, axis=-1)
+    s1 = tf.clip_by_value(s1, -5.0, 5.0)
+    s2 = tf.clip_by_value(s2, -5.0, 5.0)
+    ratio = (tf.exp(2.0 * s1) + tf.square(m1 - m2)) / (2.0 * tf.exp(2.0 * s2))
+    return tf.reduce_mean(s2 - s1 + ratio - 0.5)
+"""),
 )  # fmt: skip
 
 

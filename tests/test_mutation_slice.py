@@ -34,6 +34,9 @@ NAMES = (
     "jump between pieces",
     "falling piece",
     "label for the prediction",
+    "hinge turned round",
+    "extreme temperature",
+    "term that never contributes",
 )
 
 

@@ -28,6 +28,7 @@ from actlint.repro.losses import (
     both_ways,
     compared,
     descent,
+    same_for_labels,
     same_slope,
     twice,
 )
@@ -118,7 +119,9 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
         ]
     if check is Check.OTHER_SAMPLES:
         return beside_others(function, evidence)
-    if check is Check.BATCH_SIZE:
+    if check is Check.LABEL_FREE:
+        return same_for_labels(function, evidence)
+    if check in (Check.BATCH_SIZE, Check.LOST_BATCH):
         return twice(function, evidence)
     if check is Check.CONTRIBUTION:
         return always(function, evidence)

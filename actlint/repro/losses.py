@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actlint.findings import Evidence, Tensor
+from actlint.findings import Evidence, Hazard, Tensor
 from actlint.rendering import Function
 from actlint.repro.calling import call, constant, differentiated, given
 
@@ -44,6 +44,20 @@ def same_slope(function: Function, evidence: Evidence) -> list[str]:
     ]
 
 
+def same_for_labels(function: Function, evidence: Evidence) -> list[str]:
+    """Print the slope of the loss with respect to the labels, for two of them."""
+    moved, kept, labels = _two_values(function, evidence)
+    return [
+        *kept,
+        "# the error is the label less something else: expect the same slope for other labels",
+        f"for {moved} in {labels}:",
+        "    with tf.GradientTape() as tape:",
+        f"        tape.watch({moved})",
+        f"        value = tf.reduce_mean({call(function)})",
+        f'    print("loss:", value.numpy(), "slope:", tape.gradient(value, {moved}).numpy())',
+    ]
+
+
 def beside_others(function: Function, evidence: Evidence) -> list[str]:
     """Print the value of one sample in two batches that share no other."""
     moved, kept, batches = _two_values(function, evidence)
@@ -67,13 +81,20 @@ def _two_values(function: Function, evidence: Evidence) -> tuple[str, list[str],
 
 
 def twice(function: Function, evidence: Evidence) -> list[str]:
-    """Print the mean loss of a batch, and that of the batch with all samples repeated."""
+    """Print the mean loss or the shape for a batch, and for one with all samples repeated."""
     batched = str(evidence.detail["batched"]).split()
     again = [
         f"tf.concat([{name}, {name}], axis=0)" if name in batched else name
         for name, _ in function.inputs
     ]
     doubled = f"{function.name}({', '.join(again)})"
+    if evidence.hazard is Hazard.MIXED_SAMPLES:
+        return [
+            *given(function, evidence),
+            f'print("shape:", {call(function)}.shape)',
+            "# the same samples twice: expect the same shape, without an axis of samples",
+            f'print("shape of the batch twice:", {doubled}.shape)',
+        ]
     return [
         *given(function, evidence),
         f'print("loss:", tf.reduce_mean({call(function)}).numpy())',

@@ -19,7 +19,9 @@ from actlint.worker import (
     estimator,
     gain,
     half,
+    hinges,
     indeterminate,
+    labels,
     minimum,
     nonfinite,
     others,
@@ -65,8 +67,12 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.DESCENT: descent.check,
     Check.OTHER_SAMPLES: others.check,
     Check.BATCH_SIZE: others.check_size,
+    Check.LOST_BATCH: others.check_lost,
     Check.CONTRIBUTION: terms.check,
     Check.HALF: half.check,
+    Check.LABEL_FREE: labels.check,
+    Check.HINGE: hinges.check,
+    Check.MARGIN: hinges.check_margin,
 }
 
 

@@ -360,7 +360,9 @@ def class_sizes(job: Job) -> tuple[int, ...]:
         if isinstance(step.value, Items):
             hints.append(len(step.value.items))
         for name, arg in step.args:
-            if name in ("depth", "num", "num_or_size_splits") and isinstance(arg, int):
+            if (name in ("depth", "num", "num_or_size_splits") and isinstance(arg, int)) or (
+                step.op == "range" and isinstance(arg, int)
+            ):
                 hints.append(arg)
             elif step.op in ("getitem", "reshape"):
                 hints += _indices(arg, step.op == "getitem")

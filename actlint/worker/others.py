@@ -107,6 +107,46 @@ def check_size(bench: Bench, suspect: Suspect) -> Outcome:
     return Outcome(Verdict.UNCONFIRMED, reason)
 
 
+def check_lost(bench: Bench, suspect: Suspect) -> Outcome:
+    """Show that the output has no axis of samples any more behind a reduction over them."""
+    for template in bench.templates:
+        if not template.differentiated or not all(map(_batched, template.differentiated)):
+            continue
+        rng = samples.generator(bench.job, 54)
+        feeds = _drawn(template, rng, _FEW)
+        batched = [slot for slot in template.elements if _batched(slot)]
+        again = {slot.id: np.concatenate([feeds[slot.id]] * 2) for slot in batched}
+        runs = _values(bench, feeds, None), _values(bench, feeds | again, None)
+        if runs[0] is None or runs[1] is None:
+            continue
+        reduced = bench.lab.operands[suspect.node][0]
+        before = [run[reduced].shape[:1] for run in runs if run is not None]
+        after = [run[bench.job.output].shape for run in runs if run is not None]
+        if before != [(_FEW,), (2 * _FEW,)] or after[0] != after[1]:
+            return Outcome(Verdict.REFUTED, "the output has an axis of samples")
+        if int(np.prod(after[0])) <= 1:
+            return Outcome(Verdict.REFUTED, "the output is a single number")
+        shape = list(after[0])
+        evidence = Evidence(
+            hazard=Hazard.MIXED_SAMPLES,
+            witness=witness.numbers(template, Sample(feeds, Reach.TYPICAL, "")),
+            value=None,
+            gradient=None,
+            mode="eager",
+            samples=1,
+            hits=1,
+            rate=None,
+            reach=Reach.TYPICAL,
+            detail={
+                "observed": f"the output of {_FEW} samples has the shape {shape}, and that of the "
+                "same samples twice has it, too",
+                "batched": " ".join(slot.spec.name for slot in batched),
+            },
+        )
+        return Outcome(Verdict.CONFIRMED, None, evidence)
+    return Outcome(Verdict.UNCONFIRMED, "no batch of rows was found for it")
+
+
 def _mean(value: Array) -> float:
     return float(np.mean(np.asarray(value, np.float64)))
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from actlint.findings import Evidence, Hazard, Outcome, Reach, Suspect, Verdict
+from actlint.graph import Ref
 from actlint.worker import samples, witness
 from actlint.worker.bench import Bench
 from actlint.worker.probes import Trace
@@ -21,8 +22,21 @@ _ARGUMENTS = np.linspace(-4.0, 4.0, 801, dtype=np.float32)
 _NEAR = 0.02
 # Functions that give the logarithm of a probability.
 _LOGARITHMS = frozenset({"log_softmax", "log_sigmoid"})
+# Cross-entropies, with the operand whose softmax they take.
+_ENTROPIES = {
+    "softmax_cross_entropy_with_logits": "logits",
+    "sparse_softmax_cross_entropy_with_logits": "logits",
+    "v1_softmax_cross_entropy": "logits",
+    "v1_sparse_softmax_cross_entropy": "logits",
+    "categorical_crossentropy": "y_pred",
+    "sparse_categorical_crossentropy": "y_pred",
+    "backend_categorical_crossentropy": "output",
+    "backend_sparse_categorical_crossentropy": "output",
+}
 # Last ops of functions with the slope p (1 - p): softmax, and 1 / (1 + exp(-x)) written out.
-_PROBABILITIES = frozenset({"softmax", "divide", "div", "reciprocal"})
+_PROBABILITIES = frozenset({"softmax", "log_softmax", "divide", "div", "reciprocal", *_ENTROPIES})
+# Logits below the first are masked, and their probabilities are below the second.
+_MASK, _MASKED = -1e8, 1e-300
 # Rows of the batches that a share is measured on.
 _ROWS = 256
 _ALL = ("typical", "structural", "extended")
@@ -105,9 +119,19 @@ def _many(bench: Bench) -> list[Trace]:
 
 
 def _values(bench: Bench, node: int, trace: Trace) -> Array:
-    """Return a node's values as probabilities."""
+    """Return a node's values as probabilities; of a cross-entropy those of its softmax."""
+    step = bench.lab.steps[node]
+    if step.op in _ENTROPIES:
+        logits = dict(step.args)[_ENTROPIES[step.op]]
+        found = trace.values.get(logits.node) if isinstance(logits, Ref) else None
+        if found is None or not found.ndim:
+            return np.zeros(0)
+        powers = np.exp(found.astype(np.float64) - found.max(-1, keepdims=True))
+        shares: Array = powers / powers.sum(-1, keepdims=True)
+        # Those that a mask takes out are no result of the temperature.
+        return shares[shares > _MASKED] if (found < _MASK).any() else shares
     value = trace.values.get(node, np.zeros(0)).astype(np.float64)
-    return np.exp(value) if bench.lab.steps[node].op in _LOGARITHMS else value
+    return np.exp(value) if step.op in _LOGARITHMS else value
 
 
 def _band(bench: Bench, node: int, runs: Iterable[Trace]) -> tuple[float, float] | None:
@@ -150,7 +174,7 @@ def _banded(
 def _slopes(bench: Bench, node: int, operand: int, trace: Trace) -> Array:
     """Return the slope of each element of the node with respect to its own argument."""
     if bench.lab.steps[node].op in _PROBABILITIES:
-        value = trace.values.get(node, np.zeros(0)).reshape(-1).astype(np.float64)
+        value = _values(bench, node, trace).reshape(-1)
         found: Array = value * (1.0 - value)
         return found
     _, handed = bench.lab.local(node, trace, None)

@@ -26,6 +26,9 @@ _SAME_VALUE = 1e-3
 _SAME_GRADIENT = 1e-2
 # Relative error of a gradient that does harm; training does not feel a smaller one.
 _HARMFUL = 0.1
+# Error against float64 up to which the original counts as accurate, and gradients that are nothing.
+_ACCURATE = 0.01
+_NOTHING = 1e-30
 
 
 class Verdict(StrEnum):
@@ -60,20 +63,49 @@ class Batch:
 Call = Callable[[Batch], Result]
 
 
-def results(probe: Probe, text: str) -> list[Result] | None:
-    """Return what the program gives on all batches; None if it does not run."""
+def results(probe: Probe, text: str, *, double: bool = False) -> list[Result] | None:
+    """Return what the program gives on all batches; None if it does not run.
+
+    Args:
+        probe: how it is called.
+        text: the program.
+        double: whether functions are given the same numbers in float64, with which programs that
+            speak of float32 do not run.
+    """
+    if double and probe.kind not in ("activation", "loss"):
+        return None
     try:
         call = _callable(probe, text)
-        return [call(batch) for batch in batches(probe)]
+        return [call(_doubled(batch) if double else batch) for batch in batches(probe)]
     # The program is a mutant: whatever it raises says that it does not run.
     except Exception:
         return None
 
 
+def _doubled(batch: Batch) -> Batch:
+    wide = {
+        name: value.astype(np.float64) if value.dtype == np.float32 else value
+        for name, value in batch.values.items()
+    }
+    return Batch(wide, batch.typical)
+
+
 def judge(
-    probe: Probe, harm: Harm, right: Sequence[Result], wrong: Sequence[Result] | None
+    probe: Probe,
+    harm: Harm,
+    right: Sequence[Result],
+    wrong: Sequence[Result] | None,
+    exact: Sequence[Result] | None = None,
 ) -> Verdict:
-    """Return whether a mutant is broken, in the way that its mutator means."""
+    """Return whether a mutant is broken, in the way that its mutator means.
+
+    Args:
+        probe: how original and mutant are called.
+        harm: what counts as broken.
+        right: results of the original.
+        wrong: results of the mutant.
+        exact: results of the original in float64, if they are known.
+    """
     if wrong is None:
         return Verdict.STILLBORN
     known = list(zip(batches(probe), right, wrong, strict=True))
@@ -86,6 +118,11 @@ def judge(
             _far(a, b, _HARMFUL)
             for _, r, w in known
             for a, b in zip(r.gradients, w.gradients, strict=True)
+        )
+        wrong_somewhere |= exact is not None and any(
+            _inaccurate(*each)
+            for (_, r, w), e in zip(known, exact, strict=True)
+            for each in zip(e.gradients, r.gradients, w.gradients, strict=True)
         )
         return Verdict.BROKEN if wrong_somewhere else Verdict.EQUIVALENT
     looked = [(r, w) for b, r, w in known if b.typical]
@@ -104,6 +141,15 @@ def _far(right: Array, wrong: Array, limit: float) -> bool:
     good = np.isfinite(right) & np.isfinite(wrong)
     scale = float(np.abs(right[good]).max(initial=0.0))
     return bool((np.abs(right[good] - wrong[good]) > limit * max(scale, 1e-6)).any())
+
+
+def _inaccurate(exact: Array, right: Array, wrong: Array) -> bool:
+    """Return whether an element is far off that float64 and the original agree on."""
+    if exact.shape != wrong.shape:
+        return True
+    size = np.abs(exact)
+    good = np.isfinite(exact) & (size > _NOTHING) & (np.abs(right - exact) <= _ACCURATE * size)
+    return bool((good & (np.abs(wrong - exact) > _HARMFUL * size)).any())
 
 
 # ---- inputs ---------------------------------------------------------------------------------
@@ -224,7 +270,8 @@ def _function(probe: Probe, function: Callable[..., Any]) -> Call:
                 tape.watch(tensor)
             value = tf.convert_to_tensor(function(*given.values()))
             # A sum of equal weights would hide the gradient of a softmax.
-            weights = 1.0 + 0.5 * tf.cos(tf.range(tf.size(value), dtype=tf.float32))
+            places = tf.range(tf.size(value), dtype=tf.float32)
+            weights = tf.cast(1.0 + 0.5 * tf.cos(places), value.dtype)
             total = tf.reduce_sum(tf.reshape(value, [-1]) * weights)
         gradients = tape.gradient(total, moved)
         return Result(
