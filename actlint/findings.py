@@ -143,6 +143,9 @@ class Check(StrEnum):
     # or infinite as for NONFINITE, and in float32 the same run is finite; with `threshold` 1, it is
     # finite with a larger epsilon, too.
     HALF = "half"
+    # The gradient is another one if the node, the label of a loss, is held fixed; the target names
+    # the operand in the prediction's place, of which the label is no line.
+    HELD_LABEL = "held-label"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 
 import libcst as cst
 
-from actlint.lower import models, special
+from actlint.lower import models, special, tapes
 from actlint.lower.attributes import bound_method, initialise, run_build
 from actlint.lower.layers import built_call
 from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable
@@ -66,7 +66,8 @@ def opaque(
     )
     site = machine.site(at)
     linear = models.is_linear_call(callee, keywords)
-    return Opaque(site.text, depends, _is_layer(callee), site, linear=linear)
+    network = tapes.note(machine, callee)
+    return Opaque(site.text, depends, _is_layer(callee), site, linear=linear, network=network)
 
 
 def _is_layer(callee: Value) -> bool:

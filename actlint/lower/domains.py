@@ -148,6 +148,10 @@ def with_domains(
             if "class-id" in evidence and not _truncated(users, node.id):
                 # An embedding is fed with ids, which nothing differentiates.
                 found[node.id] = replace(record, integer=True, differentiated=False)
+        elif record.role is InputRole.DATA and role is Role.TRAINING_STEP:
+            evidence = _evidence(nodes, users, node.id)
+            if "class-id" in evidence and not _truncated(users, node.id):
+                found[node.id] = replace(record, integer=True)
     predictions = [r for r in found.values() if r.role in {InputRole.PREDICTION, InputRole.CUT}]
     regression = bool(predictions) and all((r.lo, r.hi) == REAL for r in predictions)
     for node in nodes:

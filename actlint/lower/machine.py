@@ -136,6 +136,12 @@ class Machine:
         self.building = False  # the outputs of functional models are looked at
         self.compiling = False  # the losses of compiled models are minimised, and nothing else
         self.linear: list[int] = []  # inputs that are outputs of linear layers
+        # See tapes.py: tapes that record now, what is called meanwhile, which of these calls made
+        # an input, and the networks by whose variables each sink is differentiated.
+        self.taping = 0
+        self.called: list[Value] = []
+        self.computed_by: dict[int, int] = {}
+        self.trained_by: dict[int, tuple[Value, ...]] = {}
         self.held: dict[int, int] = {}  # variables that were assigned to, and what they hold
         # Objects at module level, by path and name: what they hold are values of this run.
         self.globals: dict[tuple[str, str], Value] = {}
@@ -408,6 +414,8 @@ class Machine:
         made = self.cut_input(site, dependencies(value), called=called, real=real, part=part)
         if isinstance(value, Opaque) and value.linear:
             self.linear.append(made.node)
+        if isinstance(value, Opaque) and value.network is not None:
+            self.computed_by.setdefault(made.node, value.network)
         return made
 
     def name_value(self, value: Value, name: str) -> None:

@@ -29,7 +29,9 @@ from actlint.repro.losses import (
     compared,
     descent,
     same_slope,
+    stopped,
     twice,
+    with_and_without,
 )
 
 # Checks of what an expression does by itself, whatever is made of it later.
@@ -85,6 +87,10 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
         other = render(_bypassed(nodes, suspect.targets[0].node), end, f"{function.name}_of_logits")
         text += f"\n\n\n{other.text}"
         body = compared(function, other, evidence)
+    elif suspect.check is Check.HELD_LABEL:
+        other = render(stopped(nodes, suspect.node), end, f"{function.name}_held")
+        text += f"\n\n\n{other.text}"
+        body = with_and_without(function, other, evidence)
     else:
         body = _body(function, suspect.check, evidence)
     imports = "import tensorflow as tf\n"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from actlint.findings import Evidence, Tensor
+from actlint.graph import Node, Ref
 from actlint.rendering import Function
 from actlint.repro.calling import call, constant, differentiated, given
 
@@ -14,6 +18,41 @@ def compared(function: Function, other: Function, evidence: Evidence) -> list[st
         f'print("loss:", float(tf.reduce_mean({call(function)})))',
         "# the logits are right: expect a loss of 0, as without the activation",
         f'print("loss without the activation:", float(tf.reduce_mean({call(other)})))',
+    ]
+
+
+def stopped(nodes: Sequence[Node], label: int) -> list[Node]:
+    """Return the nodes with one of them behind ``tf.stop_gradient`` wherever it is read."""
+    spare = 1 + max(node.id for node in nodes)
+    found: list[Node] = []
+    for node in nodes:
+        args = tuple(
+            (name, Ref(spare) if value == Ref(label) else value) for name, value in node.args
+        )
+        found.append(replace(node, args=args))
+        if node.id == label:
+            stop = (("input", Ref(label)),)
+            found.append(
+                replace(node, id=spare, op="stop_gradient", args=stop, input=None, name="")
+            )
+    return found
+
+
+def with_and_without(function: Function, other: Function, evidence: Evidence) -> list[str]:
+    """Print the gradient of a loss, and the one that it has if its labels are held fixed."""
+    wrt = differentiated(function)
+    tape = ["with tf.GradientTape() as tape:", f"    tape.watch([{', '.join(wrt)}])"]
+    slopes = f'tape.gradient(value, [{", ".join(wrt)}], unconnected_gradients="zero")'
+    shown = f"[g.numpy().tolist() for g in {slopes}]"
+    return [
+        *given(function, evidence),
+        *tape,
+        f"    value = {call(function)}",
+        f'print("gradient:", {shown})',
+        *tape,
+        f"    value = {call(other)}",
+        "# the same with the label held fixed: expect another gradient",
+        f'print("gradient:", {shown})',
     ]
 
 

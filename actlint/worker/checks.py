@@ -19,6 +19,7 @@ from actlint.worker import (
     estimator,
     gain,
     half,
+    held,
     indeterminate,
     minimum,
     nonfinite,
@@ -67,6 +68,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.BATCH_SIZE: others.check_size,
     Check.CONTRIBUTION: terms.check,
     Check.HALF: half.check,
+    Check.HELD_LABEL: held.check,
 }
 
 
