@@ -146,6 +146,9 @@ class Check(StrEnum):
     # The gradient is another one if the node, the label of a loss, is held fixed; the target names
     # the operand in the prediction's place, of which the label is no line.
     HELD_LABEL = "held-label"
+    # The program runs with batches of one size only, which follows from `threshold`, the number of
+    # rows that the node has whatever goes in.
+    FIXED_BATCH = "fixed-batch"
 
 
 @dataclass(frozen=True, slots=True)

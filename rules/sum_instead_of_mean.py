@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from actlint.query import Bad, Check, Good, Hazard, Node, Role, Rule, Severity, Suspect, View
 
-from ._batch import axes, over_batch
+from ._batch import axes, fixed_divisor, over_batch
 from ._common import descendants, is_constant, shown
 
 # Ops that hand a sum on to the loss in proportion, what else they combine being constant.
@@ -90,6 +90,7 @@ class SumInsteadOfMean(Rule):
                 view.on_gradient_path(node)
                 and (over_batch(view, node) or axes(view, node) == ())
                 and _linear(view, node)
+                and fixed_divisor(view, node) is None  # ACT505 speaks of that
             ):
                 yield Suspect(
                     code=self.code,

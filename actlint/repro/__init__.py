@@ -28,6 +28,7 @@ from actlint.repro.losses import (
     both_ways,
     compared,
     descent,
+    of_one_size,
     same_slope,
     stopped,
     twice,
@@ -126,6 +127,8 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
         return beside_others(function, evidence)
     if check is Check.BATCH_SIZE:
         return twice(function, evidence)
+    if check is Check.FIXED_BATCH:
+        return of_one_size(function, evidence)
     if check is Check.CONTRIBUTION:
         return always(function, evidence)
     if check is Check.HALF:

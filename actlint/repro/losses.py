@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from actlint.findings import Evidence, Tensor
 from actlint.graph import Node, Ref
-from actlint.rendering import Function
+from actlint.rendering import Function, literal
 from actlint.repro.calling import call, constant, differentiated, given
 
 
@@ -119,6 +119,33 @@ def twice(function: Function, evidence: Evidence) -> list[str]:
         "# the same samples twice: expect another loss",
         f'print("loss of the batch twice:", tf.reduce_mean({doubled}).numpy())',
     ]
+
+
+def of_one_size(function: Function, evidence: Evidence) -> list[str]:
+    """Print the loss of the only batch that runs, and the error of one with a sample less."""
+    rows = round(float(str(evidence.detail["rows_that_run"])))
+    fed = dict(_fed(part) for part in str(evidence.detail["shapes"]).split())
+    arguments = ", ".join(
+        fed.get(name, literal(spec.default or 1.0)) for name, spec in function.inputs
+    )
+    return [
+        f"for rows in ({rows}, {rows - 1}):",
+        "    try:",
+        f"        value = tf.reduce_mean({function.name}({arguments}))",
+        '        print(rows, "samples, loss:", float(value))',
+        "    # expect an error: no other number of samples will do",
+        "    except (tf.errors.InvalidArgumentError, ValueError) as error:",
+        '        print(rows, "samples:", error)',
+    ]
+
+
+def _fed(part: str) -> tuple[str, str]:
+    """Return an input's name and the expression of its value for so many rows."""
+    name, dtype, shape = part.split(":")
+    sizes = ["rows" if size == "?" else size for size in shape.split("x") if size]
+    value = "0.5" if dtype == "float32" else "0"
+    filled = f"tf.fill([{', '.join(sizes)}], {value})"
+    return name, filled if dtype in {"float32", "int32"} else f"tf.cast({filled}, tf.{dtype})"
 
 
 def always(function: Function, evidence: Evidence) -> list[str]:

@@ -17,6 +17,7 @@ from actlint.worker import (
     cut,
     descent,
     estimator,
+    fixed,
     gain,
     half,
     held,
@@ -69,7 +70,10 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.CONTRIBUTION: terms.check,
     Check.HALF: half.check,
     Check.HELD_LABEL: held.check,
+    Check.FIXED_BATCH: fixed.check,
 }
+# Checks that look for shapes themselves.
+_SHAPELESS: Final = frozenset({Check.FIXED_BATCH})
 
 
 def examine(job: Job, program: Program) -> Answer:
@@ -90,7 +94,13 @@ def _examine(job: Job, program: Program) -> Answer:
     if not bench.templates:
         reason = f"no input shape was found for which the expression runs: {bench.reason}"
         outcome = Outcome(Verdict.UNCONFIRMED, reason)
-        return Answer(job.id, (outcome,) * len(job.suspects))
+        return Answer(
+            job.id,
+            tuple(
+                _outcome(bench, suspect) if suspect.check in _SHAPELESS else outcome
+                for suspect in job.suspects
+            ),
+        )
     return Answer(job.id, tuple(_outcome(bench, suspect) for suspect in job.suspects))
 
 
