@@ -149,6 +149,9 @@ class Check(StrEnum):
     # The program runs with batches of one size only, which follows from `threshold`, the number of
     # rows that the node has whatever goes in.
     FIXED_BATCH = "fixed-batch"
+    # With the fraction that the node, a cast or an integer division, cuts off, the output is
+    # another one; `threshold` is the quotient of a division of constants.
+    TRUNCATION = "truncation"
 
 
 @dataclass(frozen=True, slots=True)

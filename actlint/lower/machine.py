@@ -352,6 +352,11 @@ class Machine:
         self.nodes.append(node)
         return TensorValue(node.id)
 
+    def _zero(self, site: Site, quotient: float) -> TensorValue:
+        """Append the 0 that an integer division gave, with what a true one would give."""
+        given = (("quotient", quotient),)
+        return self._append(Node(len(self.nodes), "", given, site, tuple(self.path), value=0))
+
     def _identifier(self, name: str) -> str:
         base = (
             name
@@ -395,6 +400,8 @@ class Machine:
         if isinstance(value, Static):
             if isinstance(value.value, (complex, bytes)):
                 raise Unlowerable("complex or bytes operand")
+            if value.lost is not None:
+                return Ref(self._zero(*value.lost).node)
             return value.value
         if isinstance(value, Sequence):
             return Items(tuple(self.arg(item, at) for item in value.items))

@@ -26,6 +26,8 @@ class Static:
     """A Python constant that is known: None, bool, number, string, dtype, ``...``."""
 
     value: Arg | complex | bytes
+    # Where an integer division stands that gave 0 for a fraction, and the fraction.
+    lost: tuple[Site, float] | None = None
 
 
 @dataclass(slots=True)

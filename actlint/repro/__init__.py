@@ -25,9 +25,11 @@ from actlint.repro.losses import (
     always,
     astray,
     beside_others,
+    both,
     both_ways,
     compared,
     descent,
+    in_fractions,
     of_one_size,
     same_slope,
     stopped,
@@ -92,6 +94,10 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
         other = render(stopped(nodes, suspect.node), end, f"{function.name}_held")
         text += f"\n\n\n{other.text}"
         body = with_and_without(function, other, evidence)
+    elif suspect.check is Check.TRUNCATION:
+        other = render(in_fractions(nodes, suspect), end, f"{function.name}_in_fractions")
+        text += f"\n\n\n{other.text}"
+        body = both(function, other, evidence)
     else:
         body = _body(function, suspect.check, evidence)
     imports = "import tensorflow as tf\n"

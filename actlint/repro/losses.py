@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from actlint.findings import Evidence, Tensor
+from actlint.findings import Evidence, Suspect, Tensor
 from actlint.graph import Node, Ref
 from actlint.rendering import Function, literal
 from actlint.repro.calling import call, constant, differentiated, given
@@ -53,6 +53,31 @@ def with_and_without(function: Function, other: Function, evidence: Evidence) ->
         f"    value = {call(other)}",
         "# the same with the label held fixed: expect another gradient",
         f'print("gradient:", {shown})',
+    ]
+
+
+def in_fractions(nodes: Sequence[Node], suspect: Suspect) -> list[Node]:
+    """Return the nodes with a cast, or an integer division, that keeps fractions."""
+    changed = {"cast": "identity", "floordiv": "divide"}
+
+    def kept(node: Node) -> Node:
+        if node.id != suspect.node:
+            return node
+        if not node.op:
+            return replace(node, value=suspect.threshold)
+        args = node.args if node.op == "floordiv" else (("input", node.args[0][1]),)
+        return replace(node, op=changed.get(node.op, node.op), args=args)
+
+    return [kept(node) for node in nodes]
+
+
+def both(function: Function, other: Function, evidence: Evidence) -> list[str]:
+    """Print a loss as it is, and as it would be with fractions."""
+    return [
+        *given(function, evidence),
+        f'print("loss:", float(tf.reduce_mean({call(function)})))',
+        "# an integer cuts off a fraction: expect another loss with it",
+        f'print("loss with fractions:", float(tf.reduce_mean({call(other)})))',
     ]
 
 

@@ -29,6 +29,7 @@ from actlint.worker import (
     profile,
     squeeze,
     terms,
+    truncation,
     underflow,
 )
 from actlint.worker.bench import Bench, first_line
@@ -71,6 +72,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.HALF: half.check,
     Check.HELD_LABEL: held.check,
     Check.FIXED_BATCH: fixed.check,
+    Check.TRUNCATION: truncation.check,
 }
 # Checks that look for shapes themselves.
 _SHAPELESS: Final = frozenset({Check.FIXED_BATCH})
