@@ -28,6 +28,7 @@ STORIES = (
     "deep_network",
     "guards_that_fail",
     "mixed_up_calls",
+    "moving_targets",
     "perceptron",
     "staircase",
     "why_no_learning",
