@@ -43,6 +43,7 @@ class Hazard(StrEnum):
     WRONG_LOSS = "wrong-loss"
     INACCURATE = "inaccurate"
     MIXED_SAMPLES = "mixed-samples"
+    FROZEN = "frozen"
 
 
 class Reach(StrEnum):
@@ -152,6 +153,9 @@ class Check(StrEnum):
     # With the fraction that the node, a cast or an integer division, cuts off, the output is
     # another one; `threshold` is the quotient of a division of constants.
     TRUNCATION = "truncation"
+    # The node, a random number of NumPy's, differs from call to call in eager mode, and with it the
+    # output, but not under tf.function.
+    FROZEN_DRAW = "frozen-draw"
 
 
 @dataclass(frozen=True, slots=True)

@@ -411,7 +411,11 @@ def _apply(
     scope.variables.update(bound or {})
     if machine.role is Role.CUSTOM_GRADIENT:
         return site, gradients.claim(machine, scope, function)
-    return site, _run_function(machine, scope, node)
+    machine.running.append((function.scope.module, node))
+    try:
+        return site, _run_function(machine, scope, node)
+    finally:
+        machine.running.pop()
 
 
 def _bind(

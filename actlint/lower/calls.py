@@ -9,7 +9,7 @@ import libcst as cst
 from actlint.lower import models, special, tapes
 from actlint.lower.attributes import bound_method, initialise, run_build
 from actlint.lower.layers import built_call
-from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable
+from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable, is_outside
 from actlint.lower.values import (
     Api,
     Built,
@@ -130,6 +130,8 @@ def api_op(
     if len(found) != 1:
         return None
     op = next(iter(found.values()))
+    if is_outside(op) and not machine.is_repeated(at):
+        return None
     bound = bind(op, args, keywords)
     if bound is None:
         return None
@@ -222,10 +224,16 @@ def inline(
         args = [function.instance, *args]
     machine.path.append(machine.site(at))
     machine.modules.append(module)
+    # What makes the unit, such as a factory of losses, runs once.
+    repeated = bool(machine.running)
+    if repeated:
+        machine.running.append((module, node))
     try:
         bind_parameters(machine, scope, function, args, keywords)
         return machine.run_function(machine, scope, node)
     finally:
+        if repeated:
+            machine.running.pop()
         machine.modules.pop()
         machine.path.pop()
 

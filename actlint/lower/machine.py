@@ -75,6 +75,9 @@ _NUMBERS = frozenset({"float", "int", "float16", "float32", "float64", "int32", 
 # What comes back from a session is data: no gradient leads through it.
 _FETCHES = (".run", ".eval", ".numpy")
 
+# Methods that run once for an object.
+_CONSTRUCTORS = frozenset({"__init__", "build"})
+
 # What describes a tensor's shape is a plain number, whatever the tensor holds.
 _SIZES = frozenset({"static_shape", "static_rank"})
 
@@ -149,6 +152,8 @@ class Machine:
         self.path: list[Site] = []
         self.modules: list[Module] = [module]
         self._choices = choices
+        # Functions that are being run: those whose body is run again at each call of the unit.
+        self.running: list[tuple[Module, cst.FunctionDef | cst.Lambda]] = []
         self.steps = steps  # that are left
         self.marks: list[Mark] | None = None  # what is evaluated, if anyone wants to know
         self.taken: list[bool] = []
@@ -157,6 +162,7 @@ class Machine:
         self._differentiable: set[int] = set()
         self._trained: set[int] = set()  # nodes that a VARIABLE input feeds
         self._plain: set[int] = set()  # nodes that only hyperparameters and sizes feed
+        self._drawn: set[int] = set()  # nodes that rest on random numbers of NumPy's alone
         self._cuts: dict[tuple[str, Span | None, frozenset[int]], TensorValue] = {}
 
     def step(self) -> None:
@@ -177,6 +183,20 @@ class Machine:
         if found is not None:
             self.marks.append(Mark(self.modules[-1], node, found[0]))
 
+    def is_repeated(self, at: cst.CSTNode) -> bool:
+        """Tell whether an expression is evaluated at each call: not in a constructor or default."""
+        if not self.running or any(
+            isinstance(node, cst.FunctionDef) and node.name.value in _CONSTRUCTORS
+            for _, node in self.running
+        ):
+            return False
+        module, function = self.running[-1]
+        if module is not self.modules[-1]:
+            return False
+        body, span = module.site(function.body).span, module.site(at).span
+        first, last = (body.line, body.column), (body.end_line, body.end_column)
+        return first <= (span.line, span.column) and (span.end_line, span.end_column) <= last
+
     # -- decisions ---------------------------------------------------------------------------
 
     def decide(self, condition: Value) -> bool:
@@ -185,8 +205,12 @@ class Machine:
         choice = self._choices[position] if position < len(self._choices) else True
         self.taken.append(choice)
         # A plain number is a setting of the user's: both ways occur, whatever its value here. A
-        # size is none: the shapes decide.
-        if isinstance(condition, TensorValue) and not self.is_setting(condition.node):
+        # size is none: the shapes decide. Of a number drawn by Python's code both ways occur, too.
+        if (
+            isinstance(condition, TensorValue)
+            and condition.node not in self._drawn
+            and not self.is_setting(condition.node)
+        ):
             self.assumptions.append((condition.node, choice))
         return choice
 
@@ -218,6 +242,8 @@ class Machine:
             self._trained.add(value.node)
         if op.key in _SIZES or (operands and operands <= self._plain):
             self._plain.add(value.node)
+        elif is_outside(op) or (operands and operands <= self._plain | self._drawn):
+            self._drawn.add(value.node)
         return value
 
     def emit_key(self, key: str, operands: tuple[Value, ...], at: cst.CSTNode) -> TensorValue:
@@ -317,7 +343,7 @@ class Machine:
         fetched = called and site.text.partition("(")[0].endswith(_FETCHES)
         differentiated = bool(depends & self._differentiable) and not fetched
         domain = (-EXTENDED_LIMIT, EXTENDED_LIMIT)
-        if depends and not depends <= self._plain:
+        if depends and not depends <= self._plain | self._drawn:
             role = InputRole.CUT
             differentiated = differentiated or (steps and called and not fetched)
             self.cut_texts.append(site.text)
@@ -429,6 +455,11 @@ class Machine:
         """Remember the variable that a value is bound to, for messages and repros."""
         if isinstance(value, TensorValue) and name.isidentifier():
             self.names.setdefault(value.node, name)
+
+
+def is_outside(op: Op) -> bool:
+    """Tell whether an op draws at random outside of TensorFlow."""
+    return op.draws and op.call.startswith("np.")
 
 
 def _marked(value: Value) -> tuple[Arg] | None:

@@ -34,6 +34,7 @@ from actlint.repro.losses import (
     same_slope,
     stopped,
     twice,
+    twice_traced,
     with_and_without,
 )
 
@@ -133,6 +134,8 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
         return beside_others(function, evidence)
     if check is Check.BATCH_SIZE:
         return twice(function, evidence)
+    if check is Check.FROZEN_DRAW:
+        return twice_traced(function, evidence)
     if check is Check.FIXED_BATCH:
         return of_one_size(function, evidence)
     if check is Check.CONTRIBUTION:

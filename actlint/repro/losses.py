@@ -8,7 +8,7 @@ from dataclasses import replace
 from actlint.findings import Evidence, Suspect, Tensor
 from actlint.graph import Node, Ref
 from actlint.rendering import Function, literal
-from actlint.repro.calling import call, constant, differentiated, given
+from actlint.repro.calling import call, constant, differentiated, given, plain
 
 
 def compared(function: Function, other: Function, evidence: Evidence) -> list[str]:
@@ -143,6 +143,21 @@ def twice(function: Function, evidence: Evidence) -> list[str]:
         f'print("loss:", tf.reduce_mean({call(function)}).numpy())',
         "# the same samples twice: expect another loss",
         f'print("loss of the batch twice:", tf.reduce_mean({doubled}).numpy())',
+    ]
+
+
+def twice_traced(function: Function, evidence: Evidence) -> list[str]:
+    """Print the values of two calls in eager mode, and of two under ``tf.function``."""
+    tensors = [name for name, spec in function.inputs if not plain(spec)]
+    run = f"lambda {', '.join(tensors)}: {call(function)}"
+    return [
+        *given(function, evidence),
+        f"run = {run}",
+        "# drawn anew at each call in eager mode; traced, expect the same twice",
+        'for mode, call in (("eager", run), ("traced", tf.function(run))):',
+        "    for _ in range(2):",
+        f"        value = tf.convert_to_tensor(call({', '.join(tensors)}))",
+        "        print(mode, value.numpy().tolist())",
     ]
 
 

@@ -18,6 +18,7 @@ from actlint.worker import (
     descent,
     estimator,
     fixed,
+    frozen,
     gain,
     half,
     held,
@@ -73,6 +74,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.HELD_LABEL: held.check,
     Check.FIXED_BATCH: fixed.check,
     Check.TRUNCATION: truncation.check,
+    Check.FROZEN_DRAW: frozen.check,
 }
 # Checks that look for shapes themselves.
 _SHAPELESS: Final = frozenset({Check.FIXED_BATCH})
