@@ -154,10 +154,11 @@ def twice_traced(function: Function, evidence: Evidence) -> list[str]:
         *given(function, evidence),
         f"run = {run}",
         "# drawn anew at each call in eager mode; traced, expect the same twice",
-        'for mode, call in (("eager", run), ("traced", tf.function(run))):',
+        # Names that no function of the user's has in the program.
+        "for g in (run, tf.function(run)):",
         "    for _ in range(2):",
-        f"        value = tf.convert_to_tensor(call({', '.join(tensors)}))",
-        "        print(mode, value.numpy().tolist())",
+        f"        value = tf.convert_to_tensor(g({', '.join(tensors)}))",
+        '        print("eager" if g is run else "traced", value.numpy().tolist())',
     ]
 
 
@@ -169,20 +170,20 @@ def of_one_size(function: Function, evidence: Evidence) -> list[str]:
         fed.get(name, literal(spec.default or 1.0)) for name, spec in function.inputs
     )
     return [
-        f"for rows in ({rows}, {rows - 1}):",
+        f"for points in ({rows}, {rows - 1}):",
         "    try:",
         f"        value = tf.reduce_mean({function.name}({arguments}))",
-        '        print(rows, "samples, loss:", float(value))',
+        '        print(points, "samples, loss:", float(value))',
         "    # expect an error: no other number of samples will do",
-        "    except (tf.errors.InvalidArgumentError, ValueError) as error:",
-        '        print(rows, "samples:", error)',
+        "    except (tf.errors.InvalidArgumentError, ValueError) as g:",
+        '        print(points, "samples:", g)',
     ]
 
 
 def _fed(part: str) -> tuple[str, str]:
     """Return an input's name and the expression of its value for so many rows."""
     name, dtype, shape = part.split(":")
-    sizes = ["rows" if size == "?" else size for size in shape.split("x") if size]
+    sizes = ["points" if size == "?" else size for size in shape.split("x") if size]
     value = "0.5" if dtype == "float32" else "0"
     filled = f"tf.fill([{', '.join(sizes)}], {value})"
     return name, filled if dtype in {"float32", "int32"} else f"tf.cast({filled}, tf.{dtype})"
