@@ -43,6 +43,7 @@ class Hazard(StrEnum):
     WRONG_LOSS = "wrong-loss"
     INACCURATE = "inaccurate"
     MIXED_SAMPLES = "mixed-samples"
+    FROZEN = "frozen"
 
 
 class Reach(StrEnum):
@@ -152,6 +153,18 @@ class Check(StrEnum):
     # or infinite as for NONFINITE, and in float32 the same run is finite; with `threshold` 1, it is
     # finite with a larger epsilon, too.
     HALF = "half"
+    # The gradient is another one if the node, the label of a loss, is held fixed; the target names
+    # the operand in the prediction's place, of which the label is no line.
+    HELD_LABEL = "held-label"
+    # The program runs with batches of one size only, which follows from `threshold`, the number of
+    # rows that the node has whatever goes in.
+    FIXED_BATCH = "fixed-batch"
+    # With the fraction that the node, a cast or an integer division, cuts off, the output is
+    # another one; `threshold` is the quotient of a division of constants.
+    TRUNCATION = "truncation"
+    # The node, a random number of NumPy's, differs from call to call in eager mode, and with it the
+    # output, but not under tf.function.
+    FROZEN_DRAW = "frozen-draw"
 
 
 @dataclass(frozen=True, slots=True)

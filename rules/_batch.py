@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from actlint.query import Graph, InputRole, Items, Kind, Node, Role, View
+from actlint.query import Graph, InputRole, Items, Kind, Node, Ref, Role, View
 
 from ._common import ancestors, descendants, is_constant
 
@@ -63,6 +63,9 @@ _SCALING: Final = frozenset({"div", "divide", "multiply"})
 _TERMS: Final = frozenset({"add", "add_n", "subtract"})
 # A number that a similarity is subtracted from is not an epsilon.
 _OFFSET: Final = 0.5
+_QUOTIENTS: Final = frozenset({"div", "divide"})
+# The least divisor of a sum over samples that is taken for their number.
+_LEAST_BATCH: Final = 8
 # Structural ops that leave every sample in its row.
 _IN_PLACE: Final = frozenset(
     {"convert_to_tensor", "identity", "stop_gradient", "cast", "ensure_shape"}
@@ -108,6 +111,39 @@ def elementwise(view: View, node: Node) -> tuple[Node, ...]:
     return tuple(order.values())
 
 
+def fixed_divisor(view: View, node: Node) -> tuple[Node, float] | None:
+    """Return the quotient of a sum of one value for each sample and a constant, and the latter.
+
+    None if there is no such quotient; a constant below 8, or one that is no integer, is a weight.
+    """
+    summed = view.operands(node)[:1]
+    per_sample = axes(view, node) == () and any(_is_per_sample(view, each) for each in summed)
+    if not (per_sample or over_batch(view, node)):
+        return None
+    for user in view.users(node):
+        if user.op in _QUOTIENTS and user.operands[:1] == (node.id,):
+            value = user.arg("y")
+            if isinstance(value, Ref):
+                known = view.interval(value.node)
+                value = known.lo if known.lo == known.hi else None
+            if isinstance(value, (int, float)) and value >= _LEAST_BATCH and value % 1 == 0:
+                return user, float(value)
+    return None
+
+
+def _is_per_sample(view: View, node: Node) -> bool:
+    """Return whether a value surely has one element for each sample."""
+    return any(
+        found.op in _PER_SAMPLE
+        or (
+            found.op in REDUCTIONS
+            and axes(view, found) == (-1,)
+            and found.arg("keepdims") in {None, False}
+        )
+        for found in elementwise(view, node)
+    )
+
+
 def sources(view: View, node: Node) -> frozenset[int]:
     """Return the inputs, hyperparameters aside, that a value is computed from by element."""
     return frozenset(
@@ -126,7 +162,7 @@ def rows_are_samples(view: View) -> bool:
     graph = view.graph
     return (
         graph.keras
-        or _called_by_keras(graph)
+        or called_by_keras(graph)
         or any(
             node.op in _PER_SAMPLE
             or (node.op == "gather" and view.static(node, "batch_dims") == 1)
@@ -140,7 +176,7 @@ def rows_are_samples(view: View) -> bool:
     )
 
 
-def _called_by_keras(graph: Graph) -> bool:
+def called_by_keras(graph: Graph) -> bool:
     """Return whether use or a base class, not a name, says that Keras calls the function."""
     return "passed on as" in graph.evidence or graph.evidence.endswith("subclass")
 

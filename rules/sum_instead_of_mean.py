@@ -22,6 +22,7 @@ from actlint.query import (
 from ._batch import (
     all_or_batch,
     beside_mean,
+    fixed_divisor,
     has_target,
     is_keras_loss,
     is_linear,
@@ -94,8 +95,13 @@ class SumInsteadOfMean(Rule):
         if view.graph.partial:
             return
         for node in view.nodes("reduce_sum"):
-            if not (
-                view.on_gradient_path(node) and all_or_batch(view, node) and is_linear(view, node)
+            if (
+                not (
+                    view.on_gradient_path(node)
+                    and all_or_batch(view, node)
+                    and is_linear(view, node)
+                )
+                or fixed_divisor(view, node) is not None  # ACT505 speaks of that
             ):
                 continue
             where = _other_size(view, node)

@@ -107,6 +107,8 @@ class TermNeverContributes(Rule):
         "Penalise what can change: the logits or their entropy instead of a sum of shares, and "
         "tf.maximum(x, 0.0), not tf.minimum, of what is positive"
     )
+    # An integer division that gives 0 is named where it stands.
+    explained_by: ClassVar[tuple[str, ...]] = ("ACT514",)
     roles: ClassVar[frozenset[Role]] = frozenset(
         {Role.GRAPH, Role.LOSS, Role.REGULARIZER, Role.TRAINING_STEP}
     )

@@ -28,6 +28,7 @@ STORIES = (
     "deep_network",
     "guards_that_fail",
     "mixed_up_calls",
+    "moving_targets",
     "perceptron",
     "staircase",
     "why_no_learning",
@@ -205,6 +206,7 @@ SHOWS: dict[Hazard, Callable[[str], bool]] = {
     Hazard.DISCONTINUOUS: lambda output: len(set(numbers(output))) > 1,
     Hazard.WRONG_GRADIENT: lambda output: "None" in output or len(set(numbers(output))) > 1,
     Hazard.WRONG_LOSS: lambda output: len(set(numbers(output))) > 1,
+    Hazard.FROZEN: lambda output: len(set(output.splitlines())) == 3,
     Hazard.MIXED_SAMPLES: lambda output: len(set(output.splitlines())) > 1,
     Hazard.INACCURATE: lambda output: _disagree(*output.partition("in float64")[::2]),
 }

@@ -8,7 +8,7 @@ import libcst as cst
 
 from actlint.graph import DType, Graph, InputRole, Node, Role, Site, Span
 from actlint.index import Definition, Settings
-from actlint.lower import calls, expressions, gradients, statements
+from actlint.lower import calls, expressions, gradients, statements, tapes
 from actlint.lower.attributes import (
     bound_method,
     function_node,
@@ -173,6 +173,7 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
             aligned=unit.aligned,
             read=unit.reads,
             linear=tuple(machine.linear),
+            networks=tapes.networks(machine, output),
             partial=position >= len(outputs)
             or not whole
             or (position > 0 and unit.role is Role.LOSS),
@@ -410,7 +411,11 @@ def _apply(
     scope.variables.update(bound or {})
     if machine.role is Role.CUSTOM_GRADIENT:
         return site, gradients.claim(machine, scope, function)
-    return site, _run_function(machine, scope, node)
+    machine.running.append((function.scope.module, node))
+    try:
+        return site, _run_function(machine, scope, node)
+    finally:
+        machine.running.pop()
 
 
 def _bind(

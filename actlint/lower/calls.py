@@ -6,10 +6,10 @@ import re
 
 import libcst as cst
 
-from actlint.lower import models, special
+from actlint.lower import models, special, tapes
 from actlint.lower.attributes import bound_method, initialise, run_build
 from actlint.lower.layers import built_call
-from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable
+from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable, is_outside
 from actlint.lower.values import (
     Api,
     Built,
@@ -66,7 +66,8 @@ def opaque(
     )
     site = machine.site(at)
     linear = models.is_linear_call(callee, keywords)
-    return Opaque(site.text, depends, _is_layer(callee), site, linear=linear)
+    network = tapes.note(machine, callee)
+    return Opaque(site.text, depends, _is_layer(callee), site, linear=linear, network=network)
 
 
 def _is_layer(callee: Value) -> bool:
@@ -142,6 +143,8 @@ def api_op(
     op = next(iter(found.values()))
     if machine.legacy and op.key in _LOGITS_FIRST and len(args) > 1:
         args = [args[1], args[0], *args[2:]]
+    if is_outside(op) and not machine.is_repeated(at):
+        return None
     bound = bind(op, args, keywords)
     if bound is None:
         return None
@@ -234,10 +237,16 @@ def inline(
         args = [function.instance, *args]
     machine.path.append(machine.site(at))
     machine.modules.append(module)
+    # What makes the unit, such as a factory of losses, runs once.
+    repeated = bool(machine.running)
+    if repeated:
+        machine.running.append((module, node))
     try:
         bind_parameters(machine, scope, function, args, keywords)
         return machine.run_function(machine, scope, node)
     finally:
+        if repeated:
+            machine.running.pop()
         machine.modules.pop()
         machine.path.pop()
 

@@ -108,6 +108,7 @@ _LATENT = re.compile(r"(^|_)(means?|mus?|loc|latents?|embeddings?)$")
 _COUNT = re.compile(r"^(height|width|channels|size|ndim|(num|n)_\w+|\w+_(size|count|len))(_\d+)?$")
 _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
 _CONSTANTS = frozenset({"constant", "convert_to_tensor", "cast", "identity", "ones_like"})
+_ARITHMETIC = frozenset({"add", "divide", "multiply", "subtract"})
 # An additive constant no larger than this is a guard, not part of the formula.
 _GUARD = 0.1
 # A subscript that names as many axes names all of them; `x[:, 0]` is also written of images.
@@ -148,12 +149,19 @@ def with_domains(
             if "class-id" in evidence and not _truncated(users, node.id):
                 # An embedding is fed with ids, which nothing differentiates.
                 found[node.id] = replace(record, integer=True, differentiated=False)
+        elif record.role is InputRole.DATA and role is Role.TRAINING_STEP:
+            evidence = _evidence(nodes, users, node.id)
+            if "class-id" in evidence and not _truncated(users, node.id):
+                found[node.id] = replace(record, integer=True)
     predictions = [r for r in found.values() if r.role in {InputRole.PREDICTION, InputRole.CUT}]
     regression = bool(predictions) and all((r.lo, r.hi) == REAL for r in predictions)
     for node in nodes:
         record = node.input
         if record is not None and record.role is InputRole.LABEL:
-            found[node.id] = _label(record, _evidence(nodes, users, node.id), regression)
+            evidence = _evidence(nodes, users, node.id)
+            if _meets_fraction(users, node.id):
+                evidence -= {"class-id"}  # TensorFlow would refuse an integer there
+            found[node.id] = _label(record, evidence, regression)
     for node in nodes:
         record = found.get(node.id, node.input)
         axes = _indexed_axes(users, node.id) if record is not None else 0
@@ -165,6 +173,14 @@ def with_domains(
             if record is not None and record.shape is None and record.role in _SHAPED:
                 found[node.id] = replace(record, shape=(None,) * rank)
     return tuple(replace(n, input=found[n.id]) if n.id in found else n for n in nodes)
+
+
+def _meets_fraction(users: dict[int, list[Node]], start: int) -> bool:
+    """Tell whether arithmetic combines a value with a number that is no integer by its type."""
+    return any(
+        user.op in _ARITHMETIC and any(isinstance(value, float) for _, value in user.args)
+        for user in users.get(start, ())
+    )
 
 
 def _truncated(users: dict[int, list[Node]], start: int) -> bool:

@@ -199,7 +199,11 @@ def _binary(machine: Machine, scope: Scope, node: cst.BinaryOperation) -> Value:
 def operate(machine: Machine, key: str, left: Value, right: Value, at: cst.CSTNode) -> Value:
     """Return ``left op right``: folded if both are Python constants, a node otherwise."""
     if isinstance(left, Static) and isinstance(right, Static):
-        return folding.binary(key, left.value, right.value) or Opaque(_text(machine, at))
+        folded = folding.binary(key, left.value, right.value)
+        quotient = folding.lost(left.value, right.value) if key == "floordiv" else None
+        if folded is not None and quotient is not None:
+            folded = replace(folded, lost=(machine.site(at), quotient))
+        return folded or Opaque(_text(machine, at))
     if isinstance(left, Sequence) and isinstance(right, Sequence) and key == "add":
         if len(left.items) + len(right.items) > folding.MAX_ITEMS:
             return Opaque(_text(machine, at), dependencies(left) | dependencies(right))

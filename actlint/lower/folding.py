@@ -57,6 +57,13 @@ def binary(key: str, left: object, right: object) -> Static | None:
         return None
 
 
+def lost(left: object, right: object) -> float | None:
+    """Return the fraction of two constants for which an integer division gives 0, or None."""
+    if isinstance(left, int) and isinstance(right, int) and 0 < left < right:
+        return left / right
+    return None
+
+
 def function(name: str, numbers: list[float]) -> Static | None:
     """Return what a function of ``math`` or NumPy makes of constants, or None."""
     import numpy as np  # noqa: PLC0415 - few files call it with constants

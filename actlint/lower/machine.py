@@ -76,6 +76,9 @@ _NUMBERS = frozenset({"float", "int", "float16", "float32", "float64", "int32", 
 # What comes back from a session is data: no gradient leads through it.
 _FETCHES = (".run", ".eval", ".numpy")
 
+# Methods that run once for an object.
+_CONSTRUCTORS = frozenset({"__init__", "build"})
+
 # What describes a tensor's shape is a plain number, whatever the tensor holds.
 _SIZES = frozenset({"static_shape", "static_rank"})
 
@@ -137,6 +140,12 @@ class Machine:
         self.building = False  # the outputs of functional models are looked at
         self.compiling = False  # the losses of compiled models are minimised, and nothing else
         self.linear: list[int] = []  # inputs that are outputs of linear layers
+        # See tapes.py: tapes that record now, what is called meanwhile, which of these calls made
+        # an input, and the networks by whose variables each sink is differentiated.
+        self.taping = 0
+        self.called: list[Value] = []
+        self.computed_by: dict[int, int] = {}
+        self.trained_by: dict[int, tuple[Value, ...]] = {}
         self.held: dict[int, int] = {}  # variables that were assigned to, and what they hold
         # Objects at module level, by path and name: what they hold are values of this run.
         self.globals: dict[tuple[str, str], Value] = {}
@@ -145,6 +154,8 @@ class Machine:
         self.path: list[Site] = []
         self.modules: list[Module] = [module]
         self._choices = choices
+        # Functions that are being run: those whose body is run again at each call of the unit.
+        self.running: list[tuple[Module, cst.FunctionDef | cst.Lambda]] = []
         self.steps = steps  # that are left
         self.marks: list[Mark] | None = None  # what is evaluated, if anyone wants to know
         self.taken: list[bool] = []
@@ -153,6 +164,7 @@ class Machine:
         self._differentiable: set[int] = set()
         self._trained: set[int] = set()  # nodes that a VARIABLE input feeds
         self._plain: set[int] = set()  # nodes that only hyperparameters and sizes feed
+        self._drawn: set[int] = set()  # nodes that rest on random numbers of NumPy's alone
         self._cuts: dict[tuple[str, Span | None, frozenset[int]], TensorValue] = {}
 
     def step(self) -> None:
@@ -173,6 +185,20 @@ class Machine:
         if found is not None:
             self.marks.append(Mark(self.modules[-1], node, found[0]))
 
+    def is_repeated(self, at: cst.CSTNode) -> bool:
+        """Tell whether an expression is evaluated at each call: not in a constructor or default."""
+        if not self.running or any(
+            isinstance(node, cst.FunctionDef) and node.name.value in _CONSTRUCTORS
+            for _, node in self.running
+        ):
+            return False
+        module, function = self.running[-1]
+        if module is not self.modules[-1]:
+            return False
+        body, span = module.site(function.body).span, module.site(at).span
+        first, last = (body.line, body.column), (body.end_line, body.end_column)
+        return first <= (span.line, span.column) and (span.end_line, span.end_column) <= last
+
     # -- decisions ---------------------------------------------------------------------------
 
     def decide(self, condition: Value) -> bool:
@@ -181,8 +207,12 @@ class Machine:
         choice = self._choices[position] if position < len(self._choices) else True
         self.taken.append(choice)
         # A plain number is a setting of the user's: both ways occur, whatever its value here. A
-        # size is none: the shapes decide.
-        if isinstance(condition, TensorValue) and not self.is_setting(condition.node):
+        # size is none: the shapes decide. Of a number drawn by Python's code both ways occur, too.
+        if (
+            isinstance(condition, TensorValue)
+            and condition.node not in self._drawn
+            and not self.is_setting(condition.node)
+        ):
             self.assumptions.append((condition.node, choice))
         return choice
 
@@ -214,6 +244,8 @@ class Machine:
             self._trained.add(value.node)
         if op.key in _SIZES or (operands and operands <= self._plain):
             self._plain.add(value.node)
+        elif is_outside(op) or (operands and operands <= self._plain | self._drawn):
+            self._drawn.add(value.node)
         return value
 
     def emit_key(self, key: str, operands: tuple[Value, ...], at: cst.CSTNode) -> TensorValue:
@@ -316,7 +348,7 @@ class Machine:
         fetched = called and site.text.partition("(")[0].endswith(_FETCHES)
         differentiated = bool(depends & self._differentiable) and not fetched
         domain = (-EXTENDED_LIMIT, EXTENDED_LIMIT)
-        if depends and not depends <= self._plain:
+        if depends and not depends <= self._plain | self._drawn:
             role = InputRole.CUT
             differentiated = differentiated or (steps and called and not fetched)
             self.cut_texts.append(site.text)
@@ -350,6 +382,11 @@ class Machine:
             raise TooLarge
         self.nodes.append(node)
         return TensorValue(node.id)
+
+    def _zero(self, site: Site, quotient: float) -> TensorValue:
+        """Append the 0 that an integer division gave, with what a true one would give."""
+        given = (("quotient", quotient),)
+        return self._append(Node(len(self.nodes), "", given, site, tuple(self.path), value=0))
 
     def _identifier(self, name: str) -> str:
         base = (
@@ -394,6 +431,8 @@ class Machine:
         if isinstance(value, Static):
             if isinstance(value.value, (complex, bytes)):
                 raise Unlowerable("complex or bytes operand")
+            if value.lost is not None:
+                return Ref(self._zero(*value.lost).node)
             return value.value
         if isinstance(value, Sequence):
             return Items(tuple(self.arg(item, at) for item in value.items))
@@ -413,12 +452,19 @@ class Machine:
         made = self.cut_input(site, dependencies(value), called=called, real=real, part=part)
         if isinstance(value, Opaque) and value.linear:
             self.linear.append(made.node)
+        if isinstance(value, Opaque) and value.network is not None:
+            self.computed_by.setdefault(made.node, value.network)
         return made
 
     def name_value(self, value: Value, name: str) -> None:
         """Remember the variable that a value is bound to, for messages and repros."""
         if isinstance(value, TensorValue) and name.isidentifier():
             self.names.setdefault(value.node, name)
+
+
+def is_outside(op: Op) -> bool:
+    """Tell whether an op draws at random outside of TensorFlow."""
+    return op.draws and op.call.startswith("np.")
 
 
 def _marked(value: Value) -> tuple[Arg] | None:

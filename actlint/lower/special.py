@@ -7,7 +7,7 @@ from dataclasses import replace
 import libcst as cst
 
 from actlint.graph import EXTENDED_LIMIT, DType, InputRole, Role
-from actlint.lower import folding, models, variables
+from actlint.lower import folding, models, tapes, variables
 from actlint.lower.builtin import BUILTINS, Call
 from actlint.lower.layers import layer_function
 from actlint.lower.machine import Machine, TooLarge
@@ -278,7 +278,7 @@ def _shape(value: Value | None) -> tuple[int | None, ...] | None:
 def _gradient(machine: Machine, loss: Value, sources: Value | None, at: cst.CSTNode) -> Value:
     """Return a gradient, which can be any real number; a training step minimises its target."""
     if machine.role in {Role.GRAPH, Role.TRAINING_STEP}:
-        return _sink(machine, loss, at)
+        return _sink(machine, loss, at, sources)
     depends = dependencies(loss)
     if sources is not None:
         depends |= dependencies(sources)
@@ -289,8 +289,8 @@ def _gradient(machine: Machine, loss: Value, sources: Value | None, at: cst.CSTN
     return found
 
 
-def _sink(machine: Machine, loss: Value, at: cst.CSTNode) -> Value:
-    """Note what is minimised."""
+def _sink(machine: Machine, loss: Value, at: cst.CSTNode, sources: Value | None = None) -> Value:
+    """Note what is minimised, and by which variables."""
     site = machine.site(at)
     if machine.compiling:
         return Opaque(site.text)
@@ -298,12 +298,14 @@ def _sink(machine: Machine, loss: Value, at: cst.CSTNode) -> Value:
         return Opaque(site.text)
     machine.sink_sites.add(site.span)
     if isinstance(loss, Function):
-        called = machine.call(machine, loss, [], {}, at)
-        loss = called
+        machine.taping += 1
+        loss = machine.call(machine, loss, [], {}, at)
+        machine.taping -= 1
     found = leaves(loss) if isinstance(loss, (Sequence, Mapping)) else [loss]
     for value in found:
         if isinstance(value, TensorValue) and value.node not in machine.sinks:
             machine.sinks.append(value.node)
+            machine.trained_by[value.node] = tapes.sources(sources)
     return Opaque(site.text)
 
 
@@ -419,7 +421,8 @@ def method_call(
     if name in {"add_metric", "add_update"}:
         return Static(None)
     if name in {"minimize", "compute_gradients"} and (args or "loss" in keywords):
-        return _sink(machine, args[0] if args else keywords["loss"], at)
+        by = keywords.get("var_list")
+        return _sink(machine, args[0] if args else keywords["loss"], at, by)
     if name == "gradient" and isinstance(base, Built) and (args or "target" in keywords):
         sources = args[1] if len(args) > 1 else keywords.get("sources")
         return _gradient(machine, args[0] if args else keywords["target"], sources, at)

@@ -6,6 +6,7 @@ from collections.abc import Sequence as Statements
 
 import libcst as cst
 
+from actlint.lower import tapes
 from actlint.lower.expressions import assign, evaluate, index_value, operate
 from actlint.lower.machine import Machine
 from actlint.lower.values import (
@@ -140,11 +141,16 @@ def _compound(machine: Machine, scope: Scope, node: cst.BaseCompoundStatement) -
     elif isinstance(node, cst.While):
         _while(machine, scope, node)
     elif isinstance(node, cst.With):
+        taping = machine.taping
         for item in node.items:
             value = evaluate(machine, scope, item.item)
+            machine.taping = tapes.depth(machine, value)
             if item.asname is not None and isinstance(item.asname.name, cst.BaseExpression):
                 assign(machine, scope, item.asname.name, value)
-        run_body(machine, scope, node.body)
+        try:
+            run_body(machine, scope, node.body)
+        finally:
+            machine.taping = taping
     elif isinstance(node, (cst.Try, cst.TryStar)):
         run_body(machine, scope, node.body)
         if node.orelse is not None:

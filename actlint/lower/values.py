@@ -26,6 +26,8 @@ class Static:
     """A Python constant that is known: None, bool, number, string, dtype, ``...``."""
 
     value: Arg | complex | bytes
+    # Where an integer division stands that gave 0 for a fraction, and the fraction.
+    lost: tuple[Site, float] | None = None
 
 
 @dataclass(slots=True)
@@ -150,6 +152,7 @@ class Opaque:
     origin: Site | None = None  # the call that computed it
     part: str = ""  # which of several results of that call it is
     linear: bool = False  # it is a product with weights, without an activation
+    network: int | None = None  # number of the call that computed it, if a tape records that
 
 
 Value = (

@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from actlint.graph import Items
-from actlint.interval import BOOL, INDEX, INF, TOP, Interval, point
+from actlint.interval import BOOL, INDEX, INF, PROBABILITY, TOP, Interval, point
 from actlint.ops.build import constant, number, operand, row, same
 from actlint.ops.model import Bound, Gradient, Kind, Op
 
@@ -14,6 +14,7 @@ _NONE: Final = Gradient.NONE
 _OTHER: Final = Kind.OTHER
 _MOVES: Final = Kind.STRUCTURAL
 _SHAPE: Final = {"shape": Items((3, 3))}
+_SIZE: Final = {"size": Items((3, 3))}
 _SEEDED: Final = {**_SHAPE, "seed": Items((1, 2))}
 
 
@@ -30,6 +31,21 @@ def _normal(bound: Bound) -> Interval:
     if mean is None or width is None:
         return TOP
     return Interval(point(mean - 8.0 * abs(width)).lo, point(mean + 8.0 * abs(width)).hi)
+
+
+def _numpy_uniform(bound: Bound) -> Interval:
+    lo, hi = number(bound, "low", 0.0), number(bound, "high", 1.0)
+    if lo is None or hi is None:
+        return TOP
+    return Interval(point(min(lo, hi)).lo, point(max(lo, hi)).hi)
+
+
+def _numpy_normal(bound: Bound) -> Interval:
+    """In float64, no variate of 53 bits is further out than sqrt(2 * 53 log 2) < 9."""
+    mean, width = number(bound, "loc", 0.0), number(bound, "scale", 1.0)
+    if mean is None or width is None:
+        return TOP
+    return Interval(point(mean - 9.0 * abs(width)).lo, point(mean + 9.0 * abs(width)).hi)
 
 
 def _truncated_normal(bound: Bound) -> Interval:
@@ -131,6 +147,22 @@ ROWS: Final[tuple[Op, ...]] = (
         bound=_dropout, renamed="level=rate", kind=Kind.ELEMENTWISE, examples={"rate": 0.5}),
     row("keras_dropout", "tf.keras.backend.dropout", "x level noise_shape seed", "K:dropout",
         bound=_dropout, renamed="rate=level", kind=Kind.ELEMENTWISE, examples={"level": 0.5}),
+    # ---- random numbers of NumPy: TensorFlow takes them for constants
+    row("np_random_normal", "np.random.normal", "loc scale size", "np:random.normal",
+        bound=_numpy_normal, operands="loc scale", gradient=_NONE, kind=_OTHER, examples=_SIZE,
+        draws=True),
+    row("np_random_uniform", "np.random.uniform", "low high size", "np:random.uniform",
+        bound=_numpy_uniform, operands="low high", gradient=_NONE, kind=_OTHER, examples=_SIZE,
+        draws=True),
+    row("np_random_sample", "np.random.random_sample", "size",
+        "np:random.random,random.random_sample", constant(PROBABILITY), operands="",
+        gradient=_NONE, kind=_OTHER, examples=_SIZE, draws=True),
+    row("np_random_rand", "np.random.rand", "size", "np:random.rand",
+        constant(PROBABILITY), operands="", variadic="size", gradient=_NONE, kind=_OTHER,
+        examples=_SIZE, draws=True),
+    row("np_random_randn", "np.random.randn", "size", "np:random.randn",
+        bound=_numpy_normal, operands="", variadic="size", gradient=_NONE, kind=_OTHER,
+        examples=_SIZE, draws=True),
     # ---- assertions and printing
     row("check_numerics", "tf.debugging.check_numerics", "tensor message name",
         "debugging,tf:check_numerics", lambda x: Interval(x.lo, x.hi), kind=_MOVES,

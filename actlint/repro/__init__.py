@@ -25,12 +25,18 @@ from actlint.repro.losses import (
     always,
     astray,
     beside_others,
+    both,
     both_ways,
     compared,
     descent,
+    in_fractions,
+    of_one_size,
     same_for_labels,
     same_slope,
+    stopped,
     twice,
+    twice_traced,
+    with_and_without,
 )
 
 # Checks of what an expression does by itself, whatever is made of it later.
@@ -86,6 +92,14 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
         other = render(_bypassed(nodes, suspect.targets[0].node), end, f"{function.name}_of_logits")
         text += f"\n\n\n{other.text}"
         body = compared(function, other, evidence)
+    elif suspect.check is Check.HELD_LABEL:
+        other = render(stopped(nodes, suspect.node), end, f"{function.name}_held")
+        text += f"\n\n\n{other.text}"
+        body = with_and_without(function, other, evidence)
+    elif suspect.check is Check.TRUNCATION:
+        other = render(in_fractions(nodes, suspect), end, f"{function.name}_in_fractions")
+        text += f"\n\n\n{other.text}"
+        body = both(function, other, evidence)
     else:
         body = _body(function, suspect.check, evidence)
     imports = "import tensorflow as tf\n"
@@ -123,6 +137,10 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
         return same_for_labels(function, evidence)
     if check in (Check.BATCH_SIZE, Check.LOST_BATCH):
         return twice(function, evidence)
+    if check is Check.FROZEN_DRAW:
+        return twice_traced(function, evidence)
+    if check is Check.FIXED_BATCH:
+        return of_one_size(function, evidence)
     if check is Check.CONTRIBUTION:
         return always(function, evidence)
     if check is Check.HALF:

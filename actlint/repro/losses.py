@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from actlint.findings import Evidence, Hazard, Tensor
-from actlint.rendering import Function
-from actlint.repro.calling import call, constant, differentiated, given
+from collections.abc import Sequence
+from dataclasses import replace
+
+from actlint.findings import Evidence, Hazard, Suspect, Tensor
+from actlint.graph import Node, Ref
+from actlint.rendering import Function, literal
+from actlint.repro.calling import call, constant, differentiated, given, plain
 
 
 def compared(function: Function, other: Function, evidence: Evidence) -> list[str]:
@@ -14,6 +18,66 @@ def compared(function: Function, other: Function, evidence: Evidence) -> list[st
         f'print("loss:", float(tf.reduce_mean({call(function)})))',
         "# the logits are right: expect a loss of 0, as without the activation",
         f'print("loss without the activation:", float(tf.reduce_mean({call(other)})))',
+    ]
+
+
+def stopped(nodes: Sequence[Node], label: int) -> list[Node]:
+    """Return the nodes with one of them behind ``tf.stop_gradient`` wherever it is read."""
+    spare = 1 + max(node.id for node in nodes)
+    found: list[Node] = []
+    for node in nodes:
+        args = tuple(
+            (name, Ref(spare) if value == Ref(label) else value) for name, value in node.args
+        )
+        found.append(replace(node, args=args))
+        if node.id == label:
+            stop = (("input", Ref(label)),)
+            found.append(
+                replace(node, id=spare, op="stop_gradient", args=stop, input=None, name="")
+            )
+    return found
+
+
+def with_and_without(function: Function, other: Function, evidence: Evidence) -> list[str]:
+    """Print the gradient of a loss, and the one that it has if its labels are held fixed."""
+    wrt = differentiated(function)
+    tape = ["with tf.GradientTape() as tape:", f"    tape.watch([{', '.join(wrt)}])"]
+    slopes = f'tape.gradient(value, [{", ".join(wrt)}], unconnected_gradients="zero")'
+    shown = f"[g.numpy().tolist() for g in {slopes}]"
+    return [
+        *given(function, evidence),
+        *tape,
+        f"    value = {call(function)}",
+        f'print("gradient:", {shown})',
+        *tape,
+        f"    value = {call(other)}",
+        "# the same with the label held fixed: expect another gradient",
+        f'print("gradient:", {shown})',
+    ]
+
+
+def in_fractions(nodes: Sequence[Node], suspect: Suspect) -> list[Node]:
+    """Return the nodes with a cast, or an integer division, that keeps fractions."""
+    changed = {"cast": "identity", "floordiv": "divide"}
+
+    def kept(node: Node) -> Node:
+        if node.id != suspect.node:
+            return node
+        if not node.op:
+            return replace(node, value=suspect.threshold)
+        args = node.args if node.op == "floordiv" else (("input", node.args[0][1]),)
+        return replace(node, op=changed.get(node.op, node.op), args=args)
+
+    return [kept(node) for node in nodes]
+
+
+def both(function: Function, other: Function, evidence: Evidence) -> list[str]:
+    """Print a loss as it is, and as it would be with fractions."""
+    return [
+        *given(function, evidence),
+        f'print("loss:", float(tf.reduce_mean({call(function)})))',
+        "# an integer cuts off a fraction: expect another loss with it",
+        f'print("loss with fractions:", float(tf.reduce_mean({call(other)})))',
     ]
 
 
@@ -101,6 +165,49 @@ def twice(function: Function, evidence: Evidence) -> list[str]:
         "# the same samples twice: expect another loss",
         f'print("loss of the batch twice:", tf.reduce_mean({doubled}).numpy())',
     ]
+
+
+def twice_traced(function: Function, evidence: Evidence) -> list[str]:
+    """Print the values of two calls in eager mode, and of two under ``tf.function``."""
+    tensors = [name for name, spec in function.inputs if not plain(spec)]
+    run = f"lambda {', '.join(tensors)}: {call(function)}"
+    return [
+        *given(function, evidence),
+        f"run = {run}",
+        "# drawn anew at each call in eager mode; traced, expect the same twice",
+        # Names that no function of the user's has in the program.
+        "for g in (run, tf.function(run)):",
+        "    for _ in range(2):",
+        f"        value = tf.convert_to_tensor(g({', '.join(tensors)}))",
+        '        print("eager" if g is run else "traced", value.numpy().tolist())',
+    ]
+
+
+def of_one_size(function: Function, evidence: Evidence) -> list[str]:
+    """Print the loss of the only batch that runs, and the error of one with a sample less."""
+    rows = round(float(str(evidence.detail["rows_that_run"])))
+    fed = dict(_fed(part) for part in str(evidence.detail["shapes"]).split())
+    arguments = ", ".join(
+        fed.get(name, literal(spec.default or 1.0)) for name, spec in function.inputs
+    )
+    return [
+        f"for points in ({rows}, {rows - 1}):",
+        "    try:",
+        f"        value = tf.reduce_mean({function.name}({arguments}))",
+        '        print(points, "samples, loss:", float(value))',
+        "    # expect an error: no other number of samples will do",
+        "    except (tf.errors.InvalidArgumentError, ValueError) as g:",
+        '        print(points, "samples:", g)',
+    ]
+
+
+def _fed(part: str) -> tuple[str, str]:
+    """Return an input's name and the expression of its value for so many rows."""
+    name, dtype, shape = part.split(":")
+    sizes = ["points" if size == "?" else size for size in shape.split("x") if size]
+    value = "0.5" if dtype == "float32" else "0"
+    filled = f"tf.fill([{', '.join(sizes)}], {value})"
+    return name, filled if dtype in {"float32", "int32"} else f"tf.cast({filled}, tf.{dtype})"
 
 
 def always(function: Function, evidence: Evidence) -> list[str]:

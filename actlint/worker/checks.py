@@ -17,8 +17,11 @@ from actlint.worker import (
     cut,
     descent,
     estimator,
+    fixed,
+    frozen,
     gain,
     half,
+    held,
     hinges,
     indeterminate,
     labels,
@@ -29,6 +32,7 @@ from actlint.worker import (
     profile,
     squeeze,
     terms,
+    truncation,
     underflow,
 )
 from actlint.worker.bench import Bench, first_line
@@ -73,7 +77,13 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.LABEL_FREE: labels.check,
     Check.HINGE: hinges.check,
     Check.MARGIN: hinges.check_margin,
+    Check.HELD_LABEL: held.check,
+    Check.FIXED_BATCH: fixed.check,
+    Check.TRUNCATION: truncation.check,
+    Check.FROZEN_DRAW: frozen.check,
 }
+# Checks that look for shapes themselves.
+_SHAPELESS: Final = frozenset({Check.FIXED_BATCH})
 
 
 def examine(job: Job, program: Program) -> Answer:
@@ -94,7 +104,13 @@ def _examine(job: Job, program: Program) -> Answer:
     if not bench.templates:
         reason = f"no input shape was found for which the expression runs: {bench.reason}"
         outcome = Outcome(Verdict.UNCONFIRMED, reason)
-        return Answer(job.id, (outcome,) * len(job.suspects))
+        return Answer(
+            job.id,
+            tuple(
+                _outcome(bench, suspect) if suspect.check in _SHAPELESS else outcome
+                for suspect in job.suspects
+            ),
+        )
     return Answer(job.id, tuple(_outcome(bench, suspect) for suspect in job.suspects))
 
 

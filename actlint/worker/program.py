@@ -107,15 +107,21 @@ class Program:
         job: the excerpt.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, *, seeded: bool = True) -> None:
         """Look up every op.
+
+        Args:
+            job: the excerpt.
+            seeded: let each run draw the same random numbers.
 
         Raises:
             NotAllowed: an op is not in the table.
         """
         self.job = job
         self._steps = tuple(_Step(instruction) for instruction in job.instructions)
-        self._random = any(mark in step.instruction.op for step in self._steps for mark in _RANDOM)
+        self._random = seeded and any(
+            mark in step.instruction.op for step in self._steps for mark in _RANDOM
+        )
 
     def forward(self, feeds: Mapping[int, Any]) -> dict[int, Any]:
         """Compute every value of the excerpt.
