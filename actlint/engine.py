@@ -127,6 +127,7 @@ def lint(
     project = Project(indexes.values(), _Disk())
     library = Library(project)
     roles = incoming(indexes.values(), project)
+    matters = library.injection.matters
     static.policies = _policies(indexes, project, options)
     sources = {file.path: file for file in files}
     jobs: list[Job | None] = []
@@ -136,7 +137,7 @@ def lint(
                 on_progress("reading", done, len(files))
             built = indexes.get(file.path)
             given = roles.get(file.path, {})
-            if built is None or not (given or built.compiles or index.matters(file.text)):
+            if built is None or not (given or built.compiles or matters(built)):
                 continue
             for unit in with_models(built, units(built, project, given)):
                 _guarded(file, library.module(built), unit, rules, static)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from actlint import bindings
 from actlint.findings import FileError
 from actlint.source import parse
 
@@ -107,6 +108,7 @@ class FileIndex:
     script_calls: frozenset[str] = frozenset()  # last part of every name called at module level
     # Functions, or "<module>", that compile a Keras model with a loss worth a look, by line.
     compiles: tuple[tuple[str, int], ...] = ()
+    bindings: tuple[bindings.Binding, ...] = ()  # modules that are handed on under other names
 
 
 def matters(text: str) -> bool:
@@ -140,6 +142,9 @@ def build(path: str, text: str) -> FileIndex | FileError:
         script_sinks=collector.script_sinks,
         script_calls=frozenset(collector.script_calls),
         compiles=tuple(sorted(collector.compiles.items(), key=lambda item: (item[1], item[0]))),
+        bindings=collector.bound.bindings(
+            collector.imports, {n: d.params for n, d in collector.definitions.items()}
+        ),
     )
 
 
@@ -205,6 +210,7 @@ class _Collector:
         # Names bound to several expressions in turn: by a list, or by a loop over one.
         self.choices: dict[str, list[ast.expr]] = {}
         self.compiles: dict[str, int] = {}
+        self.bound = bindings.Collector()
         self._inside = "<module>"  # the function whose expressions are looked at
 
     def module(self, tree: ast.Module) -> None:
@@ -361,6 +367,7 @@ class _Collector:
         pending: list[ast.AST] = [statement]
         while pending:
             node = pending.pop()
+            self.bound.look(node, self._inside)
             if isinstance(node, ast.Call):
                 name = dotted(node.func).rpartition(".")[2]
                 if not name and isinstance(node.func, ast.Attribute):

@@ -14,6 +14,7 @@ from actlint.lower.attributes import (
     function_node,
     global_value,
     initialise,
+    injected,
     parameter,
 )
 from actlint.lower.domains import with_domains
@@ -425,7 +426,7 @@ def _bind(
     if isinstance(params.star_arg, cst.Param):
         scope.variables[params.star_arg.name.value] = Sequence([], is_tuple=True)
     if params.star_kwarg is not None:
-        scope.variables[params.star_kwarg.name.value] = Mapping({})
+        scope.variables[params.star_kwarg.name.value] = Mapping({}, keywords=True)
     everything = [*params.posonly_params, *params.params, *params.kwonly_params]
     for position, item in enumerate(everything):
         name = item.name.value
@@ -442,7 +443,10 @@ def _bind(
                 differentiated=roles[name] in _DIFFERENTIATED,
             )
         elif item.default is not None:
-            scope.variables[name] = expressions.evaluate(machine, function.scope, item.default)
+            value = expressions.evaluate(machine, function.scope, item.default)
+            if isinstance(value, Static) and value.value is None:
+                value = injected(machine, function.scope.module, name) or value
+            scope.variables[name] = value
         elif last(name) in {"training", "is_training"}:
             scope.variables[name] = Static(True)
         else:

@@ -108,8 +108,25 @@ _CONSTANTS = {
 }  # fmt: skip
 
 
+def injected(machine: Machine, module: Module, name: str) -> Value | None:
+    """Return the library module that a keyword of this name is handed in a package, or None."""
+    found = module.library.injection.key(module.index, name)
+    return api(machine, module, found) if found else None
+
+
 def global_value(machine: Machine, module: Module, name: str) -> Value | None:
-    """Return what a module-level or builtin name stands for, or None."""
+    """Return what a module-level or builtin name stands for, or None.
+
+    A name that holds None until a library module is assigned to it stands for that.
+    """
+    value = _global_value(machine, module, name)
+    if value is None or (isinstance(value, Static) and value.value is None):
+        found = module.library.injection.variable(module.index, name)
+        return api(machine, module, found) if found else value
+    return value
+
+
+def _global_value(machine: Machine, module: Module, name: str) -> Value | None:
     if name in module.globals:
         return module.globals[name]
     if (module.path, name) in machine.globals:
@@ -240,7 +257,7 @@ def attribute(machine: Machine, base: Value, name: str, at: cst.CSTNode) -> Valu
             if node is not None:
                 return Function(node, Scope(base.module), found.qualname, owner_class=base)
         value = class_constant(machine, base, name)
-        return value if value is not None else Opaque(_text(machine, at))
+        return Opaque(_text(machine, at)) if value is None else _filled(machine, base, name, value)
     if isinstance(base, Static) and isinstance(base.value, DType):
         return Static(base.value.name) if name == "name" else base
     if isinstance(base, (Sequence, Mapping, StaticShape, Static, Built, Function)):
@@ -266,10 +283,19 @@ def instance_attribute(machine: Machine, base: Instance, name: str, at: cst.CSTN
             return method
         constant = class_constant(machine, cls, name)
         if constant is not None:
-            return constant
+            return _filled(machine, cls, name, constant)
     if name in {"dtype", "compute_dtype", "_dtype"}:
         return Static(DType("float32"))
     return Method(base, name)
+
+
+def _filled(machine: Machine, cls: Class, name: str, constant: Value) -> Value:
+    """Return the module that a class attribute is set to later, or what it begins with."""
+    if not (isinstance(constant, Static) and constant.value is None):
+        return constant
+    injection = cls.module.library.injection
+    found = injection.attribute(cls.module.index, cls.qualname, name)
+    return api(machine, cls.module, found) if found else constant
 
 
 def super_attribute(machine: Machine, base: Super, name: str) -> Value:
@@ -281,7 +307,7 @@ def super_attribute(machine: Machine, base: Super, name: str) -> Value:
                 return method
             constant = class_constant(machine, cls, name)
             if constant is not None:
-                return constant
+                return _filled(machine, cls, name, constant)
     return Method(base, name)
 
 
@@ -377,7 +403,10 @@ def run_build(machine: Machine, base: Instance, at: cst.CSTNode) -> None:
 
 
 def parameter(machine: Machine, name: str, at: cst.CSTNode) -> Value:
-    """Return a hyperparameter of which only the name is known."""
+    """Return a hyperparameter of which only the name is known, or the module that it gets."""
+    found = injected(machine, machine.modules[-1], name)
+    if found is not None:
+        return found
     return machine.input(
         name,
         InputRole.PARAMETER,

@@ -7,7 +7,7 @@ import re
 import libcst as cst
 
 from actlint.lower import models, special
-from actlint.lower.attributes import bound_method, initialise, run_build
+from actlint.lower.attributes import bound_method, initialise, injected, run_build
 from actlint.lower.layers import built_call
 from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable
 from actlint.lower.values import (
@@ -263,7 +263,7 @@ def bind_parameters(
         _bind_one(machine, scope, function, parameter, remaining)
     if parameters.star_kwarg is not None:
         rest = dict[object, Value](remaining.items())
-        scope.variables[parameters.star_kwarg.name.value] = Mapping(rest)
+        scope.variables[parameters.star_kwarg.name.value] = Mapping(rest, keywords=True)
 
 
 def _bind_one(
@@ -279,7 +279,7 @@ def _bind_one(
     elif parameter.default is not None:
         scope.variables[name] = machine.evaluate(machine, function.scope, parameter.default)
     else:
-        scope.variables[name] = Opaque(name)
+        scope.variables[name] = injected(machine, function.scope.module, name) or Opaque(name)
 
 
 def _method(

@@ -8,7 +8,7 @@ import libcst as cst
 
 from actlint.graph import Arg, Dots, Items, Ref, Slice
 from actlint.lower import folding
-from actlint.lower.attributes import attribute, global_value
+from actlint.lower.attributes import attribute, global_value, injected
 from actlint.lower.calls import call
 from actlint.lower.comparing import compare, is_number
 from actlint.lower.machine import Machine, Unlowerable
@@ -328,7 +328,10 @@ def _subscript(machine: Machine, scope: Scope, node: cst.Subscript) -> Value:
         if found is not None:
             return found
     if isinstance(base, Mapping) and isinstance(one, (str, int, float)):
-        return base.items.get(one) or Opaque(_text(machine, node))
+        found = base.items.get(one)
+        if found is None and base.keywords and isinstance(one, str):
+            found = injected(machine, scope.module, one)
+        return found or Opaque(_text(machine, node))
     if isinstance(base, StaticShape) and isinstance(one, (int, Slice)):
         shape = machine.emit_key("static_shape", (TensorValue(base.node),), node)
         return index_value(machine, shape, one, node)

@@ -41,6 +41,7 @@ class Mapping:
     """A dictionary with constant keys."""
 
     items: dict[object, Value]
+    keywords: bool = False  # it is a function's ``**kwargs``, and callers may give more
 
 
 @dataclass(slots=True)
