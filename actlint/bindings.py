@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from actlint.dotted import dotted
+
 # Libraries whose modules are handed on, and the parts of names that are modules of theirs.
 _LIBRARIES = frozenset(
     {"keras", "tensorflow", "tf_keras", "keras_core", "numpy", "torch", "jax", "cupy"}
@@ -63,7 +65,7 @@ class Collector:
             for keyword in node.keywords:
                 if keyword.arg is not None:
                     self._add(Way.KEY, keyword.arg, keyword.value)
-            callee = _dotted(node.func).rpartition(".")[2]
+            callee = dotted(node.func).rpartition(".")[2]
             for position, value in enumerate(node.args if callee else ()):
                 self._add(Way.ARGUMENT, f"{callee}:{position}", value)
         elif isinstance(node, ast.Dict):
@@ -82,7 +84,7 @@ class Collector:
         elif isinstance(target, ast.Name):
             self._add(Way.GLOBAL, target.id, value, inside)
         elif isinstance(target, ast.Attribute):
-            owner = _dotted(target.value)
+            owner = dotted(target.value)
             if owner == "cls":
                 owner = inside.rpartition(".")[0]
             if owner and owner != "self":
@@ -96,14 +98,14 @@ class Collector:
         if isinstance(value, ast.Tuple) and len(value.elts) == len(target.elts):
             for name, item in zip(target.elts, value.elts, strict=True):
                 self._assign(name, item, inside)
-        elif isinstance(value, ast.Call) and _dotted(value.func).endswith(SUBMODULES_HELPER):
+        elif isinstance(value, ast.Call) and dotted(value.func).endswith(SUBMODULES_HELPER):
             for name, module in zip(target.elts, SUBMODULES, strict=False):
                 if isinstance(name, ast.Name):
                     self._found[Binding(Way.GLOBAL, name.id, module, inside, absolute=True)] = None
 
     def _add(self, way: Way, name: str, value: ast.expr, owner: str = "") -> None:
         if isinstance(value, (ast.Name, ast.Attribute)):
-            written = _dotted(value)
+            written = dotted(value)
             if written:
                 self._found[Binding(way, name, written, owner)] = None
 
@@ -152,11 +154,3 @@ def is_module(name: str) -> bool:
 def of_library(names: tuple[str, ...]) -> Iterator[str]:
     """Yield those names that are modules of a numeric library."""
     yield from (n for n in names if n.partition(".")[0] in _LIBRARIES and is_module(n))
-
-
-def _dotted(node: ast.expr) -> str:
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return ".".join((node.id, *reversed(parts))) if isinstance(node, ast.Name) else ""

@@ -6,7 +6,7 @@ import dataclasses
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -82,8 +82,12 @@ def run(request: Request) -> int:
         folders.append(request.stdin_filename)
     config = load(common_folder(folders, cwd))
     rules = catalogue.load()
-    options = _options(request, config, rules)
-    sources = _sources(named, request.stdin_filename or STDIN, config, rules, cwd)
+    ignored = _ignored(config, rules)
+    options = dataclasses.replace(
+        _options(request, config, rules),
+        ignored=lambda path: ignored(os.path.normpath(os.path.join(cwd, path))),
+    )
+    sources = _sources(named, request.stdin_filename or STDIN, config, ignored, cwd)
     if request.output_file is not None:
         _keep_sources(request.output_file, sources)
     if not sources:
@@ -224,28 +228,33 @@ def _first(*values: _T | None) -> _T:
     return next(value for value in values if value is not None)
 
 
-def _sources(
-    named: Sequence[str],
-    stdin_name: str,
-    config: Config,
-    rules: Sequence[type[Rule]],
-    cwd: str,
-) -> list[SourceFile]:
-    """Read every file that the command line means, sorted by path."""
-    settings = config.settings
+def _ignored(config: Config, rules: Sequence[type[Rule]]) -> Callable[[str], frozenset[str]]:
+    """Return what says which codes are not looked for in a file of this absolute name."""
     where = f"{config.origin}: per-file-ignores"
     ignores = [
         (
             patterns(config.base, [pattern]),
             frozenset(code for word in words for code in catalogue.codes(rules, word, where)),
         )
-        for pattern, words in settings.per_file_ignores.items()
+        for pattern, words in config.settings.per_file_ignores.items()
     ]
 
     def ignored(filename: str) -> frozenset[str]:
         matching = (codes for pattern, codes in ignores if pattern.decides(filename, False))
         return frozenset[str]().union(*matching)
 
+    return ignored
+
+
+def _sources(
+    named: Sequence[str],
+    stdin_name: str,
+    config: Config,
+    ignored: Callable[[str], frozenset[str]],
+    cwd: str,
+) -> list[SourceFile]:
+    """Read every file that the command line means, sorted by path."""
+    settings = config.settings
     exclude = patterns(config.base, settings.exclude) if settings.exclude else None
     listing = discover([path for path in named if path != STDIN], exclude, cwd)
     found = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,8 @@ from itertools import islice
 from actlint import catalogue, excerpt, index, policy, screening
 from actlint.cache import Cache
 from actlint.defaults import SAMPLES, SEED, TIMEOUT
+from actlint.disk import Disk
+from actlint.dotted import bare
 from actlint.examiner import Examiner
 from actlint.findings import (
     Edit,
@@ -39,7 +40,7 @@ from actlint.reading import with_models
 from actlint.repro import repro as program
 from actlint.retry import retry
 from actlint.scene import Unit, incoming, units
-from actlint.source import SourceFile, read
+from actlint.source import SourceFile
 from actlint.suppress import suppressed
 from actlint.worker.protocol import Job
 
@@ -64,6 +65,8 @@ class Options:
     timeout: float = TIMEOUT
     dtype: str | None = None  # of activations, layers and own losses; None: as the source sets it
     cache: Cache | None = None  # answers of earlier runs; None to run every job
+    # The codes that configuration does not look for in a file that is imported, but not linted.
+    ignored: Callable[[str], frozenset[str]] = lambda _: frozenset()
 
 
 @dataclass(slots=True)
@@ -84,8 +87,16 @@ class _Static:
     errors: list[FileError] = field(default_factory=list)
     # In which reduced dtype files are judged, by path.
     policies: Mapping[str, policy.Policy] = field(default_factory=dict)
+    # Codes that are not looked for, by the path of the file in which the culprit stands.
+    ignored: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    elsewhere: Callable[[str], frozenset[str]] = lambda _: frozenset()
     functions: int = 0
     skipped: int = 0
+
+    def unwanted(self, path: str) -> frozenset[str]:
+        """Return the codes that are not looked for in a file."""
+        found = self.ignored.get(path)
+        return self.elsewhere(path) if found is None else found
 
     def verdict(self, key: Key) -> Verdict | None:
         """Return what was found of a suspect, or None if it was not tried."""
@@ -122,14 +133,14 @@ def lint(
     ]  # fmt: skip
     tensorflow: str | None = None
     sandbox = "not started"
-    static = _Static()
+    sources = {file.path: file for file in files}
+    static = _Static(ignored={f.path: f.ignored for f in files}, elsewhere=options.ignored)
     indexes = _indexes(files, static)
-    project = Project(indexes.values(), _Disk())
+    project = Project(indexes.values(), Disk())
     library = Library(project)
     roles = incoming(indexes.values(), project)
     matters = library.injection.matters
     static.policies = _policies(indexes, project, options)
-    sources = {file.path: file for file in files}
     jobs: list[Job | None] = []
     with Examiner(options.timeout, options.cache) as examiner:
         for done, file in enumerate(files):
@@ -182,20 +193,6 @@ def _policies(
     return policy.asked(indexes.values(), options.dtype)
 
 
-class _Disk:
-    """Files that are imported but not linted; they are read and parsed, never run."""
-
-    def exists(self, stem: str) -> bool:
-        return os.path.isdir(stem) or os.path.isfile(f"{stem}.py")
-
-    def load(self, path: str) -> FileIndex | None:
-        if not os.path.isfile(path):
-            return None
-        file = read(path, path)
-        built = None if file.error is not None else index.build(path, file.text)
-        return built if isinstance(built, FileIndex) else None
-
-
 def _indexes(files: Sequence[SourceFile], static: _Static) -> dict[str, FileIndex]:
     """Index the files; what is no Python becomes an error."""
     found: dict[str, FileIndex] = {}
@@ -246,7 +243,7 @@ def _guarded(
     except Exception as error:
         reason = f"internal error, please report it: {type(error).__name__}: {error}"
     if reason:
-        failed = _located(file, FileError(file.path, unit.line, f"{unit.qualname}: {reason}"))
+        failed = _located(file, FileError(file.path, unit.line, f"{bare(unit.qualname)}: {reason}"))
         static.errors += [failed] if failed not in static.errors else []
 
 
@@ -259,16 +256,18 @@ def _unit(
     static.skipped += lowered.too_large and not lowered.graphs
     for graph in lowered.graphs:
         known = policy.applied(graph, static.policies.get(file.path))
-        _suspects(file, unit, known, rules, static)
+        _suspects(unit, known, rules, static)
     return "" if lowered.graphs else lowered.reason
 
 
-def _suspects(
-    file: SourceFile, unit: Unit, graph: Graph, rules: Sequence[Rule], static: _Static
-) -> None:
-    chosen = [rule for rule in rules if rule.code not in file.ignored]
+def _suspects(unit: Unit, graph: Graph, rules: Sequence[Rule], static: _Static) -> None:
+    unwanted = {path: static.unwanted(path) for path in {node.site.path for node in graph.nodes}}
+    nowhere = frozenset[str].intersection(*unwanted.values()) if unwanted else frozenset[str]()
+    chosen = [rule for rule in rules if rule.code not in nowhere]
     for suspect in screening.suspects(graph, chosen):
         site = graph.nodes[suspect.node].site
+        if suspect.code in unwanted[site.path]:
+            continue
         key = Key(site.path, site.span, suspect.code)
         holders = static.units.setdefault(key, {})
         if len(holders) < MAX_UNITS:

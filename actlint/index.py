@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from actlint import bindings
+from actlint.dotted import dotted, replaced
 from actlint.findings import FileError
+from actlint.literals import Settings, settings_of
 from actlint.source import parse
 
 # A file without any of these bytes cannot contain a TensorFlow or Keras computation.
@@ -67,25 +70,6 @@ class Use:
     called: bool  # what is handed on is the result of a call
     line: int
     compiled: bool = False  # as the loss of a Keras model, which calls it with the labels first
-
-
-# A literal argument.
-Literal = bool | int | float | str
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The literal arguments of a call that makes a loss or activation: ``focal(gamma=2.0)``."""
-
-    args: tuple[Literal | None, ...]  # None where the argument is no literal
-    keywords: tuple[tuple[str, Literal], ...]
-
-    def get(self, name: str, position: int) -> Literal | None:
-        """Return what a parameter is set to, or None if the call does not say."""
-        for keyword, value in self.keywords:
-            if keyword == name:
-                return value
-        return self.args[position] if position < len(self.args) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +132,6 @@ def build(path: str, text: str) -> FileIndex | FileError:
     )
 
 
-def dotted(node: ast.expr) -> str:
-    """Return ``a.b.c`` for a chain of names and attributes, or "" for anything else."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return ""
-    parts.append(node.id)
-    return ".".join(reversed(parts))
-
-
 def _required(args: ast.arguments) -> int:
     names = [arg.arg for arg in (*args.posonlyargs, *args.args)]
     count = len(names) - len(args.defaults)
@@ -172,27 +144,6 @@ def _assigned_names(body: list[ast.stmt]) -> Iterator[str]:
         if isinstance(statement, ast.AnnAssign):
             targets = [statement.target]
         yield from (target.id for target in targets if isinstance(target, ast.Name))
-
-
-def _settings(call: ast.Call) -> Settings:
-    return Settings(
-        tuple(_literal(arg) for arg in call.args),
-        tuple(
-            (keyword.arg, value)
-            for keyword in call.keywords
-            if keyword.arg is not None and (value := _literal(keyword.value)) is not None
-        ),
-    )
-
-
-def _literal(node: ast.expr) -> Literal | None:
-    sign = 1
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        node, sign = node.operand, -1
-    value = node.value if isinstance(node, ast.Constant) else None
-    if isinstance(value, (bool, str)):
-        return value if sign == 1 else None
-    return sign * value if isinstance(value, (int, float)) else None
 
 
 class _Collector:
@@ -211,6 +162,7 @@ class _Collector:
         self.choices: dict[str, list[ast.expr]] = {}
         self.compiles: dict[str, int] = {}
         self.bound = bindings.Collector()
+        self.replaced = Counter[str]()  # definitions that a later one of the name replaces
         self._inside = "<module>"  # the function whose expressions are looked at
 
     def module(self, tree: ast.Module) -> None:
@@ -242,6 +194,19 @@ class _Collector:
             elif top and isinstance(statement, (ast.Assign, ast.AnnAssign)):
                 self._assign(statement)
         return functions
+
+    def _set_aside(self, qualname: str) -> None:
+        """Keep a definition, with all that stands inside, which is about to be replaced."""
+        known = self.definitions.get(qualname)
+        if known is None or known.kind == "assign" or "<locals>" in qualname.split(".")[-2:]:
+            return  # which of two inner functions is meant shows when the outer one is run
+        name = replaced(qualname, self.replaced[qualname])
+        self.replaced[qualname] += 1
+        inside = [n for n in self.definitions if n == qualname or n.startswith(f"{qualname}.")]
+        for old in inside:
+            new = name + old.removeprefix(qualname)
+            nested = tuple(name + n.removeprefix(qualname) for n in self.definitions[old].nested)
+            self.definitions[new] = replace(self.definitions.pop(old), qualname=new, nested=nested)
 
     def _compound(
         self,
@@ -276,6 +241,7 @@ class _Collector:
             if isinstance(target, ast.Name) and statement.value is not None:
                 value = statement.value
                 is_lambda = isinstance(value, ast.Lambda)
+                self._set_aside(target.id)
                 self.definitions[target.id] = Definition(
                     qualname=target.id,
                     kind="lambda" if is_lambda else "assign",
@@ -290,6 +256,12 @@ class _Collector:
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, prefix: str) -> str:
         qualname = prefix + node.name
+        decorators = tuple(
+            dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list
+        )
+        if any(name in {f"{node.name}.setter", f"{node.name}.deleter"} for name in decorators):
+            return qualname  # reading the property is what the getter does
+        self._set_aside(qualname)
         nested = self._block(node.body, f"{qualname}.<locals>.", top=False)
         calls: set[str] = set()
         returns: list[str] = []
@@ -314,9 +286,7 @@ class _Collector:
             column=node.col_offset,
             params=tuple(a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)),
             required=_required(args),
-            decorators=tuple(
-                dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list
-            ),
+            decorators=decorators,
             nested=tuple(nested),
             calls=frozenset(calls),
             returns=tuple(returns),
@@ -346,6 +316,7 @@ class _Collector:
 
     def _class(self, node: ast.ClassDef, prefix: str) -> None:
         qualname = prefix + node.name
+        self._set_aside(qualname)
         nested = self._block(node.body, f"{qualname}.", top=False)
         self.definitions[qualname] = Definition(
             qualname=qualname,
@@ -473,7 +444,7 @@ class _Collector:
             self._use_expression(value, role)
             if name:
                 self.uses.append(Use(name, role, called=True, line=value.lineno))
-                self.settings.setdefault(name.rpartition(".")[2], _settings(value))
+                self.settings.setdefault(name.rpartition(".")[2], settings_of(value))
                 if name.rpartition(".")[2] == "partial":
                     return
                 for item in (*value.args, *(k.value for k in value.keywords)):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from actlint.bindings import SHORT, Binding, Way, of_library
+from actlint.dotted import bare
 from actlint.index import FileIndex
 from actlint.index import matters as mentions
 from actlint.names import last, meanings
@@ -91,7 +92,7 @@ class Injection:
 
     def _attribute(self, index: FileIndex, owner: str, name: str, hops: int) -> Iterator[str]:
         for home, found in self._bindings(index, Way.ATTRIBUTE, name):
-            if last(found.owner) == owner:
+            if bare(last(found.owner)) == bare(owner):
                 yield from self._value(home, found, hops)
 
     def _value(self, home: FileIndex, found: Binding, hops: int) -> Iterator[str]:
@@ -124,7 +125,7 @@ class Injection:
         for definition in home.definitions.values():
             if name in definition.params:
                 position = definition.params.index(name) - (definition.params[0] in {"self", "cls"})
-                called = f"{last(definition.qualname)}:{position}"
+                called = f"{last(bare(definition.qualname))}:{position}"
                 for other, found in self._bindings(home, Way.ARGUMENT, called):
                     yield from self._value(other, found, hops)
 

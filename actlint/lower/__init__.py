@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 
 import libcst as cst
 
+from actlint.dotted import bare
 from actlint.graph import DType, Graph, InputRole, Node, Role, Site, Span
-from actlint.index import Definition, Settings
+from actlint.index import Definition
+from actlint.literals import Settings
 from actlint.lower import calls, expressions, gradients, statements
 from actlint.lower.attributes import (
     bound_method,
@@ -219,7 +221,7 @@ def _feeding_cuts(machine: Machine, outputs: list[int]) -> dict[int, bool]:
 
 def _shown(unit: Unit) -> str:
     """Return the name that reports give a unit."""
-    return "<lambda>" if unit.qualname.startswith("<expression:") else unit.qualname
+    return "<lambda>" if unit.qualname.startswith("<expression:") else bare(unit.qualname)
 
 
 def _is_decision(node: Node) -> bool:
@@ -323,7 +325,7 @@ def _made(machine: Machine, unit: Unit, value: Value | None) -> tuple[Site, Valu
     if unit.role is Role.LOSS and len(names) == 2 and InputRole.LABEL not in roles.values():
         roles = dict(zip(names, (InputRole.LABEL, InputRole.PREDICTION), strict=True))
     if not isinstance(value.node, cst.Lambda):
-        machine.name = value.qualname
+        machine.name = bare(value.qualname)
     machine.modules.append(value.scope.module)
     try:
         return _apply(machine, value, roles, settings)
@@ -376,7 +378,7 @@ def _closure(machine: Machine, outer_name: str, name: str) -> Function | None:
     if outer is None or not isinstance(outer.node, cst.FunctionDef):
         return None
     inner = Scope(module, outer.scope, owner_class=outer.owner_class)
-    _bind(machine, inner, outer, {}, module.index.settings.get(last(outer_name)))
+    _bind(machine, inner, outer, {}, module.index.settings.get(last(bare(outer_name))))
     result: Value = Static(None)
     try:
         statements.run_body(machine, inner, outer.node.body)

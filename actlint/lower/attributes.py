@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
+from actlint.dotted import bare
 from actlint.graph import DType, InputRole
 from actlint.index import Definition
 from actlint.lower.machine import PARAMETER_DOMAIN, Machine
@@ -189,7 +190,10 @@ def _definition_value(machine: Machine, module: Module, definition: Definition) 
         node = function_node(module, definition)
         return None if node is None else Function(node, Scope(module), name)
     if name in module.evaluating:
-        return None
+        # `f = tf.function(f)`: the name still stands for what was defined before.
+        earlier = (d for q, d in module.index.definitions.items() if q != name and bare(q) == name)
+        before = [d for d in earlier if d.line < definition.line and d.kind != "lambda"]
+        return _definition_value(machine, module, before[-1]) if before else None
     module.evaluating.add(name)
     try:
         for line in module.tree(definition).body:
@@ -218,7 +222,7 @@ def _smalls(line: cst.CSTNode) -> list[cst.BaseSmallStatement]:
 
 def function_node(module: Module, definition: Definition) -> cst.FunctionDef | None:
     """Return the tree of a function by its definition."""
-    wanted = last(definition.qualname)
+    wanted = last(bare(definition.qualname))
     for line in module.tree(definition).body:
         found = line
         if isinstance(found, cst.If) and definition.indented:
