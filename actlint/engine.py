@@ -150,7 +150,7 @@ def lint(
             given = roles.get(file.path, {})
             if built is None or not (given or built.compiles or matters(built)):
                 continue
-            for unit in with_models(built, units(built, project, given)):
+            for unit in with_models(built, units(built, project, given), project):
                 _guarded(file, library.module(built), unit, rules, static)
             if not options.confirm:
                 continue

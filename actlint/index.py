@@ -16,6 +16,7 @@ from actlint import bindings
 from actlint.dotted import dotted, replaced
 from actlint.findings import FileError
 from actlint.literals import Settings, settings_of
+from actlint.registration import registered
 from actlint.source import parse
 
 # A file without any of these bytes cannot contain a TensorFlow or Keras computation.
@@ -29,6 +30,8 @@ _ACTIVATION_KEYWORDS = frozenset({"activation", "activation_fn", "recurrent_acti
 _LOSS_KEYWORDS = frozenset({"loss", "loss_fn", "loss_function"})
 _METRIC_KEYWORDS = frozenset({"metrics", "metric", "weighted_metrics"})
 _REGULARIZER_SUFFIX = "_regularizer"
+# What stands among the calls of a function that divides or raises to a power by an operator.
+DIVISION = "/"
 # Of the losses that a string names, those that depend on what the last layer gives.
 _CROSS_ENTROPY = re.compile(r"crossentropy")
 
@@ -51,7 +54,8 @@ class Definition:
     bases: tuple[str, ...] = ()  # of a class, dotted as written
     decorators: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()  # qualified names of functions defined directly inside
-    calls: frozenset[str] = frozenset()  # last part of every called name inside a function
+    # Last part of every called name inside a function, and DIVISION if it divides.
+    calls: frozenset[str] = frozenset()
     returns: tuple[str, ...] = ()  # plain names that a function returns
     constants: tuple[str, ...] = ()  # names assigned in a class body, in order
 
@@ -92,6 +96,7 @@ class FileIndex:
     script_calls: frozenset[str] = frozenset()  # last part of every name called at module level
     # Functions, or "<module>", that compile a Keras model with a loss worth a look, by line.
     compiles: tuple[tuple[str, int], ...] = ()
+    registered: tuple[str, ...] = ()  # dotted names that Keras is to find when it loads a model
     bindings: tuple[bindings.Binding, ...] = ()  # modules that are handed on under other names
 
 
@@ -126,6 +131,7 @@ def build(path: str, text: str) -> FileIndex | FileError:
         script_sinks=collector.script_sinks,
         script_calls=frozenset(collector.script_calls),
         compiles=tuple(sorted(collector.compiles.items(), key=lambda item: (item[1], item[0]))),
+        registered=tuple(sorted(collector.registered)),
         bindings=collector.bound.bindings(
             collector.imports, {n: d.params for n, d in collector.definitions.items()}
         ),
@@ -161,6 +167,7 @@ class _Collector:
         # Names bound to several expressions in turn: by a list, or by a loop over one.
         self.choices: dict[str, list[ast.expr]] = {}
         self.compiles: dict[str, int] = {}
+        self.registered: set[str] = set()
         self.bound = bindings.Collector()
         self.replaced = Counter[str]()  # definitions that a later one of the name replaces
         self._inside = "<module>"  # the function whose expressions are looked at
@@ -339,6 +346,7 @@ class _Collector:
         while pending:
             node = pending.pop()
             self.bound.look(node, self._inside)
+            self.registered.update(registered(node))
             if isinstance(node, ast.Call):
                 name = dotted(node.func).rpartition(".")[2]
                 if not name and isinstance(node.func, ast.Attribute):
@@ -346,6 +354,9 @@ class _Collector:
                 calls.add(name)
                 sinks += name in SINKS
                 self._uses_of(node, name)
+            elif isinstance(node, ast.BinOp):
+                if isinstance(node.op, (ast.Div, ast.Pow)):
+                    calls.add(DIVISION)
             elif isinstance(node, (ast.For, ast.comprehension)):
                 self._loop(node.target, node.iter)
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):

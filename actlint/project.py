@@ -46,6 +46,7 @@ class Project:
         self._disk = disk
         # What is only imported is not among them: it is found in an order that means nothing.
         self._given = tuple(sorted(self._indexes))
+        self._registered: dict[str, set[str]] | None = None
         self._near: dict[str, bool] = {}
         self._missing: set[str] = set()
         # Files without ending and folders, so that most imports are told to be foreign at once.
@@ -70,6 +71,18 @@ class Project:
     def given(self) -> Iterator[FileIndex]:
         """The files that are linted, in order."""
         return (self._indexes[path] for path in self._given)
+
+    def registered(self, index: FileIndex) -> frozenset[str]:
+        """Return the names in a file that other files register with Keras."""
+        if self._registered is None:
+            self._registered = {}
+            for other in self.given:
+                places = (self.locate(name, other) for name in other.registered)
+                for place in places:
+                    if place is not None:
+                        names = self._registered.setdefault(place.index.path, set())
+                        names.add(place.qualname)
+        return frozenset(self._registered.get(index.path, ()))
 
     def replaced(self, index: FileIndex) -> Project:
         """Return the project with another version of one file."""

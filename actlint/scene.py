@@ -175,6 +175,7 @@ class _Scene:
         self._loss_callers: dict[str, set[str]] | None = None  # by the name that is called
         self.roles = self._roles_by_use()
         self.given = roles
+        self.registered = {*index.registered, *project.registered(index)}
         self.compiled = {use.name for use in index.uses if use.compiled}
         self.compiled |= {name for name, given in roles.items() if given.compiled}
         for name, given in roles.items():
@@ -396,6 +397,7 @@ class _Scene:
             if _ACTIVATION_NAME.search(lowered) and "layer" not in lowered:
                 return Role.ACTIVATION, "named like an activation"
             registered = any(last(d) in _REGISTRATIONS for d in definition.decorators)
+            registered = registered or bare(definition.qualname) in self.registered
             if registered and public_helper and _SIGNAL.match(tensors[0].lower()):
                 return Role.ACTIVATION, "registered with Keras, one argument"
         if ".<locals>." in definition.qualname or self._owner(definition) is not None:

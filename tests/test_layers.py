@@ -23,7 +23,7 @@ LAYERS = (
     "values", "attained", "narrow", "relations", "absint", "flow",
     "remedy", "query", "screening",
     "notebook", "source", "files", "config",
-    "dotted", "literals", "bindings", "index", "names", "project", "disk",
+    "dotted", "registration", "literals", "bindings", "index", "names", "project", "disk",
     "injection", "parameters", "scene",
     "reading", "policy", "lower", "spelling", "filling", "mending",
     "worker",

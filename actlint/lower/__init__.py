@@ -156,6 +156,8 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
     if isinstance(value, Mapping) and unit.evidence.startswith("public function of"):
         return []  # a report by names, not a loss
     feeding = {} if unit.reads else _feeding_cuts(machine, outputs)
+    if unit.builds:
+        outputs = [node for node in outputs if machine.nodes[node].op]
     partial = [n for n in feeding if n not in outputs]
     most = _MAX_MODELS if unit.compiles else _MAX_OUTPUTS
     nodes = _finish(machine)
