@@ -9,9 +9,6 @@ from actlint.graph import Role
 from actlint.source import SourceFile
 
 HEADER = (
-    "import tensorflow as tf\nfrom tensorflow import keras\n"
-    "from tensorflow.keras import layers\n"
-)
     "import tensorflow as tf\nfrom tensorflow import keras\nfrom tensorflow.keras import layers\n"
 )
 RATIO = "\ndef ratio(x):\n    return x / tf.abs(x)\n\n"
