@@ -289,13 +289,41 @@ def train_step(x, y, flag, model):
     gradients = tape.gradient(loss, model.trainable_variables)
     optimizer.apply_gradients(zip(gradients, model.trainable_variables))
 """, (("ACT101", "total / tf.reduce_sum(total)"),)),
-    Case("generator_function_is_not_followed", HEADER + """\
+    Case("generator", HEADER + """\
 def pieces(y_true, y_pred):
     yield tf.math.log(y_pred)
+    yield from [y_true / y_pred]
 
 def yielded_loss(y_true, y_pred):
     return tf.add_n(list(pieces(y_true, y_pred)))
-""", known_miss="generators are not run"),
+""", (("ACT103", "tf.math.log(y_pred)"), ("ACT101", "y_true / y_pred"))),
+    Case("loop_over_a_generator", HEADER + """\
+def pieces(y_true, y_pred):
+    for power in (1.0, 2.0):
+        yield y_true / y_pred * power
+
+def yielded_loss(y_true, y_pred):
+    total = 0.0
+    for piece in pieces(y_true, y_pred):
+        total += piece
+    return total
+""", (("ACT101", "y_true / y_pred"),)),
+    Case("a_loss_that_is_a_generator_is_none", HEADER + """\
+def batch_loss(y_true, y_pred):
+    while True:
+        yield y_true / y_pred
+"""),
+    Case("context_manager", HEADER + """\
+import contextlib
+
+@contextlib.contextmanager
+def scaled(x):
+    yield x * 2.0
+
+def scaled_loss(y_true, y_pred):
+    with scaled(y_pred) as double:
+        return y_true / double
+""", (("ACT101", "y_true / double"),)),
 )  # fmt: skip
 
 CASES = (*SCRIPTS, *FLOW)

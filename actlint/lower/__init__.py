@@ -415,7 +415,9 @@ def _apply(
     scope.variables.update(bound or {})
     if machine.role is Role.CUSTOM_GRADIENT:
         return site, gradients.claim(machine, scope, function)
-    return site, _run_function(machine, scope, node)
+    value = _run_function(machine, scope, node)
+    # Whoever runs a generator is looked at, not the generator.
+    return site, value if scope.yields is None else Static(None)
 
 
 def _bind(

@@ -223,10 +223,24 @@ def inline(
     machine.modules.append(module)
     try:
         bind_parameters(machine, scope, function, args, keywords)
-        return machine.run_function(machine, scope, node)
+        value = machine.run_function(machine, scope, node)
+        return value if scope.yields is None else _generated(function, scope.yields, args, keywords)
     finally:
         machine.modules.pop()
         machine.path.pop()
+
+
+def _generated(
+    function: Function, yields: list[Value], args: list[Value], keywords: dict[str, Value]
+) -> Value | None:
+    """Return what a loop over a generator gets; None of one that reads data."""
+    node = function.node
+    decorators = node.decorators if isinstance(node, cst.FunctionDef) else ()
+    if any(_decorator(d.decorator) == "contextmanager" for d in decorators):
+        return yields[0]
+    if not any(dependencies(value) for value in (*args, *keywords.values())):
+        return None
+    return Sequence(yields)
 
 
 def _decorator(node: cst.BaseExpression) -> str:

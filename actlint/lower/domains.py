@@ -101,6 +101,7 @@ _KEEPS_SHARES = frozenset({"reduce_max", "reduce_mean", "reduce_min", "reduce_pr
 _SHARES = frozenset({"labels", "target", "y_true"})
 # Nobody asks for the shape of a plain number, or picks elements of it.
 _OF_TENSORS = frozenset({"shape", "gather_nd", "boolean_mask"})
+_PRODUCTS = frozenset({"einsum", "matmul", "tensordot"})
 # Values that could not be followed, by the names that the code gives them.
 _MASK = re.compile(r"(^|_)masks?(_output)?(_\d+)?$")
 _LENGTH = re.compile(r"(^|_)(dists?|distances?|norms?)(_output)?(_\d+)?$")
@@ -207,6 +208,8 @@ def _parameter(users: dict[int, list[Node]], start: int, record: Input) -> Input
     """Tell axes and sizes, which are integers, and tensors from plain numbers."""
     for user in users.get(start, ()):
         op = TABLE.get(user.op)
+        if user.op in _PRODUCTS and start in user.operands:
+            return replace(record, role=InputRole.DATA)
         if user.op in _OF_TENSORS and op is not None and user.arg(op.operands[0]) == Ref(start):
             return replace(record, role=InputRole.DATA)
         names = [name for name, value in user.args if start in refs(value)]

@@ -52,6 +52,7 @@ class Scope:
     parent: Scope | None = None
     variables: dict[str, Value] = field(default_factory=dict)
     owner_class: Class | None = None  # class of the running method, for super()
+    yields: list[Value] | None = None  # of a generator, what it has yielded so far
 
     def find(self, name: str) -> Value | None:
         """Return the value of a local name here or in an enclosing function, or None."""
