@@ -107,6 +107,11 @@ _CONSTANTS = {
     "tensorflow.float32.min": -3.4028234663852886e38,
     "tensorflow.float32.max": 3.4028234663852886e38,
 }  # fmt: skip
+_CONSTANTS |= {
+    f"tensorflow.experimental.{name}": value
+    for name, value in _CONSTANTS.items()
+    if name.startswith("numpy.")
+}
 
 
 def injected(machine: Machine, module: Module, name: str) -> Value | None:

@@ -113,6 +113,8 @@ _CONSTANTS = frozenset({"constant", "convert_to_tensor", "cast", "identity", "on
 _GUARD = 0.1
 # A subscript that names as many axes names all of them; `x[:, 0]` is also written of images.
 _TELLING_AXES = 3
+# Along an axis that only a label names.
+_ENTRIES = 4
 
 
 def with_domains(
@@ -158,8 +160,9 @@ def with_domains(
     for node in nodes:
         record = found.get(node.id, node.input)
         axes = _indexed_axes(users, node.id) if record is not None else 0
-        if record is not None and record.shape is None and axes >= _TELLING_AXES:
-            found[node.id] = replace(record, shape=(None,) * axes)
+        shape = (None,) * axes if axes >= _TELLING_AXES else _labelled(users, node.id)
+        if record is not None and record.shape is None and shape:
+            found[node.id] = replace(record, shape=shape)
     if rank is not None:
         for node in nodes:
             record = found.get(node.id, node.input)
@@ -194,6 +197,22 @@ def _indexed_axes(users: dict[int, list[Node]], start: int) -> int:
         if user.op == "getitem" and isinstance(index, Items) and Dots() not in index.items:
             axes = max(axes, sum(item is not None for item in index.items))
     return axes
+
+
+def _labelled(users: dict[int, list[Node]], start: int) -> tuple[int | None, ...]:
+    """Return the shape that einsum's labels give to its operand; () if they do not.
+
+    The first label of all is the batch's; an axis of another one has as many entries wherever
+    the label stands.
+    """
+    for user in users.get(start, ()):
+        equation, operands = user.arg("equation"), user.arg("inputs")
+        if user.op == "einsum" and isinstance(equation, str) and isinstance(operands, Items):
+            terms = equation.replace(" ", "").partition("->")[0].split(",")
+            for term, operand in zip(terms, operands.items, strict=False):
+                if operand == Ref(start) and term.isalpha():
+                    return tuple(None if label == terms[0][0] else _ENTRIES for label in term)
+    return ()
 
 
 def _label(record: Input, evidence: frozenset[str], regression: bool) -> Input:
