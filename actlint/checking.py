@@ -182,6 +182,7 @@ def _options(request: Request, config: Config, rules: Sequence[type[Rule]]) -> O
         ),
         Layer("", request.select, request.extend_select, request.ignore),
     )
+    folder = _cache_folder(request, config)
     return Options(
         confirm=request.confirm,
         select=catalogue.select(rules, layers),
@@ -191,17 +192,23 @@ def _options(request: Request, config: Config, rules: Sequence[type[Rule]]) -> O
         samples=_first(request.samples, settings.samples, SAMPLES),
         timeout=_first(request.timeout, settings.timeout, TIMEOUT),
         dtype=request.dtype or settings.dtype,
-        cache=None if request.no_cache else Cache(_cache_folder(request, config)),
+        cache=None if request.no_cache or folder is None else Cache(folder),
     )
 
 
-def _cache_folder(request: Request, config: Config) -> Path:
-    """Return where answers are kept: as asked for, else in the user's own folder of caches."""
+def _cache_folder(request: Request, config: Config) -> Path | None:
+    """Return where answers are kept: as asked for, else in the user's own folder of caches.
+
+    A user without a home has no such folder.
+    """
     if request.cache_dir is not None:
         return Path(request.cache_dir)
     if config.settings.cache_dir is not None:
         return Path(config.base, config.settings.cache_dir)
-    return platformdirs.user_cache_path("actlint", appauthor=False)
+    try:
+        return platformdirs.user_cache_path("actlint", appauthor=False)
+    except RuntimeError:
+        return None
 
 
 def _keep_sources(output_file: str, sources: Sequence[SourceFile]) -> None:
