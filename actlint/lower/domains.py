@@ -22,6 +22,7 @@ from actlint.graph import (
     Role,
     refs,
 )
+from actlint.lower.targets import as_label
 from actlint.ops.table import TABLE
 
 REAL = (-EXTENDED_LIMIT, EXTENDED_LIMIT)
@@ -146,6 +147,8 @@ def with_domains(
             )
         elif record.role is InputRole.PARAMETER:
             found[node.id] = _parameter(users, node.id, record)
+        elif record.role is InputRole.DATA:
+            found[node.id] = as_label(record, nodes, users, node.id)
         elif record.role is InputRole.ACTIVATION and role is Role.LAYER:
             evidence = _evidence(nodes, users, node.id)
             if "class-id" in evidence and not _truncated(users, node.id):
