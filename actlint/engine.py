@@ -33,6 +33,7 @@ from actlint.graph import TYPICAL_LIMIT, Graph, InputRole, Site, Span
 from actlint.index import FileIndex
 from actlint.lower import lower
 from actlint.lower.module import Library, Module
+from actlint.merging import clause, followers
 from actlint.project import Project
 from actlint.proof import MAX_UNITS, Case, Context, Key, prove
 from actlint.query import Rule
@@ -112,6 +113,7 @@ class _Chosen:
     rule: Rule
     candidate: _Candidate
     outcome: Outcome
+    also: str = ""  # what else the same cause spoils, as a clause
 
 
 def lint(
@@ -413,15 +415,17 @@ def _without_superseded(chosen: Sequence[_Chosen], rules: dict[str, Rule]) -> It
     for each in chosen:
         key = each.key
         by_span.setdefault((key.path, key.span), []).append((key.code, each.outcome.verdict))
-    for each in chosen:
+    judged = [(each.candidate.graph, each.candidate.suspect, each.outcome) for each in chosen]
+    told = followers(judged)
+    for position, each in enumerate(chosen):
         key = each.key
-        beaten = any(
+        beaten = position in told or any(
             key.code in rules[code].supersedes and _ORDER[verdict] <= _ORDER[each.outcome.verdict]
             for code, verdict in by_span[key.path, key.span]
             if code != key.code
         )
         if not beaten and not _explained(each, confirmed):
-            yield each
+            yield replace(each, also=clause(judged, told, position))
 
 
 def _explained(each: _Chosen, confirmed: Iterable[_Chosen]) -> bool:
@@ -478,7 +482,7 @@ def _finding(
         trail=tuple(_shown(site, files) for site in (*graph.used, *node.path)),
         function=graph.name,
         role=graph.role,
-        message=suspect.message + _assumption(graph, outcome.evidence),
+        message=suspect.message + chosen.also + _assumption(graph, outcome.evidence),
         hint=suspect.hint or rule.hint,
         verdict=outcome.verdict,
         reason=outcome.reason,

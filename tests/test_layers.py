@@ -28,7 +28,7 @@ LAYERS = (
     "reading", "policy", "lower", "spelling", "filling", "mending",
     "worker",
     "nearby", "rendering", "excerpt", "repro", "client", "cache", "examiner", "retry",
-    "joining", "proof", "catalogue", "engine",
+    "merging", "joining", "proof", "catalogue", "engine",
     "report", "terminal", "repairing", "checking", "cli", "__init__", "__main__",
 )  # fmt: skip
 # What the worker shares with the main process; the rest of actlint does not exist for it.
