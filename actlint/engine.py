@@ -341,11 +341,8 @@ _NOT_RUN = Outcome(Verdict.UNCONFIRMED, "confirmation is switched off")
 
 
 def _best(candidates: Sequence[_Candidate]) -> tuple[_Candidate, Outcome]:
-    """Return the candidate that says most: proof first, then doubt, then refutation.
-
-    Of equal ones a function by itself comes before the models that call it.
-    """
-    best = min(candidates, key=lambda c: (_ORDER[(c.outcome or _NOT_RUN).verdict], c.unit.builds))
+    """Return the candidate that says most: proof first, then doubt, then refutation."""
+    best = min(candidates, key=lambda c: _ORDER[(c.outcome or _NOT_RUN).verdict])
     return best, best.outcome or _NOT_RUN
 
 

@@ -125,6 +125,24 @@ def my_loss(t, p):
 """,
         [("part", RATIO)],
     ),
+    "each_meets_the_parts_of_its_time": (
+        """\
+SAFE = 1.0
+
+def part(a, b):
+    return a / b
+
+def my_loss(t, p):
+    return part(t, SAFE) - tf.math.log(p)
+
+def part(a, b):
+    return a / (b - 1.0)
+
+def my_loss(t, p):
+    return part(t, 3.0) + tf.abs(p)
+""",
+        [("my_loss", "tf.math.log(p)")],
+    ),
     "a_setter_is_no_second_getter": (
         """\
 class Mine(keras.losses.Loss):

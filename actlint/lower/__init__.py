@@ -275,6 +275,8 @@ def _unit_value(machine: Machine, unit: Unit) -> tuple[Site, Value]:
             machine.used = (machine.site(node),)
         return _made(machine, unit, value)
     definition = module.index.definitions.get(unit.qualname)
+    if definition is not None and bare(unit.qualname) != unit.qualname:
+        machine.before = (module.path, definition.line)
     if definition is not None and definition.kind == "assign":
         return _made(machine, unit, global_value(machine, module, unit.qualname))
     if definition is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 import libcst as cst
 
-from actlint.dotted import bare
+from actlint.dotted import bare, replaced
 from actlint.graph import DType, InputRole
 from actlint.index import Definition
 from actlint.lower.machine import PARAMETER_DOMAIN, Machine
@@ -133,11 +135,12 @@ def global_value(machine: Machine, module: Module, name: str) -> Value | None:
 
 
 def _global_value(machine: Machine, module: Module, name: str) -> Value | None:
-    if name in module.globals:
-        return module.globals[name]
-    if (module.path, name) in machine.globals:
-        return machine.globals[module.path, name]
-    definition = module.index.definitions.get(name)
+    definition = _in_force(machine, module, name)
+    key = name if definition is None else definition.qualname
+    if key in module.globals:
+        return module.globals[key]
+    if (module.path, key) in machine.globals:
+        return machine.globals[module.path, key]
     if definition is not None and "." not in name:
         return _definition_value(machine, module, definition)
     found = meanings(module.index, name)
@@ -146,6 +149,21 @@ def _global_value(machine: Machine, module: Module, name: str) -> Value | None:
     if name in _BUILTINS:
         return Api((f"builtins.{name}",))
     return _imported(machine, module, found) if found else None
+
+
+def _in_force(machine: Machine, module: Module, name: str) -> Definition | None:
+    """Return the definition of a name that a function meets, if it is itself replaced later.
+
+    That is the last one before the function, else the first one after it.
+    """
+    found = module.index.definitions.get(name)
+    path, line = machine.before or ("", 0)
+    if found is None or path != module.path:
+        return found
+    several = [module.index.definitions.get(replaced(name, n)) for n in range(found.line)]
+    known = [d for d in takewhile(lambda d: d is not None, several) if d is not None]
+    earlier = [d for d in (*known, found) if d.line <= line]
+    return earlier[-1] if earlier else (*known, found)[0]
 
 
 def _imported(machine: Machine, module: Module, names: tuple[str, ...]) -> Value:

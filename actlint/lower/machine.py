@@ -126,6 +126,8 @@ class Machine:
         self.run_function = hooks.run_function
         self.module = module
         self.name = ""  # of the function, where the unit does not tell it
+        # Of a function that is replaced later in the file: the file, and its line there.
+        self.before: tuple[str, int] | None = None
         self.used: tuple[Site, ...] = ()  # where another file hands it on
         self.role = role
         self.nodes: list[Node] = []
