@@ -56,7 +56,8 @@ class Collector:
     """Collects bindings while a file is walked."""
 
     def __init__(self) -> None:
-        self._found: dict[Binding, None] = {}
+        self._written: list[tuple[Way, str, ast.expr, str]] = []
+        self._absolute: list[Binding] = []
         self._globals: dict[str, set[str]] = {}  # by function
 
     def look(self, node: ast.AST, inside: str) -> None:
@@ -65,9 +66,11 @@ class Collector:
             for keyword in node.keywords:
                 if keyword.arg is not None:
                     self._add(Way.KEY, keyword.arg, keyword.value)
-            callee = dotted(node.func).rpartition(".")[2]
+            func = node.func
+            callee = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
             for position, value in enumerate(node.args if callee else ()):
-                self._add(Way.ARGUMENT, f"{callee}:{position}", value)
+                if isinstance(value, (ast.Name, ast.Attribute)):
+                    self._add(Way.ARGUMENT, f"{callee}:{position}", value)
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and isinstance(key.value, str):
@@ -101,13 +104,13 @@ class Collector:
         elif isinstance(value, ast.Call) and dotted(value.func).endswith(SUBMODULES_HELPER):
             for name, module in zip(target.elts, SUBMODULES, strict=False):
                 if isinstance(name, ast.Name):
-                    self._found[Binding(Way.GLOBAL, name.id, module, inside, absolute=True)] = None
+                    self._absolute.append(
+                        Binding(Way.GLOBAL, name.id, module, inside, absolute=True)
+                    )
 
     def _add(self, way: Way, name: str, value: ast.expr, owner: str = "") -> None:
         if isinstance(value, (ast.Name, ast.Attribute)):
-            written = dotted(value)
-            if written:
-                self._found[Binding(way, name, written, owner)] = None
+            self._written.append((way, name, value, owner))
 
     def bindings(
         self, imports: Mapping[str, list[str]], params: Mapping[str, tuple[str, ...]]
@@ -118,26 +121,38 @@ class Collector:
             imports: what the file imports, by local name.
             params: the parameters of its functions, by qualified name.
         """
-        return tuple(found for found in self._found if self._counts(found, imports, params))
+        shared = frozenset[str]().union(*self._globals.values())
+        inputs = {name for names in params.values() for name in names}
+        roots = {
+            name
+            for name, found in imports.items()
+            if any(m.partition(".")[0] in _LIBRARIES or is_module(m) for m in found)
+        }
+        kept = {found: None for found in self._absolute if self._is_global(found)}
+        for way, name, value, owner in self._written:
+            if isinstance(value, ast.Name):
+                handed = value.id in inputs and way in {Way.GLOBAL, Way.ATTRIBUTE}
+                if not (value.id in roots or value.id in shared or handed):
+                    continue
+            found = Binding(way, name, dotted(value), owner)
+            if self._is_global(found) and self._names_module(found, imports, shared | inputs):
+                kept[found] = None
+        return tuple(kept)
 
-    def _counts(
-        self,
-        found: Binding,
-        imports: Mapping[str, list[str]],
-        params: Mapping[str, tuple[str, ...]],
+    def _is_global(self, found: Binding) -> bool:
+        """Tell whether a name is global where it is assigned; attributes and keywords always."""
+        return found.way is not Way.GLOBAL or found.name in self._globals.get(found.owner, ())
+
+    @staticmethod
+    def _names_module(
+        found: Binding, imports: Mapping[str, list[str]], local: frozenset[str]
     ) -> bool:
-        if found.way is Way.GLOBAL and found.name not in self._globals.get(found.owner, ()):
-            return False
+        """Tell whether a value may be a module; that of a global or parameter is seen later."""
         root, _, rest = found.value.partition(".")
-        if found.absolute or (not rest and any(root in g for g in self._globals.values())):
+        if not rest and root in local:
             return True
-        # A parameter of the function that hands it on: `cls.backend = backend`.
-        handed = not rest and found.way in {Way.GLOBAL, Way.ATTRIBUTE}
-        if handed and any(root in names for names in params.values()):
-            return True
-        return any(
-            is_module(f"{meaning}.{rest}" if rest else meaning) for meaning in imports.get(root, ())
-        )
+        meanings = imports.get(root, ())
+        return any(is_module(f"{meaning}.{rest}" if rest else meaning) for meaning in meanings)
 
 
 def is_module(name: str) -> bool:

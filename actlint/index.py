@@ -32,6 +32,8 @@ _METRIC_KEYWORDS = frozenset({"metrics", "metric", "weighted_metrics"})
 _REGULARIZER_SUFFIX = "_regularizer"
 # What stands among the calls of a function that divides or raises to a power by an operator.
 DIVISION = "/"
+# Statements and expressions that can hand a function or module on.
+_HANDING = (ast.Call, ast.Assign, ast.Dict, ast.Global)
 # Of the losses that a string names, those that depend on what the last layer gives.
 _CROSS_ENTROPY = re.compile(r"crossentropy")
 
@@ -345,8 +347,9 @@ class _Collector:
         pending: list[ast.AST] = [statement]
         while pending:
             node = pending.pop()
-            self.bound.look(node, self._inside)
-            self.registered.update(registered(node))
+            if isinstance(node, _HANDING):
+                self.bound.look(node, self._inside)
+                self.registered.update(registered(node))
             if isinstance(node, ast.Call):
                 name = dotted(node.func).rpartition(".")[2]
                 if not name and isinstance(node.func, ast.Attribute):
