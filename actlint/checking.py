@@ -6,7 +6,7 @@ import dataclasses
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -84,10 +84,12 @@ def run(request: Request) -> int:
         folders.append(request.stdin_filename)
     config = load(common_folder(folders, cwd))
     rules = catalogue.load()
+    ignored = _ignored(config, rules)
     options = _options(request, config, rules)
+    options = dataclasses.replace(options, ignored=lambda path: ignored(_absolute(path, cwd)))
     piped = _standard_input() if STDIN in named else None
     stdin = None if piped is None else (request.stdin_filename or STDIN, piped)
-    sources = _sources(named, stdin, config, rules, cwd)
+    sources = _sources(named, stdin, config, ignored, cwd)
     if request.output_file is not None:
         _keep_sources(request.output_file, sources)
     if not sources:
@@ -105,10 +107,10 @@ def run(request: Request) -> int:
         terminal.say(f"{error.place}:{error.line}: {error.message}")
     if request.diff:
         return _diff(request, repaired, unsafe)
-    if not wanted:
-        piped = None
     if wanted:
         _write(request, repaired, _stdin_path(request, cwd), piped)
+    else:
+        piped = None
     mended = {file.path: file for file in repaired.after}
     sources = [mended.get(file.path, file) for file in sources]
     if request.output_file is None:
@@ -171,7 +173,11 @@ def _tell_notebooks(repaired: Repair) -> None:
 
 def _stdin_path(request: Request, cwd: str) -> str:
     """Return the path that reports give to standard input."""
-    return shown(os.path.normpath(os.path.join(cwd, request.stdin_filename or STDIN)), cwd)
+    return shown(_absolute(request.stdin_filename or STDIN, cwd), cwd)
+
+
+def _absolute(path: str, cwd: str) -> str:
+    return os.path.normpath(os.path.join(cwd, path))
 
 
 def _options(request: Request, config: Config, rules: Sequence[type[Rule]]) -> Options:
@@ -186,6 +192,7 @@ def _options(request: Request, config: Config, rules: Sequence[type[Rule]]) -> O
         ),
         Layer("", request.select, request.extend_select, request.ignore),
     )
+    folder = _cache_folder(request, config)
     return Options(
         confirm=request.confirm,
         select=catalogue.select(rules, layers),
@@ -196,17 +203,23 @@ def _options(request: Request, config: Config, rules: Sequence[type[Rule]]) -> O
         timeout=_first(request.timeout, settings.timeout, TIMEOUT),
         workers=_first(request.workers, settings.workers, usual_workers()),
         dtype=request.dtype or settings.dtype,
-        cache=None if request.no_cache else Cache(_cache_folder(request, config)),
+        cache=None if request.no_cache or folder is None else Cache(folder),
     )
 
 
-def _cache_folder(request: Request, config: Config) -> Path:
-    """Return where answers are kept: as asked for, else in the user's own folder of caches."""
+def _cache_folder(request: Request, config: Config) -> Path | None:
+    """Return where answers are kept: as asked for, else in the user's own folder of caches.
+
+    A user without a home has no such folder.
+    """
     if request.cache_dir is not None:
         return Path(request.cache_dir)
     if config.settings.cache_dir is not None:
         return Path(config.base, config.settings.cache_dir)
-    return platformdirs.user_cache_path("actlint", appauthor=False)
+    try:
+        return platformdirs.user_cache_path("actlint", appauthor=False)
+    except RuntimeError:
+        return None
 
 
 def _keep_sources(output_file: str, sources: Sequence[SourceFile]) -> None:
@@ -237,11 +250,29 @@ def _first(*values: _T | None) -> _T:
     return next(value for value in values if value is not None)
 
 
+def _ignored(config: Config, rules: Sequence[type[Rule]]) -> Callable[[str], frozenset[str]]:
+    """Return what says which codes are not looked for in a file of this absolute name."""
+    where = f"{config.origin}: per-file-ignores"
+    ignores = [
+        (
+            patterns(config.base, [pattern]),
+            frozenset(code for word in words for code in catalogue.codes(rules, word, where)),
+        )
+        for pattern, words in config.settings.per_file_ignores.items()
+    ]
+
+    def ignored(filename: str) -> frozenset[str]:
+        matching = (codes for pattern, codes in ignores if pattern.decides(filename, False))
+        return frozenset[str]().union(*matching)
+
+    return ignored
+
+
 def _sources(
     named: Sequence[str],
     stdin: tuple[str, bytes] | None,
     config: Config,
-    rules: Sequence[type[Rule]],
+    ignored: Callable[[str], frozenset[str]],
     cwd: str,
 ) -> list[SourceFile]:
     """Read every file that the command line means, sorted by path.
@@ -250,23 +281,10 @@ def _sources(
         named: paths, perhaps that of standard input.
         stdin: how standard input is called, and what it holds, if it is named.
         config: the configuration.
-        rules: all rules.
+        ignored: which codes are not looked for in a file of this absolute name.
         cwd: the working folder.
     """
     settings = config.settings
-    where = f"{config.origin}: per-file-ignores"
-    ignores = [
-        (
-            patterns(config.base, [pattern]),
-            frozenset(code for word in words for code in catalogue.codes(rules, word, where)),
-        )
-        for pattern, words in settings.per_file_ignores.items()
-    ]
-
-    def ignored(filename: str) -> frozenset[str]:
-        matching = (codes for pattern, codes in ignores if pattern.decides(filename, False))
-        return frozenset[str]().union(*matching)
-
     exclude = patterns(config.base, settings.exclude) if settings.exclude else None
     listing = discover([path for path in named if path != STDIN], exclude, cwd)
     found = [
@@ -275,6 +293,6 @@ def _sources(
     found += [SourceFile(error.path, "", error) for error in listing.errors]
     if stdin is not None:
         stdin_name, piped = stdin
-        filename = os.path.normpath(os.path.join(cwd, stdin_name))
+        filename = _absolute(stdin_name, cwd)
         found.append(source.decode(piped, shown(filename, cwd), ignored(filename)))
     return sorted(found, key=lambda file: file.path)

@@ -73,15 +73,26 @@ class _Process:
         # The worker sees this package alone, not its neighbours in our own environment.
         (library / "actlint").symlink_to(Path(__file__).parent, target_is_directory=True)
         limits = ("--memory", str(memory), "--cpu", str(timeout * (os.cpu_count() or 1) + 30.0))
-        self.process = subprocess.Popen(  # noqa: S603  # the interpreter is ours or configured
-            [python, "-m", "actlint.worker", "--parent", str(os.getpid()), *limits],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=work,
-            env=_environment(library, work),
-            start_new_session=True,  # Ctrl-C in the terminal is ours to handle
-        )
+        # The kernel closes our end when this process ends, whatever ends it.
+        life, self._life = os.pipe() if hasattr(os, "fork") else (-1, -1)
+        watch = ("--life", str(life)) if life >= 0 else ()
+        try:
+            self.process = subprocess.Popen(  # noqa: S603  # the interpreter is ours or configured
+                [python, "-m", "actlint.worker", "--parent", str(os.getpid()), *limits, *watch],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=work,
+                env=_environment(library, work),
+                start_new_session=True,  # Ctrl-C in the terminal is ours to handle
+                pass_fds=(life,) if life >= 0 else (),
+            )
+        except BaseException:  # an interrupt too must leave nothing open
+            self._let_go()
+            raise
+        finally:
+            if life >= 0:
+                os.close(life)
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._errors: deque[bytes] = deque(maxlen=50)
         self._threads = (
@@ -113,7 +124,7 @@ class _Process:
         except queue.Empty:
             raise WorkerError(f"the worker did not start within {_START_LIMIT:g} s") from None
         if line is None:
-            raise WorkerError(f"the worker ended while starting: {self._last_words()}")
+            raise WorkerError(f"the worker {self._end()} while starting{self._last_words()}")
         try:
             record = decode(line)
         except ProtocolError as error:
@@ -166,16 +177,23 @@ class _Process:
             return "the worker ran out of memory on this excerpt"
         if status == -signal.SIGXCPU:
             return "the worker ran out of processor time on this excerpt"
+        return f"the worker {self._end()} on this excerpt"
+
+    def _end(self) -> str:
+        """Return how the process ended."""
+        status = self.process.wait()
         if status < 0:
-            return f"the worker was ended by {signal.Signals(-status).name} on this excerpt"
-        return f"the worker ended with status {status} on this excerpt"
+            return f"was ended by {signal.Signals(-status).name}"
+        return f"ended with status {status}"
 
     def _last_words(self) -> str:
-        self.process.wait()
+        """Return what it said before it ended; of one that was killed, that tells nothing."""
+        if self.process.wait() < 0:
+            return ""
         self._threads[1].join(timeout=5.0)
         lines = [line.decode("utf-8", "replace").strip() for line in self._errors]
         said = [line for line in lines if line]
-        return said[-1][:300] if said else f"status {self.process.returncode}"
+        return f": {said[-1][:300]}" if said else ""
 
     def close(self) -> None:
         """Kill the process, wait for it and remove its directory."""
@@ -188,6 +206,13 @@ class _Process:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Let the process that clears away after us end; it finds nothing left to do."""
+        if self._life >= 0:
+            os.close(self._life)
+            self._life = -1
 
 
 class Client:

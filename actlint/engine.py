@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,8 @@ from itertools import islice
 from actlint import catalogue, excerpt, index, policy, screening
 from actlint.cache import Cache
 from actlint.defaults import SAMPLES, SEED, TIMEOUT
+from actlint.disk import Disk
+from actlint.dotted import bare
 from actlint.examiner import Examiner
 from actlint.findings import (
     Edit,
@@ -32,6 +33,7 @@ from actlint.graph import TYPICAL_LIMIT, Graph, InputRole, Site, Span
 from actlint.index import FileIndex
 from actlint.lower import lower
 from actlint.lower.module import Library, Module
+from actlint.merging import clause, followers
 from actlint.pool import usual_workers
 from actlint.project import Project
 from actlint.proof import MAX_UNITS, Case, Context, Key, prove
@@ -40,7 +42,7 @@ from actlint.reading import with_models
 from actlint.repro import repro as program
 from actlint.retry import retry
 from actlint.scene import Unit, incoming, units
-from actlint.source import SourceFile, read
+from actlint.source import SourceFile
 from actlint.suppress import suppressed
 from actlint.worker.protocol import Job
 
@@ -66,6 +68,8 @@ class Options:
     dtype: str | None = None  # of activations, layers and own losses; None: as the source sets it
     cache: Cache | None = None  # answers of earlier runs; None to run every job
     workers: int = field(default_factory=usual_workers)  # TensorFlow processes at most
+    # The codes that configuration does not look for in a file that is imported, but not linted.
+    ignored: Callable[[str], frozenset[str]] = lambda _: frozenset()
 
 
 @dataclass(slots=True)
@@ -86,8 +90,16 @@ class _Static:
     errors: list[FileError] = field(default_factory=list)
     # In which reduced dtype files are judged, by path.
     policies: Mapping[str, policy.Policy] = field(default_factory=dict)
+    # Codes that are not looked for, by the path of the file in which the culprit stands.
+    ignored: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    elsewhere: Callable[[str], frozenset[str]] = lambda _: frozenset()
     functions: int = 0
     skipped: int = 0
+
+    def unwanted(self, path: str) -> frozenset[str]:
+        """Return the codes that are not looked for in a file."""
+        found = self.ignored.get(path)
+        return self.elsewhere(path) if found is None else found
 
     def verdict(self, key: Key) -> Verdict | None:
         """Return what was found of a suspect, or None if it was not tried."""
@@ -103,6 +115,7 @@ class _Chosen:
     rule: Rule
     candidate: _Candidate
     outcome: Outcome
+    also: str = ""  # what else the same cause spoils, as a clause
 
 
 def lint(
@@ -124,13 +137,14 @@ def lint(
     ]  # fmt: skip
     tensorflow: str | None = None
     sandbox = "not started"
-    static = _Static()
+    sources = {file.path: file for file in files}
+    static = _Static(ignored={f.path: f.ignored for f in files}, elsewhere=options.ignored)
     indexes = _indexes(files, static)
-    project = Project(indexes.values(), _Disk())
+    project = Project(indexes.values(), Disk())
     library = Library(project)
     roles = incoming(indexes.values(), project)
+    matters = library.injection.matters
     static.policies = _policies(indexes, project, options)
-    sources = {file.path: file for file in files}
     jobs: list[Job | None] = []
     with Examiner(options.timeout, options.workers, options.cache) as examiner:
         for done, file in enumerate(files):
@@ -138,9 +152,9 @@ def lint(
                 on_progress("reading", done, len(files))
             built = indexes.get(file.path)
             given = roles.get(file.path, {})
-            if built is None or not (given or built.compiles or index.matters(file.text)):
+            if built is None or not (given or built.compiles or matters(built)):
                 continue
-            for unit in with_models(built, units(built, project, given)):
+            for unit in with_models(built, units(built, project, given), project):
                 _guarded(file, library.module(built), unit, rules, static)
             if not options.confirm:
                 continue
@@ -184,20 +198,6 @@ def _policies(
     if options.dtype is None:
         return policy.of_project(indexes.values(), project)
     return policy.asked(indexes.values(), options.dtype)
-
-
-class _Disk:
-    """Files that are imported but not linted; they are read and parsed, never run."""
-
-    def exists(self, stem: str) -> bool:
-        return os.path.isdir(stem) or os.path.isfile(f"{stem}.py")
-
-    def load(self, path: str) -> FileIndex | None:
-        if not os.path.isfile(path):
-            return None
-        file = read(path, path)
-        built = None if file.error is not None else index.build(path, file.text)
-        return built if isinstance(built, FileIndex) else None
 
 
 def _indexes(files: Sequence[SourceFile], static: _Static) -> dict[str, FileIndex]:
@@ -250,7 +250,7 @@ def _guarded(
     except Exception as error:
         reason = f"internal error, please report it: {type(error).__name__}: {error}"
     if reason:
-        failed = _located(file, FileError(file.path, unit.line, f"{unit.qualname}: {reason}"))
+        failed = _located(file, FileError(file.path, unit.line, f"{bare(unit.qualname)}: {reason}"))
         static.errors += [failed] if failed not in static.errors else []
 
 
@@ -263,16 +263,18 @@ def _unit(
     static.skipped += lowered.too_large and not lowered.graphs
     for graph in lowered.graphs:
         known = policy.applied(graph, static.policies.get(file.path))
-        _suspects(file, unit, known, rules, static)
+        _suspects(unit, known, rules, static)
     return "" if lowered.graphs else lowered.reason
 
 
-def _suspects(
-    file: SourceFile, unit: Unit, graph: Graph, rules: Sequence[Rule], static: _Static
-) -> None:
-    chosen = [rule for rule in rules if rule.code not in file.ignored]
+def _suspects(unit: Unit, graph: Graph, rules: Sequence[Rule], static: _Static) -> None:
+    unwanted = {path: static.unwanted(path) for path in {node.site.path for node in graph.nodes}}
+    nowhere = frozenset[str].intersection(*unwanted.values()) if unwanted else frozenset[str]()
+    chosen = [rule for rule in rules if rule.code not in nowhere]
     for suspect in screening.suspects(graph, chosen):
         site = graph.nodes[suspect.node].site
+        if suspect.code in unwanted[site.path]:
+            continue
         key = Key(site.path, site.span, suspect.code)
         holders = static.units.setdefault(key, {})
         if len(holders) < MAX_UNITS:
@@ -417,15 +419,17 @@ def _without_superseded(chosen: Sequence[_Chosen], rules: dict[str, Rule]) -> It
     for each in chosen:
         key = each.key
         by_span.setdefault((key.path, key.span), []).append((key.code, each.outcome.verdict))
-    for each in chosen:
+    judged = [(each.candidate.graph, each.candidate.suspect, each.outcome) for each in chosen]
+    told = followers(judged)
+    for position, each in enumerate(chosen):
         key = each.key
-        beaten = any(
+        beaten = position in told or any(
             key.code in rules[code].supersedes and _ORDER[verdict] <= _ORDER[each.outcome.verdict]
             for code, verdict in by_span[key.path, key.span]
             if code != key.code
         )
         if not beaten and not _explained(each, confirmed):
-            yield each
+            yield replace(each, also=clause(judged, told, position))
 
 
 def _explained(each: _Chosen, confirmed: Iterable[_Chosen]) -> bool:
@@ -489,6 +493,7 @@ def _finding(
         function=graph.name,
         role=graph.role,
         message=suspect.message
+        + chosen.also
         + _assumption(graph, outcome.evidence)
         + (", where XLA compiles it" if compiled else ""),
         hint=suspect.hint or rule.hint,

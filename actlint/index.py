@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from actlint import bindings
+from actlint.dotted import dotted, replaced
 from actlint.findings import FileError
+from actlint.literals import Settings, settings_of
+from actlint.registration import registered
 from actlint.source import parse
 
 # A file without any of these bytes cannot contain a TensorFlow or Keras computation.
@@ -25,6 +30,10 @@ _ACTIVATION_KEYWORDS = frozenset({"activation", "activation_fn", "recurrent_acti
 _LOSS_KEYWORDS = frozenset({"loss", "loss_fn", "loss_function"})
 _METRIC_KEYWORDS = frozenset({"metrics", "metric", "weighted_metrics"})
 _REGULARIZER_SUFFIX = "_regularizer"
+# What stands among the calls of a function that divides or raises to a power by an operator.
+DIVISION = "/"
+# Statements and expressions that can hand a function or module on.
+_HANDING = (ast.Call, ast.Assign, ast.Dict, ast.Global)
 # Of the losses that a string names, those that depend on what the last layer gives.
 _CROSS_ENTROPY = re.compile(r"crossentropy")
 
@@ -47,7 +56,8 @@ class Definition:
     bases: tuple[str, ...] = ()  # of a class, dotted as written
     decorators: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()  # qualified names of functions defined directly inside
-    calls: frozenset[str] = frozenset()  # last part of every called name inside a function
+    # Last part of every called name inside a function, and DIVISION if it divides.
+    calls: frozenset[str] = frozenset()
     returns: tuple[str, ...] = ()  # plain names that a function returns
     constants: tuple[str, ...] = ()  # names assigned in a class body, in order
 
@@ -66,25 +76,6 @@ class Use:
     called: bool  # what is handed on is the result of a call
     line: int
     compiled: bool = False  # as the loss of a Keras model, which calls it with the labels first
-
-
-# A literal argument.
-Literal = bool | int | float | str
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The literal arguments of a call that makes a loss or activation: ``focal(gamma=2.0)``."""
-
-    args: tuple[Literal | None, ...]  # None where the argument is no literal
-    keywords: tuple[tuple[str, Literal], ...]
-
-    def get(self, name: str, position: int) -> Literal | None:
-        """Return what a parameter is set to, or None if the call does not say."""
-        for keyword, value in self.keywords:
-            if keyword == name:
-                return value
-        return self.args[position] if position < len(self.args) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +98,8 @@ class FileIndex:
     script_calls: frozenset[str] = frozenset()  # last part of every name called at module level
     # Functions, or "<module>", that compile a Keras model with a loss worth a look, by line.
     compiles: tuple[tuple[str, int], ...] = ()
+    registered: tuple[str, ...] = ()  # dotted names that Keras is to find when it loads a model
+    bindings: tuple[bindings.Binding, ...] = ()  # modules that are handed on under other names
 
 
 def matters(text: str) -> bool:
@@ -140,19 +133,11 @@ def build(path: str, text: str) -> FileIndex | FileError:
         script_sinks=collector.script_sinks,
         script_calls=frozenset(collector.script_calls),
         compiles=tuple(sorted(collector.compiles.items(), key=lambda item: (item[1], item[0]))),
+        registered=tuple(sorted(collector.registered)),
+        bindings=collector.bound.bindings(
+            collector.imports, {n: d.params for n, d in collector.definitions.items()}
+        ),
     )
-
-
-def dotted(node: ast.expr) -> str:
-    """Return ``a.b.c`` for a chain of names and attributes, or "" for anything else."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return ""
-    parts.append(node.id)
-    return ".".join(reversed(parts))
 
 
 def _required(args: ast.arguments) -> int:
@@ -167,27 +152,6 @@ def _assigned_names(body: list[ast.stmt]) -> Iterator[str]:
         if isinstance(statement, ast.AnnAssign):
             targets = [statement.target]
         yield from (target.id for target in targets if isinstance(target, ast.Name))
-
-
-def _settings(call: ast.Call) -> Settings:
-    return Settings(
-        tuple(_literal(arg) for arg in call.args),
-        tuple(
-            (keyword.arg, value)
-            for keyword in call.keywords
-            if keyword.arg is not None and (value := _literal(keyword.value)) is not None
-        ),
-    )
-
-
-def _literal(node: ast.expr) -> Literal | None:
-    sign = 1
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        node, sign = node.operand, -1
-    value = node.value if isinstance(node, ast.Constant) else None
-    if isinstance(value, (bool, str)):
-        return value if sign == 1 else None
-    return sign * value if isinstance(value, (int, float)) else None
 
 
 class _Collector:
@@ -205,6 +169,9 @@ class _Collector:
         # Names bound to several expressions in turn: by a list, or by a loop over one.
         self.choices: dict[str, list[ast.expr]] = {}
         self.compiles: dict[str, int] = {}
+        self.registered: set[str] = set()
+        self.bound = bindings.Collector()
+        self.replaced = Counter[str]()  # definitions that a later one of the name replaces
         self._inside = "<module>"  # the function whose expressions are looked at
 
     def module(self, tree: ast.Module) -> None:
@@ -236,6 +203,19 @@ class _Collector:
             elif top and isinstance(statement, (ast.Assign, ast.AnnAssign)):
                 self._assign(statement)
         return functions
+
+    def _set_aside(self, qualname: str) -> None:
+        """Keep a definition, with all that stands inside, which is about to be replaced."""
+        known = self.definitions.get(qualname)
+        if known is None or known.kind == "assign" or "<locals>" in qualname.split(".")[-2:]:
+            return  # which of two inner functions is meant shows when the outer one is run
+        name = replaced(qualname, self.replaced[qualname])
+        self.replaced[qualname] += 1
+        inside = [n for n in self.definitions if n == qualname or n.startswith(f"{qualname}.")]
+        for old in inside:
+            new = name + old.removeprefix(qualname)
+            nested = tuple(name + n.removeprefix(qualname) for n in self.definitions[old].nested)
+            self.definitions[new] = replace(self.definitions.pop(old), qualname=new, nested=nested)
 
     def _compound(
         self,
@@ -270,6 +250,7 @@ class _Collector:
             if isinstance(target, ast.Name) and statement.value is not None:
                 value = statement.value
                 is_lambda = isinstance(value, ast.Lambda)
+                self._set_aside(target.id)
                 self.definitions[target.id] = Definition(
                     qualname=target.id,
                     kind="lambda" if is_lambda else "assign",
@@ -284,6 +265,12 @@ class _Collector:
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, prefix: str) -> str:
         qualname = prefix + node.name
+        decorators = tuple(
+            dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list
+        )
+        if any(name in {f"{node.name}.setter", f"{node.name}.deleter"} for name in decorators):
+            return qualname  # reading the property is what the getter does
+        self._set_aside(qualname)
         nested = self._block(node.body, f"{qualname}.<locals>.", top=False)
         calls: set[str] = set()
         returns: list[str] = []
@@ -308,9 +295,7 @@ class _Collector:
             column=node.col_offset,
             params=tuple(a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)),
             required=_required(args),
-            decorators=tuple(
-                dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list
-            ),
+            decorators=decorators,
             nested=tuple(nested),
             calls=frozenset(calls),
             returns=tuple(returns),
@@ -340,6 +325,7 @@ class _Collector:
 
     def _class(self, node: ast.ClassDef, prefix: str) -> None:
         qualname = prefix + node.name
+        self._set_aside(qualname)
         nested = self._block(node.body, f"{qualname}.", top=False)
         self.definitions[qualname] = Definition(
             qualname=qualname,
@@ -361,6 +347,9 @@ class _Collector:
         pending: list[ast.AST] = [statement]
         while pending:
             node = pending.pop()
+            if isinstance(node, _HANDING):
+                self.bound.look(node, self._inside)
+                self.registered.update(registered(node))
             if isinstance(node, ast.Call):
                 name = dotted(node.func).rpartition(".")[2]
                 if not name and isinstance(node.func, ast.Attribute):
@@ -368,6 +357,9 @@ class _Collector:
                 calls.add(name)
                 sinks += name in SINKS
                 self._uses_of(node, name)
+            elif isinstance(node, ast.BinOp):
+                if isinstance(node.op, (ast.Div, ast.Pow)):
+                    calls.add(DIVISION)
             elif isinstance(node, (ast.For, ast.comprehension)):
                 self._loop(node.target, node.iter)
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
@@ -466,7 +458,7 @@ class _Collector:
             self._use_expression(value, role)
             if name:
                 self.uses.append(Use(name, role, called=True, line=value.lineno))
-                self.settings.setdefault(name.rpartition(".")[2], _settings(value))
+                self.settings.setdefault(name.rpartition(".")[2], settings_of(value))
                 if name.rpartition(".")[2] == "partial":
                     return
                 for item in (*value.args, *(k.value for k in value.keywords)):

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from actlint.dotted import dotted
 from actlint.graph import Graph, Role
-from actlint.index import FileIndex, dotted
+from actlint.index import FileIndex
 from actlint.names import last
 from actlint.project import MARK, Project
 from actlint.source import parse

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol
@@ -44,6 +44,9 @@ class Project:
     def __init__(self, indexes: Iterable[FileIndex], disk: Disk | None = None) -> None:
         self._indexes = {index.path: index for index in indexes}
         self._disk = disk
+        # What is only imported is not among them: it is found in an order that means nothing.
+        self._given = tuple(sorted(self._indexes))
+        self._registered: dict[str, set[str]] | None = None
         self._near: dict[str, bool] = {}
         self._missing: set[str] = set()
         # Files without ending and folders, so that most imports are told to be foreign at once.
@@ -64,9 +67,54 @@ class Project:
                 self._indexes[path] = found
         return found
 
+    @property
+    def given(self) -> Iterator[FileIndex]:
+        """The files that are linted, in order."""
+        return (self._indexes[path] for path in self._given)
+
+    def registered(self, index: FileIndex) -> frozenset[str]:
+        """Return the names in a file that other files register with Keras."""
+        if self._registered is None:
+            self._registered = {}
+            for other in self.given:
+                places = (self.locate(name, other) for name in other.registered)
+                for place in places:
+                    if place is not None:
+                        names = self._registered.setdefault(place.index.path, set())
+                        names.add(place.qualname)
+        return frozenset(self._registered.get(index.path, ()))
+
     def replaced(self, index: FileIndex) -> Project:
         """Return the project with another version of one file."""
-        return Project({**self._indexes, index.path: index}.values(), self._disk)
+        other = Project({**self._indexes, index.path: index}.values(), self._disk)
+        other._given = self._given
+        return other
+
+    def package(self, index: FileIndex) -> tuple[FileIndex, ...]:
+        """Return the files of the outermost package of a file, in order.
+
+        Without a package it is the file's folder. Of files that are not linted, only the
+        ``__init__.py`` of the packages around the file count.
+        """
+        inits = self.around(index)
+        home = PurePosixPath((inits[-1] if inits else index).path).parent
+        near = (
+            self._indexes[path]
+            for path in self._given
+            if home in (above := PurePosixPath(path).parents) and (inits or above[0] == home)
+        )
+        whole = {file.path: file for file in (index, *inits, *near)}
+        return tuple(whole[path] for path in sorted(whole))
+
+    def around(self, index: FileIndex) -> tuple[FileIndex, ...]:
+        """Return the ``__init__.py`` of the packages that a file is in, from the inside out."""
+        inits: list[FileIndex] = []
+        for folder in PurePosixPath(index.path).parents:
+            found = self.file(str(folder / "__init__.py"))
+            if found is None:
+                break
+            inits.append(found)
+        return tuple(inits)
 
     def absolute(self, name: str, importer: FileIndex) -> str:
         """Return ``path::rest`` for an imported name of the project, or the name itself.

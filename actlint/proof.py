@@ -276,7 +276,8 @@ class _Prover:
             return ()
         path, project = case.unit.path, self._context.project
         file = self._file(project, path)
-        found = with_models(file, units(file, project, self._context.roles.get(path, {})))
+        given = self._context.roles.get(path, {})
+        found = with_models(file, units(file, project, given), project)
         return tuple(unit for unit in found if unit.reads)
 
     def _originals(self, unit: Unit) -> tuple[Graph, ...]:
@@ -303,7 +304,7 @@ class _Prover:
         """Pair the graphs of a unit with those of the mended one; None if they do not pair."""
         roles = self._context.roles.get(unit.path, {})
         old, new = (
-            with_models(file, units(file, each, roles))
+            with_models(file, units(file, each, roles), each)
             for each in (self._context.project, project)
             for file in (self._file(each, unit.path),)
         )

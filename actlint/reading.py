@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from actlint.graph import InputRole, Role
-from actlint.index import FileIndex
+from actlint.index import DIVISION, FileIndex
 from actlint.parameters import input_roles
+from actlint.project import Project
 from actlint.scene import Unit
 
 # Which losses depend on what the last layer gives.
@@ -19,20 +20,24 @@ _NUMERIC = frozenset(
     {
         "acos", "acosh", "asin", "atan2", "atanh", "divide", "exp", "expm1", "l2_normalize", "log",
         "log10", "log1p", "log2", "norm", "pow", "power", "reciprocal", "reduce_std", "reduce_sum",
-        "rsqrt", "sqrt", "std", "sum", "truediv",
+        "rsqrt", "sqrt", "std", "sum", "truediv", DIVISION,
     }
 )  # fmt: skip
 
 
-def with_models(index: FileIndex, found: Iterable[Unit]) -> tuple[Unit, ...]:
+def with_models(
+    index: FileIndex, found: Iterable[Unit], project: Project | None = None
+) -> tuple[Unit, ...]:
     """Return the units of a file, and those that are looked at with the layers of their models.
 
     Args:
         index: the file.
         found: its units; those that train with a cross-entropy come once more.
+        project: where functions of other files are found; the file alone if None.
     """
     whole = tuple(found)
-    more = [*_compiling(index), *_training(index, whole), *_building(index, whole)]
+    known = project or Project([index])
+    more = [*_compiling(index), *_training(index, whole), *_building(index, whole, known)]
     return tuple(sorted((*whole, *more), key=lambda unit: (unit.line, unit.qualname)))
 
 
@@ -60,14 +65,24 @@ def _training(index: FileIndex, found: Iterable[Unit]) -> Iterator[Unit]:
         yield from (replace(unit, reads=True) for unit in found if unit.role in _STEPS)
 
 
-def _building(index: FileIndex, found: Iterable[Unit]) -> Iterator[Unit]:
+def _building(index: FileIndex, found: Iterable[Unit], project: Project) -> Iterator[Unit]:
     """Yield the functions and scripts that write numerics straight into a functional model."""
     known = {unit.qualname for unit in found}
-    callers = {d.qualname: (d.calls, d.line) for d in index.definitions.values()}
-    callers["<module>"] = (index.script_calls, max(1, len(index.text.splitlines())))
-    for name, (calls, line) in callers.items():
-        called = calls.union(*(callers[c][0] for c in calls if c in callers))
+    builders = {d.qualname: (d.calls, d.line) for d in index.definitions.values()}
+    builders["<module>"] = (index.script_calls, max(1, len(index.text.splitlines())))
+    for name, (calls, line) in builders.items():
         tested = any(part.lower().startswith("test") for part in name.split("."))
-        if "Model" in calls and called & _NUMERIC and name not in known and not tested:
+        if "Model" not in calls or name in known or tested:
+            continue
+        if calls & _NUMERIC or any(_called(c, index, project) & _NUMERIC for c in calls):
             evidence = "builds a functional model"
             yield Unit(index.path, name, Role.LAYER, evidence, line=line, builds=True)
+
+
+def _called(name: str, index: FileIndex, project: Project) -> frozenset[str]:
+    """Return what a function of the project calls, by the last part of each name."""
+    if name not in index.definitions and name not in index.imports:
+        return frozenset()
+    place = project.locate(name, index)
+    definition = None if place is None else place.index.definitions[place.qualname]
+    return frozenset() if definition is None else definition.calls

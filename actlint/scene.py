@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from actlint.dotted import bare
 from actlint.graph import InputRole, Role, Site, Span
 from actlint.index import SINKS, Definition, FileIndex
 from actlint.names import last, meanings
@@ -174,6 +175,7 @@ class _Scene:
         self._loss_callers: dict[str, set[str]] | None = None  # by the name that is called
         self.roles = self._roles_by_use()
         self.given = roles
+        self.registered = {*index.registered, *project.registered(index)}
         self.compiled = {use.name for use in index.uses if use.compiled}
         self.compiled |= {name for name, given in roles.items() if given.compiled}
         for name, given in roles.items():
@@ -214,7 +216,7 @@ class _Scene:
 
     def _handed_to_keras(self, definition: Definition) -> bool:
         """Tell whether a Keras model is compiled with the function or what makes it."""
-        parts = definition.qualname.replace(".<locals>", "").split(".")
+        parts = bare(definition.qualname).replace(".<locals>", "").split(".")
         return any(".".join(parts[: end + 1]) in self.compiled for end in range(len(parts)))
 
     def _roles_by_use(self) -> dict[str, Role]:
@@ -226,7 +228,7 @@ class _Scene:
 
     def _function(self, definition: Definition) -> Unit | None:
         owner = self._owner(definition)
-        name = last(definition.qualname)
+        name = last(bare(definition.qualname))
         if any(last(d) == _REGISTERED_GRADIENT for d in definition.decorators):
             return None
         # What a test function defines inside is made up for the test.
@@ -322,7 +324,7 @@ class _Scene:
 
     def _method(self, definition: Definition, owner: Definition) -> Unit | None:
         role = self._class_role(owner)
-        name = last(definition.qualname)
+        name = last(bare(definition.qualname))
         if role in _ENTRY_METHODS:
             wanted = [
                 m for m in _ENTRY_METHODS[role] if f"{owner.qualname}.{m}" in self.index.definitions
@@ -333,7 +335,7 @@ class _Scene:
         return None
 
     def _role(self, definition: Definition, name: str) -> tuple[Role, str] | None:
-        used = self.roles.get(definition.qualname) or self.roles.get(name)
+        used = self.roles.get(bare(definition.qualname)) or self.roles.get(name)
         if used is not None and self._fits(definition, used):
             return used, f"passed on as {used}"
         if definition.kind == "lambda" or ".<locals>." not in definition.qualname:
@@ -351,8 +353,8 @@ class _Scene:
     def _role_of_factory(
         self, outer: Definition, definition: Definition
     ) -> tuple[Role, str] | None:
-        outer_name = last(outer.qualname)
-        used = self.roles.get(outer.qualname) or self.roles.get(outer_name)
+        outer_name = last(bare(outer.qualname))
+        used = self.roles.get(bare(outer.qualname)) or self.roles.get(outer_name)
         if used is not None and self._fits(definition, used):
             return used, f"returned by {outer_name}, which is passed on as {used}"
         if self.tests:
@@ -395,6 +397,7 @@ class _Scene:
             if _ACTIVATION_NAME.search(lowered) and "layer" not in lowered:
                 return Role.ACTIVATION, "named like an activation"
             registered = any(last(d) in _REGISTRATIONS for d in definition.decorators)
+            registered = registered or bare(definition.qualname) in self.registered
             if registered and public_helper and _SIGNAL.match(tensors[0].lower()):
                 return Role.ACTIVATION, "registered with Keras, one argument"
         if ".<locals>." in definition.qualname or self._owner(definition) is not None:
@@ -431,7 +434,7 @@ class _Scene:
         return len([p for p in definition.params if p not in {"self", "cls"}]) >= min(needed, 1)
 
     def _unit(self, definition: Definition, role: Role, evidence: str) -> Unit:
-        given = self.given.get(definition.qualname)
+        given = self.given.get(bare(definition.qualname))
         compiled = role is Role.LOSS and self._handed_to_keras(definition)
         return Unit(
             path=self.index.path,

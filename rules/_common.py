@@ -205,6 +205,8 @@ def condition(hit: Hit) -> str:
     region, target = hit.region, hit.target
     if region.cause in _VECTORS:
         return _VECTORS[region.cause]
+    if hit.operand.op == "constant" and isinstance(hit.operand.arg("value"), (int, float)):
+        return f"is {number(target.lo)}"
     if region.lo == region.hi:
         return f"can be {number(region.lo)}"
     if region.cause is Cause.NEGATIVE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -10,6 +11,8 @@ from actlint.query import Bad, Good, Hazard, InputRole, Node, Remedy, Rule, Susp
 from ._common import DIVISION, condition, nonfinite, shown, singular
 from ._patterns import SUMS, softmaxes
 from ._remedies import no_nan
+
+_NUMBER = re.compile(r"[\d.e+-]+")
 
 
 class DivisionByZero(Rule):
@@ -75,13 +78,10 @@ class DivisionByZero(Rule):
                 continue  # the exponential above the line is what is reported
             if _normalises_probabilities(view, node):
                 continue
-            yield nonfinite(
-                view,
-                self.code,
-                node,
-                hit,
-                f"{shown(node)} divides by {shown(hit.operand)}, which {condition(hit)}",
-            )
+            divisor = f"{shown(hit.operand)}, which {condition(hit)}"
+            if _NUMBER.fullmatch(hit.operand.site.text):
+                divisor = "0"
+            yield nonfinite(view, self.code, node, hit, f"{shown(node)} divides by {divisor}")
 
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Divide without nan; else keep a positive divisor above 0."""

@@ -220,6 +220,28 @@ def test_exclude_and_per_file_ignores(run: Run, here: Path) -> None:
     assert run("--no-confirm", "fixtures").status == 1
 
 
+@pytest.mark.parametrize("linted", [("losses.py", "lib/parts.py"), ("losses.py",)])
+def test_per_file_ignores_go_by_where_the_culprit_stands(
+    run: Run, here: Path, linted: tuple[str, ...]
+) -> None:
+    (here / "lib").mkdir()
+    (here / "lib" / "parts.py").write_text("def ratio(a, b):\n    return a / b\n")
+    (here / "losses.py").write_text(
+        "import tensorflow as tf\nfrom lib.parts import ratio\n\n\n"
+        "def my_loss(y_true, y_pred):\n    return ratio(y_true, y_pred) - tf.math.log(y_pred)\n"
+    )
+    words = ("--no-confirm", "--output-format", "json", "--select", "ACT101,ACT103", *linted)
+    everything = {("lib/parts.py", "ACT101"), ("losses.py", "ACT103")}
+    for ignores, left in (
+        ('"lib/**" = ["ACT101", "ACT103"]', {("losses.py", "ACT103")}),
+        ('"losses.py" = ["ACT101", "ACT103"]', {("lib/parts.py", "ACT101")}),
+        ('"lib/**" = ["ACT103"], "losses.py" = ["ACT101"]', everything),
+    ):
+        configure(here, f"per-file-ignores = {{ {ignores} }}")
+        found = document(run(*words).out)["findings"]
+        assert {(finding["path"], finding["code"]) for finding in found} == left
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

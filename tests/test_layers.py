@@ -22,12 +22,14 @@ LAYERS = (
     "graph", "findings", "editing", "interval", "ops",
     "values", "attained", "narrow", "relations", "absint", "flow",
     "remedy", "query", "screening",
-    "notebook", "source", "files", "config", "index", "names", "project", "parameters", "scene",
+    "notebook", "source", "files", "config",
+    "dotted", "registration", "literals", "bindings", "index", "names", "project", "disk",
+    "injection", "parameters", "scene",
     "reading", "policy", "lower", "spelling", "filling",
     "surroundings", "functions", "mending",
     "worker",
     "nearby", "rendering", "excerpt", "repro", "client", "pool", "cache", "examiner", "retry",
-    "joining", "proof", "catalogue", "engine",
+    "merging", "joining", "proof", "catalogue", "engine",
     "report", "terminal", "repairing", "checking", "cli", "__init__", "__main__",
 )  # fmt: skip
 # What the worker shares with the main process; the rest of actlint does not exist for it.

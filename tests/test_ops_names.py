@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from actlint.ops.table import (
     object_row,
     row,
 )
+from actlint.ops.twins import tensor_names
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,20 @@ def test_names_exist_in_tensorflow() -> None:
         "tf.truncate_div", "tf.truncate_mod",
         "tf.nn.softmax_cross_entropy_with_logits_v2",
     }  # fmt: skip
+
+
+def test_numpy_functions_of_tensorflow() -> None:
+    """They exist, and take the arguments that are bound to the rows of their twins."""
+    found = tensor_names(TABLE)
+    assert [name for name in found if not exists(name)] == []
+    assert all(TABLE[op.key].call == op.call for op in found.values())
+    x = tf.constant([[0.25, 0.5], [0.75, 0.5]])
+    for name in ("abs", "arccos", "exp", "log", "mean", "prod", "sqrt", "std", "sum", "tanh"):
+        twin = found[f"tf.experimental.numpy.{name}"].call
+        got = getattr(tf.experimental.numpy, name)(x)
+        wanted = functools.reduce(getattr, twin.split(".")[1:], tf)(x)
+        np.testing.assert_allclose(np.asarray(got), np.asarray(wanted), rtol=1e-6)
+    assert lookup("tensorflow.experimental.numpy.log") == found["tf.experimental.numpy.log"]
 
 
 def test_row_names_the_missing_op() -> None:

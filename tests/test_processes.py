@@ -101,6 +101,39 @@ def test_a_signal_that_ends_the_run_leaves_no_worker_and_no_folder(
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nobody is left to clear away")
+@pytest.mark.parametrize("delay", [0.0, 0.5])
+def test_a_run_that_is_killed_leaves_no_worker_and_no_folder(
+    command: list[str], environment: dict[str, str], here: Path, delay: float
+) -> None:
+    scratch = here / "tmp"
+    scratch.mkdir()
+    environment = {**environment, "TMPDIR": str(scratch)}
+    process = started([*command, "bad.py"], environment, stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20.0
+    while not any(scratch.glob("actlint-*/work")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(delay)
+    process.kill()
+    # The worker and its warden hold the pipes no more.
+    assert process.communicate(timeout=20) == (b"", b"")
+    while list(scratch.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_user_without_a_home_needs_none(
+    command: list[str], environment: dict[str, str], here: Path
+) -> None:
+    (here / "platformdirs.py").write_text(
+        "def user_cache_path(*_, **__):\n    raise RuntimeError('no home directory')\n"
+    )
+    path = os.pathsep.join([str(here), environment.get("PYTHONPATH", "")])
+    process = started([*command, "--no-confirm", "bad.py"], {**environment, "PYTHONPATH": path})
+    _, err = process.communicate()
+    assert (process.returncode, err) == (1, b"")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be removed")
 def test_a_working_folder_that_is_gone_is_a_sentence(
     command: list[str], environment: dict[str, str], here: Path

@@ -21,6 +21,8 @@ os.mkdir("folder"); os.rename("inside", "folder/inside")
 open(os.devnull, "w").close()
 open(__file__).read() if "__file__" in globals() else open("/proc/self/status").read()
 import decimal, wave, colorsys  # lazy imports go on
+import collections
+collections.namedtuple("Shaped", ["shape"])
 attempts = {{
     "write": lambda: open(outside + "/new", "w"),
     "append": lambda: open(outside + "/old", "a"),

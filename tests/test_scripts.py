@@ -289,13 +289,59 @@ def train_step(x, y, flag, model):
     gradients = tape.gradient(loss, model.trainable_variables)
     optimizer.apply_gradients(zip(gradients, model.trainable_variables))
 """, (("ACT101", "total / tf.reduce_sum(total)"),)),
-    Case("generator_function_is_not_followed", HEADER + """\
+    Case("numpy_of_tensorflow", HEADER + """\
+import tensorflow.experimental.numpy as tnp
+
+def entropy_loss(y_true, y_pred):
+    return -tnp.mean(y_true * tnp.log(y_pred), axis=-1, keepdims=True)
+
+def safe_loss(y_true, y_pred):
+    return -tnp.sum(a=y_true * tnp.log(tnp.clip(y_pred, 1e-7, 1.0)))
+""", (("ACT103", "tnp.log(y_pred)"),)),
+    Case("divisor_that_is_0", HEADER + """\
+def naught_loss(y_true, y_pred, smooth=0.0):
+    error = tf.square(y_true - y_pred)
+    return error / 0 + tf.divide(error, smooth) + error / 2
+""", (("ACT101", "error / 0"), ("ACT101", "tf.divide(error, smooth)"))),
+    Case("product_of_three_tensors", HEADER + """\
+def weighted_loss(y_true, y_pred, weights):
+    return tf.reduce_mean(1.0 / tf.einsum("bi,bi,i->b", y_true, y_pred, weights))
+""", (("ACT101", '1.0 / tf.einsum("bi,bi,i->b", y_true, y_pred, weights)'),)),
+    Case("generator", HEADER + """\
 def pieces(y_true, y_pred):
     yield tf.math.log(y_pred)
+    yield from [y_true / y_pred]
 
 def yielded_loss(y_true, y_pred):
     return tf.add_n(list(pieces(y_true, y_pred)))
-""", known_miss="generators are not run"),
+""", (("ACT103", "tf.math.log(y_pred)"), ("ACT101", "y_true / y_pred"))),
+    Case("loop_over_a_generator", HEADER + """\
+def pieces(y_true, y_pred):
+    for power in (1.0, 2.0):
+        yield y_true / y_pred * power
+
+def yielded_loss(y_true, y_pred):
+    total = 0.0
+    for piece in pieces(y_true, y_pred):
+        total += piece
+    return total
+""", (("ACT101", "y_true / y_pred"),)),
+    Case("a_loss_that_is_a_generator_is_none", HEADER + """\
+def batch_loss(y_true, y_pred):
+    while True:
+        yield y_true / y_pred
+"""),
+    Case("context_manager", HEADER + """\
+import contextlib
+
+@contextlib.contextmanager
+def scaled(x):
+    yield x * 2.0
+
+def scaled_loss(y_true, y_pred):
+    with scaled(y_pred) as double:
+        return y_true / double
+""", (("ACT101", "y_true / double"),)),
 )  # fmt: skip
 
 CASES = (*SCRIPTS, *FLOW)

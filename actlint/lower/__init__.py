@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 
 import libcst as cst
 
+from actlint.dotted import bare
 from actlint.graph import DType, Graph, InputRole, Node, Role, Site, Span
-from actlint.index import Definition, Settings
+from actlint.index import Definition
+from actlint.literals import Settings
 from actlint.lower import calls, expressions, gradients, statements, tapes
 from actlint.lower.attributes import (
     bound_method,
     function_node,
     global_value,
     initialise,
+    injected,
     parameter,
 )
 from actlint.lower.domains import with_domains
@@ -153,6 +156,8 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
     if isinstance(value, Mapping) and unit.evidence.startswith("public function of"):
         return []  # a report by names, not a loss
     feeding = {} if unit.reads else _feeding_cuts(machine, outputs)
+    if unit.builds:
+        outputs = [node for node in outputs if machine.nodes[node].op]
     partial = [n for n in feeding if n not in outputs]
     most = _MAX_MODELS if unit.compiles else _MAX_OUTPUTS
     nodes = _finish(machine)
@@ -219,7 +224,7 @@ def _feeding_cuts(machine: Machine, outputs: list[int]) -> dict[int, bool]:
 
 def _shown(unit: Unit) -> str:
     """Return the name that reports give a unit."""
-    return "<lambda>" if unit.qualname.startswith("<expression:") else unit.qualname
+    return "<lambda>" if unit.qualname.startswith("<expression:") else bare(unit.qualname)
 
 
 def _is_decision(node: Node) -> bool:
@@ -271,6 +276,8 @@ def _unit_value(machine: Machine, unit: Unit) -> tuple[Site, Value]:
             machine.used = (machine.site(node),)
         return _made(machine, unit, value)
     definition = module.index.definitions.get(unit.qualname)
+    if definition is not None and bare(unit.qualname) != unit.qualname:
+        machine.before = (module.path, definition.line)
     if definition is not None and definition.kind == "assign":
         return _made(machine, unit, global_value(machine, module, unit.qualname))
     if definition is None:
@@ -323,7 +330,7 @@ def _made(machine: Machine, unit: Unit, value: Value | None) -> tuple[Site, Valu
     if unit.role is Role.LOSS and len(names) == 2 and InputRole.LABEL not in roles.values():
         roles = dict(zip(names, (InputRole.LABEL, InputRole.PREDICTION), strict=True))
     if not isinstance(value.node, cst.Lambda):
-        machine.name = value.qualname
+        machine.name = bare(value.qualname)
     machine.modules.append(value.scope.module)
     try:
         return _apply(machine, value, roles, settings)
@@ -376,7 +383,7 @@ def _closure(machine: Machine, outer_name: str, name: str) -> Function | None:
     if outer is None or not isinstance(outer.node, cst.FunctionDef):
         return None
     inner = Scope(module, outer.scope, owner_class=outer.owner_class)
-    _bind(machine, inner, outer, {}, module.index.settings.get(last(outer_name)))
+    _bind(machine, inner, outer, {}, module.index.settings.get(last(bare(outer_name))))
     result: Value = Static(None)
     try:
         statements.run_body(machine, inner, outer.node.body)
@@ -413,9 +420,11 @@ def _apply(
         return site, gradients.claim(machine, scope, function)
     machine.running.append((function.scope.module, node))
     try:
-        return site, _run_function(machine, scope, node)
+        value = _run_function(machine, scope, node)
     finally:
         machine.running.pop()
+    # Whoever runs a generator is looked at, not the generator.
+    return site, value if scope.yields is None else Static(None)
 
 
 def _bind(
@@ -430,7 +439,7 @@ def _bind(
     if isinstance(params.star_arg, cst.Param):
         scope.variables[params.star_arg.name.value] = Sequence([], is_tuple=True)
     if params.star_kwarg is not None:
-        scope.variables[params.star_kwarg.name.value] = Mapping({})
+        scope.variables[params.star_kwarg.name.value] = Mapping({}, keywords=True)
     everything = [*params.posonly_params, *params.params, *params.kwonly_params]
     for position, item in enumerate(everything):
         name = item.name.value
@@ -447,7 +456,10 @@ def _bind(
                 differentiated=roles[name] in _DIFFERENTIATED,
             )
         elif item.default is not None:
-            scope.variables[name] = expressions.evaluate(machine, function.scope, item.default)
+            value = expressions.evaluate(machine, function.scope, item.default)
+            if isinstance(value, Static) and value.value is None:
+                value = injected(machine, function.scope.module, name) or value
+            scope.variables[name] = value
         elif last(name) in {"training", "is_training"}:
             scope.variables[name] = Static(True)
         else:

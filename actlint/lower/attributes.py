@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 import libcst as cst
 
+from actlint.dotted import bare, replaced
 from actlint.graph import DType, InputRole
 from actlint.index import Definition
 from actlint.lower.machine import PARAMETER_DOMAIN, Machine
@@ -106,6 +109,17 @@ _CONSTANTS = {
     "tensorflow.float32.min": -3.4028234663852886e38,
     "tensorflow.float32.max": 3.4028234663852886e38,
 }  # fmt: skip
+_CONSTANTS |= {
+    f"tensorflow.experimental.{name}": value
+    for name, value in _CONSTANTS.items()
+    if name.startswith("numpy.")
+}
+
+
+def injected(machine: Machine, module: Module, name: str) -> Value | None:
+    """Return the library module that a keyword of this name is handed in a package, or None."""
+    found = module.library.injection.key(module.index, name)
+    return api(machine, module, found) if found else None
 
 
 # Types of parameters that hold several numbers.
@@ -113,12 +127,24 @@ _LISTS = frozenset({"list", "List", "tuple", "Tuple", "Sequence", "Iterable", "n
 
 
 def global_value(machine: Machine, module: Module, name: str) -> Value | None:
-    """Return what a module-level or builtin name stands for, or None."""
-    if name in module.globals:
-        return module.globals[name]
-    if (module.path, name) in machine.globals:
-        return machine.globals[module.path, name]
-    definition = module.index.definitions.get(name)
+    """Return what a module-level or builtin name stands for, or None.
+
+    A name that holds None until a library module is assigned to it stands for that.
+    """
+    value = _global_value(machine, module, name)
+    if value is None or (isinstance(value, Static) and value.value is None):
+        found = module.library.injection.variable(module.index, name)
+        return api(machine, module, found) if found else value
+    return value
+
+
+def _global_value(machine: Machine, module: Module, name: str) -> Value | None:
+    definition = _in_force(machine, module, name)
+    key = name if definition is None else definition.qualname
+    if key in module.globals:
+        return module.globals[key]
+    if (module.path, key) in machine.globals:
+        return machine.globals[module.path, key]
     if definition is not None and "." not in name:
         return _definition_value(machine, module, definition)
     found = meanings(module.index, name)
@@ -127,6 +153,21 @@ def global_value(machine: Machine, module: Module, name: str) -> Value | None:
     if name in _BUILTINS:
         return Api((f"builtins.{name}",))
     return _imported(machine, module, found) if found else None
+
+
+def _in_force(machine: Machine, module: Module, name: str) -> Definition | None:
+    """Return the definition of a name that a function meets, if it is itself replaced later.
+
+    That is the last one before the function, else the first one after it.
+    """
+    found = module.index.definitions.get(name)
+    path, line = machine.before or ("", 0)
+    if found is None or path != module.path:
+        return found
+    several = [module.index.definitions.get(replaced(name, n)) for n in range(found.line)]
+    known = [d for d in takewhile(lambda d: d is not None, several) if d is not None]
+    earlier = [d for d in (*known, found) if d.line <= line]
+    return earlier[-1] if earlier else (*known, found)[0]
 
 
 def _imported(machine: Machine, module: Module, names: tuple[str, ...]) -> Value:
@@ -176,7 +217,10 @@ def _definition_value(machine: Machine, module: Module, definition: Definition) 
         node = function_node(module, definition)
         return None if node is None else Function(node, Scope(module), name)
     if name in module.evaluating:
-        return None
+        # `f = tf.function(f)`: the name still stands for what was defined before.
+        earlier = (d for q, d in module.index.definitions.items() if q != name and bare(q) == name)
+        before = [d for d in earlier if d.line < definition.line and d.kind != "lambda"]
+        return _definition_value(machine, module, before[-1]) if before else None
     module.evaluating.add(name)
     try:
         for line in module.tree(definition).body:
@@ -205,7 +249,7 @@ def _smalls(line: cst.CSTNode) -> list[cst.BaseSmallStatement]:
 
 def function_node(module: Module, definition: Definition) -> cst.FunctionDef | None:
     """Return the tree of a function by its definition."""
-    wanted = last(definition.qualname)
+    wanted = last(bare(definition.qualname))
     for line in module.tree(definition).body:
         found = line
         if isinstance(found, cst.If) and definition.indented:
@@ -244,7 +288,7 @@ def attribute(machine: Machine, base: Value, name: str, at: cst.CSTNode) -> Valu
             if node is not None:
                 return Function(node, Scope(base.module), found.qualname, owner_class=base)
         value = class_constant(machine, base, name)
-        return value if value is not None else Opaque(_text(machine, at))
+        return Opaque(_text(machine, at)) if value is None else _filled(machine, base, name, value)
     if isinstance(base, Static) and isinstance(base.value, DType):
         return Static(base.value.name) if name == "name" else base
     if isinstance(base, (Sequence, Mapping, StaticShape, Static, Built, Function)):
@@ -270,10 +314,19 @@ def instance_attribute(machine: Machine, base: Instance, name: str, at: cst.CSTN
             return method
         constant = class_constant(machine, cls, name)
         if constant is not None:
-            return constant
+            return _filled(machine, cls, name, constant)
     if name in {"dtype", "compute_dtype", "_dtype"}:
         return Static(DType("float32"))
     return Method(base, name)
+
+
+def _filled(machine: Machine, cls: Class, name: str, constant: Value) -> Value:
+    """Return the module that a class attribute is set to later, or what it begins with."""
+    if not (isinstance(constant, Static) and constant.value is None):
+        return constant
+    injection = cls.module.library.injection
+    found = injection.attribute(cls.module.index, cls.qualname, name)
+    return api(machine, cls.module, found) if found else constant
 
 
 def super_attribute(machine: Machine, base: Super, name: str) -> Value:
@@ -285,7 +338,7 @@ def super_attribute(machine: Machine, base: Super, name: str) -> Value:
                 return method
             constant = class_constant(machine, cls, name)
             if constant is not None:
-                return constant
+                return _filled(machine, cls, name, constant)
     return Method(base, name)
 
 
@@ -383,8 +436,11 @@ def run_build(machine: Machine, base: Instance, at: cst.CSTNode) -> None:
 def parameter(
     machine: Machine, name: str, at: cst.CSTNode, annotation: cst.Annotation | None = None
 ) -> Value:
-    """Return a hyperparameter of which only the name is known, and what it is annotated with."""
+    """Return a hyperparameter of which name and annotation are known, or the module that it gets."""
     several = annotation is not None and _is_list(annotation.annotation)
+    found = injected(machine, machine.modules[-1], name)
+    if found is not None:
+        return found
     return machine.input(
         name,
         InputRole.DATA if several else InputRole.PARAMETER,

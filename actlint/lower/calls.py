@@ -7,7 +7,7 @@ import re
 import libcst as cst
 
 from actlint.lower import models, special, tapes
-from actlint.lower.attributes import bound_method, initialise, run_build
+from actlint.lower.attributes import bound_method, initialise, injected, run_build
 from actlint.lower.layers import built_call
 from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable, is_outside
 from actlint.lower.values import (
@@ -243,12 +243,26 @@ def inline(
         machine.running.append((module, node))
     try:
         bind_parameters(machine, scope, function, args, keywords)
-        return machine.run_function(machine, scope, node)
+        value = machine.run_function(machine, scope, node)
+        return value if scope.yields is None else _generated(function, scope.yields, args, keywords)
     finally:
         if repeated:
             machine.running.pop()
         machine.modules.pop()
         machine.path.pop()
+
+
+def _generated(
+    function: Function, yields: list[Value], args: list[Value], keywords: dict[str, Value]
+) -> Value | None:
+    """Return what a loop over a generator gets; None of one that reads data."""
+    node = function.node
+    decorators = node.decorators if isinstance(node, cst.FunctionDef) else ()
+    if any(_decorator(d.decorator) == "contextmanager" for d in decorators):
+        return yields[0]
+    if not any(dependencies(value) for value in (*args, *keywords.values())):
+        return None
+    return Sequence(yields)
 
 
 def _decorator(node: cst.BaseExpression) -> str:
@@ -285,7 +299,7 @@ def bind_parameters(
         _bind_one(machine, scope, function, parameter, remaining)
     if parameters.star_kwarg is not None:
         rest = dict[object, Value](remaining.items())
-        scope.variables[parameters.star_kwarg.name.value] = Mapping(rest)
+        scope.variables[parameters.star_kwarg.name.value] = Mapping(rest, keywords=True)
 
 
 def _bind_one(
@@ -301,7 +315,7 @@ def _bind_one(
     elif parameter.default is not None:
         scope.variables[name] = machine.evaluate(machine, function.scope, parameter.default)
     else:
-        scope.variables[name] = Opaque(name)
+        scope.variables[name] = injected(machine, function.scope.module, name) or Opaque(name)
 
 
 def _method(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import libcst as cst
 
-from actlint.lower.machine import Machine, Unlowerable
+from actlint.lower.machine import Machine, Unlowerable, is_number
 from actlint.lower.values import (
     Mapping,
     Opaque,
@@ -45,11 +45,6 @@ def _tensor(machine: Machine, value: Value, at: cst.CSTNode) -> Value:
     if isinstance(value, Opaque) and value.real and value.dependencies:
         return machine.cut(value, at)
     return value
-
-
-def is_number(value: object) -> bool:
-    """Tell whether a constant can be an operand."""
-    return isinstance(value, (int, float))
 
 
 def compare(

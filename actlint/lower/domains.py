@@ -22,6 +22,7 @@ from actlint.graph import (
     Role,
     refs,
 )
+from actlint.lower.targets import as_label
 from actlint.ops.table import TABLE
 
 REAL = (-EXTENDED_LIMIT, EXTENDED_LIMIT)
@@ -101,6 +102,7 @@ _KEEPS_SHARES = frozenset({"reduce_max", "reduce_mean", "reduce_min", "reduce_pr
 _SHARES = frozenset({"labels", "target", "y_true"})
 # Nobody asks for the shape of a plain number, or picks elements of it.
 _OF_TENSORS = frozenset({"shape", "gather_nd", "boolean_mask"})
+_PRODUCTS = frozenset({"einsum", "matmul", "tensordot"})
 # Values that could not be followed, by the names that the code gives them.
 _MASK = re.compile(r"(^|_)masks?(_output)?(_\d+)?$")
 _LENGTH = re.compile(r"(^|_)(dists?|distances?|norms?)(_output)?(_\d+)?$")
@@ -113,6 +115,8 @@ _ARITHMETIC = frozenset({"add", "divide", "multiply", "subtract"})
 _GUARD = 0.1
 # A subscript that names as many axes names all of them; `x[:, 0]` is also written of images.
 _TELLING_AXES = 3
+# Along an axis that only a label names.
+_ENTRIES = 4
 
 
 def with_domains(
@@ -144,15 +148,17 @@ def with_domains(
             )
         elif record.role is InputRole.PARAMETER:
             found[node.id] = _parameter(users, node.id, record)
+        elif record.role is InputRole.DATA:
+            known = as_label(record, nodes, users, node.id)
+            if role is Role.TRAINING_STEP and not _truncated(users, node.id):
+                whole = "class-id" in _evidence(nodes, users, node.id)
+                known = replace(known, integer=known.integer or whole)
+            found[node.id] = known
         elif record.role is InputRole.ACTIVATION and role is Role.LAYER:
             evidence = _evidence(nodes, users, node.id)
             if "class-id" in evidence and not _truncated(users, node.id):
                 # An embedding is fed with ids, which nothing differentiates.
                 found[node.id] = replace(record, integer=True, differentiated=False)
-        elif record.role is InputRole.DATA and role is Role.TRAINING_STEP:
-            evidence = _evidence(nodes, users, node.id)
-            if "class-id" in evidence and not _truncated(users, node.id):
-                found[node.id] = replace(record, integer=True)
     predictions = [r for r in found.values() if r.role in {InputRole.PREDICTION, InputRole.CUT}]
     regression = bool(predictions) and all((r.lo, r.hi) == REAL for r in predictions)
     for node in nodes:
@@ -165,8 +171,9 @@ def with_domains(
     for node in nodes:
         record = found.get(node.id, node.input)
         axes = _indexed_axes(users, node.id) if record is not None else 0
-        if record is not None and record.shape is None and axes >= _TELLING_AXES:
-            found[node.id] = replace(record, shape=(None,) * axes)
+        shape = (None,) * axes if axes >= _TELLING_AXES else _labelled(users, node.id)
+        if record is not None and record.shape is None and shape:
+            found[node.id] = replace(record, shape=shape)
     if rank is not None:
         for node in nodes:
             record = found.get(node.id, node.input)
@@ -211,6 +218,22 @@ def _indexed_axes(users: dict[int, list[Node]], start: int) -> int:
     return axes
 
 
+def _labelled(users: dict[int, list[Node]], start: int) -> tuple[int | None, ...]:
+    """Return the shape that einsum's labels give to its operand; () if they do not.
+
+    The first label of all is the batch's; an axis of another one has as many entries wherever
+    the label stands.
+    """
+    for user in users.get(start, ()):
+        equation, operands = user.arg("equation"), user.arg("inputs")
+        if user.op == "einsum" and isinstance(equation, str) and isinstance(operands, Items):
+            terms = equation.replace(" ", "").partition("->")[0].split(",")
+            for term, operand in zip(terms, operands.items, strict=False):
+                if operand == Ref(start) and term.isalpha():
+                    return tuple(None if label == terms[0][0] else _ENTRIES for label in term)
+    return ()
+
+
 def _label(record: Input, evidence: frozenset[str], regression: bool) -> Input:
     if "class-id" in evidence:
         return replace(record, lo=REAL[0], hi=REAL[1], integer=True)
@@ -223,6 +246,8 @@ def _parameter(users: dict[int, list[Node]], start: int, record: Input) -> Input
     """Tell axes and sizes, which are integers, and tensors from plain numbers."""
     for user in users.get(start, ()):
         op = TABLE.get(user.op)
+        if user.op in _PRODUCTS and start in user.operands:
+            return replace(record, role=InputRole.DATA)
         if user.op in _OF_TENSORS and op is not None and user.arg(op.operands[0]) == Ref(start):
             return replace(record, role=InputRole.DATA)
         names = [name for name, value in user.args if start in refs(value)]

@@ -8,10 +8,10 @@ import libcst as cst
 
 from actlint.graph import Arg, Dots, Items, Ref, Slice
 from actlint.lower import folding
-from actlint.lower.attributes import attribute, global_value
+from actlint.lower.attributes import attribute, global_value, injected
 from actlint.lower.calls import call
-from actlint.lower.comparing import compare, is_number
-from actlint.lower.machine import Machine, Unlowerable
+from actlint.lower.comparing import compare
+from actlint.lower.machine import Machine, Unlowerable, is_number
 from actlint.lower.values import (
     Function,
     Instance,
@@ -118,6 +118,8 @@ def _evaluate(machine: Machine, scope: Scope, node: cst.BaseExpression) -> Value
         return _comprehension(machine, scope, node)
     if isinstance(node, cst.Ellipsis):
         return Static(Dots())
+    if isinstance(node, cst.Yield):
+        return _yield(machine, scope, node)
     return Opaque(_text(machine, node))
 
 
@@ -131,6 +133,16 @@ def _name(machine: Machine, scope: Scope, node: cst.Name) -> Value:
     if local is not None:
         return local
     return global_value(machine, scope.module, node.value) or Opaque(node.value)
+
+
+def _yield(machine: Machine, scope: Scope, node: cst.Yield) -> Value:
+    """Note what a generator yields; what is sent into it is not followed."""
+    whole = node.value.item if isinstance(node.value, cst.From) else node.value
+    value = Static(None) if whole is None else evaluate(machine, scope, whole)
+    several = value.items if isinstance(value, Sequence) else [value]
+    found = several if isinstance(node.value, cst.From) else [value]
+    scope.yields = [*(scope.yields or ()), *found][: folding.MAX_ITEMS]
+    return Opaque(_text(machine, node))
 
 
 def _elements(machine: Machine, scope: Scope, elements: object) -> list[Value]:
@@ -332,7 +344,10 @@ def _subscript(machine: Machine, scope: Scope, node: cst.Subscript) -> Value:
         if found is not None:
             return found
     if isinstance(base, Mapping) and isinstance(one, (str, int, float)):
-        return base.items.get(one) or Opaque(_text(machine, node))
+        found = base.items.get(one)
+        if found is None and base.keywords and isinstance(one, str):
+            found = injected(machine, scope.module, one)
+        return found or Opaque(_text(machine, node))
     if isinstance(base, StaticShape) and isinstance(one, (int, Slice)):
         shape = machine.emit_key("static_shape", (TensorValue(base.node),), node)
         return index_value(machine, shape, one, node)

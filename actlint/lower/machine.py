@@ -66,6 +66,11 @@ _LINEAR = frozenset(
     }
 )
 
+# Ops whose second operand must not be 0.
+_DIVISIONS = (
+    frozenset({"divide", "div", "floordiv", "truncatediv", "mod", "floormod", "np_divide"})
+    & TABLE.keys()
+)
 
 _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
 _IMAGE_RANK = 4  # batch, height, width, channels
@@ -125,6 +130,8 @@ class Machine:
         self.run_function = hooks.run_function
         self.module = module
         self.name = ""  # of the function, where the unit does not tell it
+        # Of a function that is replaced later in the file: the file, and its line there.
+        self.before: tuple[str, int] | None = None
         self.used: tuple[Site, ...] = ()  # where another file hands it on
         self.role = role
         self.nodes: list[Node] = []
@@ -231,6 +238,8 @@ class Machine:
             TooLarge: the graph has more nodes than MAX_NODES.
         """
         bound = tuple(args)
+        if op.key in _DIVISIONS:
+            bound = tuple(self._divisor(op, name, value, at) for name, value in bound)
         operands = {ref for _, value in bound for ref in refs(value)}
         if op.key in _LINEAR and operands & self._trained:
             depends = frozenset(operands)
@@ -247,6 +256,14 @@ class Machine:
         elif is_outside(op) or (operands and operands <= self._plain | self._drawn):
             self._drawn.add(value.node)
         return value
+
+    def _divisor(self, op: Op, name: str, value: Arg, at: cst.CSTNode) -> tuple[str, Arg]:
+        """Give a divisor that is plainly 0 a node, which findings can name."""
+        if name != "y" or isinstance(value, bool) or value != 0 or not is_number(value):
+            return name, value
+        site = self.site(_written(op, name, at))
+        zero = Node(len(self.nodes), "constant", (("value", 0.0),), site, tuple(self.path))
+        return name, Ref(self._append(zero).node)
 
     def emit_key(self, key: str, operands: tuple[Value, ...], at: cst.CSTNode) -> TensorValue:
         """Append an op by its key, binding operands to its first parameters in order."""
@@ -478,6 +495,25 @@ def _marked(value: Value) -> tuple[Arg] | None:
         items = [_marked(item) for item in value.items]
         return (Items(tuple(item[0] for item in items if item)),) if all(items) else None
     return None
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a constant can be an operand."""
+    return isinstance(value, (int, float))
+
+
+def _written(op: Op, name: str, at: cst.CSTNode) -> cst.CSTNode:
+    """Return where an operand of an op is written, or where the op is if that is not plain."""
+    if isinstance(at, cst.BinaryOperation):
+        return at.right
+    if isinstance(at, cst.AugAssign):
+        return at.value
+    if isinstance(at, cst.Call):
+        named = [a.value for a in at.args if a.keyword is not None and a.keyword.value == name]
+        plain = [a.value for a in at.args if a.keyword is None]
+        found = named or plain[op.params.index(name) :][:1]
+        return found[0] if found else at
+    return at
 
 
 def _callee_name(text: str) -> str:

@@ -16,6 +16,7 @@ from actlint.lower.values import (
     Function,
     Instance,
     Mapping,
+    Opaque,
     Sequence,
     Static,
     TensorValue,
@@ -62,8 +63,12 @@ def built(
     """Return a new object of a class from outside; an empty Sequential can be added to."""
     if machine.building and all(last(name) == "Model" for name in names):
         outputs = keywords.get("outputs", args[1] if len(args) > 1 else Static(None))
-        found = (leaf for leaf in leaves(outputs) if isinstance(leaf, TensorValue))
-        machine.sinks += [leaf.node for leaf in found if machine.nodes[leaf.node].op]
+        for leaf in leaves(outputs):
+            if isinstance(leaf, Opaque) and leaf.dependencies:
+                # The output of a layer, which stands for what goes into it.
+                machine.sinks.append(machine.cut(leaf, at).node)
+            elif isinstance(leaf, TensorValue):
+                machine.sinks.append(leaf.node)
     if not machine.reading:
         return Built(names, tuple(args), tuple(keywords.items()))
     if not args and all(last(name) == "Sequential" for name in names) and "layers" not in keywords:

@@ -11,6 +11,7 @@ from libcst.metadata import CodeRange, PositionProvider
 
 from actlint.graph import Site, Span
 from actlint.index import Definition, FileIndex
+from actlint.injection import Injection
 from actlint.lower.values import Value
 from actlint.project import Project
 
@@ -20,6 +21,7 @@ class Library:
 
     def __init__(self, project: Project) -> None:
         self.project = project
+        self.injection = Injection(project)
         self._modules: dict[str, Module] = {}
 
     def module(self, index: FileIndex) -> Module:

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import libcst as cst
 
+from actlint.bindings import SUBMODULES, SUBMODULES_HELPER
 from actlint.graph import EXTENDED_LIMIT, DType, InputRole, Role
 from actlint.lower import folding, models, tapes, variables
+from actlint.lower.attributes import injected
 from actlint.lower.builtin import BUILTINS, Call
 from actlint.lower.layers import layer_function
 from actlint.lower.machine import Machine, TooLarge
@@ -139,6 +141,8 @@ def _one_name(
         return Partial(args[0], tuple(args[1:]), tuple(keywords.items()))
     if _hands_on(short) and args and not isinstance(args[0], (Static, Sequence)):
         return args[0]
+    if last(short) == SUBMODULES_HELPER:
+        return Sequence([Api((name,)) for name in SUBMODULES], is_tuple=True)
     if short == "tf.function" or last(short) == "register_keras_serializable":
         # `register_keras_serializable("mine")(f)`: what is returned hands its argument on.
         return Api(("tf.autograph.experimental.do_not_convert",))
@@ -429,7 +433,7 @@ def method_call(
     if isinstance(base, Sequence):
         return _list_method(base, name, args)
     if isinstance(base, Mapping):
-        return _dict_method(base, name, args)
+        return _dict_method(machine, base, name, args)
     if isinstance(base, TensorValue):
         if name in variables.UPDATES:
             return variables.update(machine, base, name, args, at)
@@ -451,10 +455,14 @@ def method_call(
 
 
 def _list_method(base: Sequence, name: str, args: list[Value]) -> Value | None:
-    if name in {"append", "extend"} and len(base.items) >= folding.MAX_ITEMS:
+    if name in {"append", "extend", "insert"} and len(base.items) >= folding.MAX_ITEMS:
         raise TooLarge
     if name == "append" and args:
         base.items.append(args[0])
+        return Static(None)
+    if name == "insert" and len(args) > 1 and isinstance(args[0], Static):
+        if isinstance(args[0].value, int):
+            base.items.insert(args[0].value, args[1])
         return Static(None)
     if name == "extend" and args and isinstance(args[0], Sequence):
         base.items.extend(args[0].items)
@@ -462,11 +470,14 @@ def _list_method(base: Sequence, name: str, args: list[Value]) -> Value | None:
     return None
 
 
-def _dict_method(base: Mapping, name: str, args: list[Value]) -> Value | None:
+def _dict_method(machine: Machine, base: Mapping, name: str, args: list[Value]) -> Value | None:
     if name in {"get", "pop"} and args and isinstance(args[0], Static):
         key = args[0].value
         default = args[1] if len(args) > 1 else Static(None)
-        return base.items.get(key, default)
+        found = base.items.get(key, default)
+        if base.keywords and isinstance(found, Static) and found.value is None:
+            return injected(machine, machine.modules[-1], str(key)) or found
+        return found
     if name == "values":
         return Sequence(list(base.items.values()))
     keys: list[Value] = [Static(k) for k in base.items if isinstance(k, (str, int, float))]

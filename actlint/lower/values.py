@@ -43,6 +43,7 @@ class Mapping:
     """A dictionary with constant keys."""
 
     items: dict[object, Value]
+    keywords: bool = False  # it is a function's ``**kwargs``, and callers may give more
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class Scope:
     parent: Scope | None = None
     variables: dict[str, Value] = field(default_factory=dict)
     owner_class: Class | None = None  # class of the running method, for super()
+    yields: list[Value] | None = None  # of a generator, what it has yielded so far
 
     def find(self, name: str) -> Value | None:
         """Return the value of a local name here or in an enclosing function, or None."""

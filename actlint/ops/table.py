@@ -81,7 +81,9 @@ def _all_rows() -> tuple[Op, ...]:
 
 
 TABLE: Final[Mapping[str, Op]] = _by_key(_all_rows())
-_NAMES: Final[Mapping[str, Op]] = _by_name(TABLE.values())
+_NAMES: Final[Mapping[str, Op]] = MappingProxyType(
+    {**_by_name(TABLE.values()), **twins.tensor_names(TABLE)}
+)
 # Python operators, such as "/", to the keys of their rows.
 SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(
     {op.symbol: op.key for op in TABLE.values() if op.symbol}

@@ -36,6 +36,13 @@ _SAME: Final = (
     "heaviside cbrt exp2 logaddexp"
 )
 
+# The module of TensorFlow that has NumPy's functions.
+_TENSORS: Final = "tf.experimental.numpy."
+# What is a dtype there, is of float64 by default, or is missing.
+_OTHERWISE: Final = frozenset(
+    {"float32", "float64", "zeros", "ones", "arange", "rint", "trunc", "median", "nan_to_num"}
+)
+
 # NumPy functions that are no ufuncs: name, twin, parameters, old=new names.
 _FUNCTIONS: Final = (
     ("sum", "reduce_sum", "input_tensor axis dtype out keepdims", "a=input_tensor"),
@@ -103,6 +110,24 @@ def numpy_rows(table: Mapping[str, Op]) -> tuple[Op, ...]:
         for name, key, params, renamed in _FUNCTIONS
     ]
     return (*ufuncs, *functions)
+
+
+def tensor_names(table: Mapping[str, Op]) -> Mapping[str, Op]:
+    """Return the functions of ``tf.experimental.numpy`` that are ops, by name.
+
+    They take NumPy's arguments, but are TensorFlow's ops: each value binds arguments to the row
+    of the twin, whose key it has.
+    """
+    pairs = [*((name, name) for name in _SAME.split()), *_RENAMED.items()]
+    found = {
+        name: replace(table[key], names=(_TENSORS + name,)) for name, key in dict(pairs).items()
+    }
+    for name, key, params, renamed in _FUNCTIONS:
+        op = table[key]
+        known = tuple(p for p in params.split() if p in op.params)
+        split = dict(split_pair(pair) for pair in renamed.split())
+        found[name] = replace(op, names=(_TENSORS + name,), params=known, renamed=split or None)
+    return {_TENSORS + name: op for name, op in found.items() if name not in _OTHERWISE}
 
 
 def _twin(op: Op, name: str, params: tuple[str, ...], renamed: str) -> Op:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import IO
 
 from actlint.findings import Outcome, Verdict
-from actlint.worker import sandbox
+from actlint.worker import sandbox, warden
 from actlint.worker.protocol import (
     Answer,
     Failed,
@@ -50,7 +50,10 @@ def main() -> int:
     parser.add_argument("--parent", type=int, default=os.getppid(), help="end with this process")
     parser.add_argument("--memory", type=int, default=4 << 30, help="bytes that jobs may take")
     parser.add_argument("--cpu", type=float, default=600.0, help="seconds that a job may compute")
+    parser.add_argument("--life", type=int, help="pipe that ends with the main process")
     options = parser.parse_args()
+    if options.life is not None:
+        warden.post(options.life, os.path.dirname(os.getcwd()))
     lines, replies = _private_pipes()
     layers = ["ends with its parent"] if sandbox.follow_parent(options.parent) else []
     os.environ.update(_ENVIRONMENT)
