@@ -94,9 +94,8 @@ def run(request: Request) -> int:
         _keep_sources(request.output_file, sources)
     if not sources:
         terminal.say("no Python files found under the given paths")
-    settings = config.settings
-    unsafe = _first(request.unsafe_fixes, settings.unsafe_fixes)
-    wanted = request.confirm and (request.diff or _first(request.fix, settings.fix))
+    unsafe = _first(request.unsafe_fixes, config.settings.unsafe_fixes)
+    wanted = request.confirm and (request.diff or _first(request.fix, config.settings.fix))
     with progress(request.quiet) as on_progress:
         if wanted:
             repaired = repair(sources, options, unsafe, on_progress)
@@ -113,10 +112,10 @@ def run(request: Request) -> int:
         piped = None
     mended = {file.path: file for file in repaired.after}
     sources = [mended.get(file.path, file) for file in sources]
-    if request.output_file is None:
-        style = terminal.style_of(sys.stdout if piped is None else sys.stderr, os.environ)
-    else:
-        style = terminal.style_of(None, {})
+    stream = sys.stdout if piped is None else sys.stderr
+    style = terminal.style_of(
+        *((stream, os.environ) if request.output_file is None else (None, {}))
+    )
     texts = {place: text for file in sources for place, text in file.shown().items()}
     style = dataclasses.replace(style, sources=texts, quiet=request.quiet)
     report = render(result, request.output_format, style, request.statistics)

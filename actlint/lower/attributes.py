@@ -436,7 +436,7 @@ def run_build(machine: Machine, base: Instance, at: cst.CSTNode) -> None:
 def parameter(
     machine: Machine, name: str, at: cst.CSTNode, annotation: cst.Annotation | None = None
 ) -> Value:
-    """Return a hyperparameter of which name and annotation are known, or the module that it gets."""
+    """Return a hyperparameter of which only its declaration is known, or the module it gets."""
     several = annotation is not None and _is_list(annotation.annotation)
     found = injected(machine, machine.modules[-1], name)
     if found is not None:

@@ -206,6 +206,10 @@ class Machine:
         first, last = (body.line, body.column), (body.end_line, body.end_column)
         return first <= (span.line, span.column) and (span.end_line, span.end_column) <= last
 
+    def is_drawn(self, nodes: frozenset[int]) -> bool:
+        """Tell whether values rest on plain numbers and on random numbers of NumPy's alone."""
+        return nodes <= self._plain | self._drawn
+
     # -- decisions ---------------------------------------------------------------------------
 
     def decide(self, condition: Value) -> bool:

@@ -117,7 +117,8 @@ def api_call(
     depends = frozenset[int]().union(*(dependencies(a) for a in (*args, *keywords.values())))
     for qualified in callee.names:
         home = qualified.partition(".")[0]
-        if depends and home in NUMERIC_LIBRARIES and not _hands_on(canonical_name(qualified)):
+        made = depends and not machine.is_drawn(depends)
+        if made and home in NUMERIC_LIBRARIES and not _hands_on(canonical_name(qualified)):
             machine.homes.add(home)
         found = _one_name(machine, qualified, args, keywords, at)
         if found is not None:
