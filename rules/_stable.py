@@ -104,7 +104,7 @@ def stable(view: View, node: Node, *names: str) -> Iterator[Remedy]:
 
 def bounded_exponent(view: View, node: Node) -> Iterator[Remedy]:
     """Yield the remedy that keeps an exponent where float32 can hold the result."""
-    exponent = view.operand(node, "x") if node.op == "exp" else None
+    exponent = view.operand(node, "x") if node.op in {"exp", "expm1"} else None
     if exponent is not None:
         yield argument(
             node,

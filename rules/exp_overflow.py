@@ -91,7 +91,7 @@ class ExpOverflow(Rule):
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Write the stable function; else bound the exponent."""
         node = view.node(suspect.node)
-        if node.op != "exp":
+        if node.op not in {"exp", "expm1"}:
             return
         yield from stable(view, node, "softplus", "logsumexp", "log_mean_exp", "sigmoid")
         yield from bounded_exponent(view, node)

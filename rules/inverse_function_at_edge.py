@@ -75,6 +75,10 @@ class InverseFunctionAtEdge(Rule):
         """Clip the argument inside the domain."""
         node = view.node(suspect.node)
         operand = next(iter(view.operands(node)), None)
+        if operand is not None and node.op == "acosh":
+            template, title = "tf.maximum({x}, 1.0 + 1e-6)", "Keep the argument above 1"
+            reason = "values nearer to 1 change, and pass no gradient"
+            yield argument(node, operand, template, title, reason)
         if operand is not None and node.op in _BETWEEN:
             low, high = _BETWEEN[node.op]
             title = f"Clip the argument to [{low}, {high}]"

@@ -81,6 +81,9 @@ class LogOfZero(Rule):
             return
         yield from stable(view, node, "xlogx")
         operand = next(iter(view.operands(node)), None)
+        below = view.operand(node, "y") if node.op == "xlogy" else None
+        if below is not None:
+            yield from offset(view, node, below, EPSILON)
         if node.op in _PLAIN and operand is not None:
             yield from representable(view, node)
             yield from offset(view, node, operand, EPSILON)
