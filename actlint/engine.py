@@ -14,7 +14,6 @@ from actlint.disk import Disk
 from actlint.dotted import bare
 from actlint.examiner import Examiner
 from actlint.findings import (
-    Edit,
     Evidence,
     FileError,
     Finding,
@@ -29,11 +28,12 @@ from actlint.findings import (
     Verdict,
     numbers,
 )
-from actlint.graph import TYPICAL_LIMIT, Graph, InputRole, Site, Span
+from actlint.graph import TYPICAL_LIMIT, Graph, InputRole, Span
 from actlint.index import FileIndex
 from actlint.lower import lower
 from actlint.lower.module import Library, Module
 from actlint.merging import clause, followers
+from actlint.places import located, located_in, shown, shown_edit
 from actlint.pool import usual_workers
 from actlint.project import Project
 from actlint.proof import MAX_UNITS, Case, Context, Key, prove
@@ -177,7 +177,7 @@ def lint(
             if on_progress is not None:
                 on_progress("mending", 0, 1)
             fixes, failed = prove(_cases(chosen, static), context, examiner)
-            static.errors += [_located_in(sources, error) for error in failed]
+            static.errors += [located_in(sources, error) for error in failed]
         if examiner.ready is not None:
             tensorflow, sandbox = examiner.ready.tensorflow, examiner.ready.sandbox
     findings = tuple(sorted((_finding(each, fixes, sources) for each in chosen), key=_position))
@@ -212,32 +212,8 @@ def _indexes(files: Sequence[SourceFile], static: _Static) -> dict[str, FileInde
         if isinstance(built, FileIndex):
             found[file.path] = built
         else:
-            static.errors.append(_located(file, built))
+            static.errors.append(located(file, built))
     return found
-
-
-def _located(file: SourceFile, error: FileError) -> FileError:
-    """Return the error with the line of the cell, if the file is a notebook."""
-    cell = file.cell(error.line)
-    if cell is None:
-        return error
-    return replace(error, cell=cell.number, line=error.line - cell.first + 1)
-
-
-def _located_in(sources: Mapping[str, SourceFile], error: FileError) -> FileError:
-    file = sources.get(error.path)
-    return error if file is None else _located(file, error)
-
-
-def _shown(site: Site, files: Mapping[str, SourceFile]) -> Site:
-    """Return the site as reports show it: in a notebook, lines count from the start of the cell."""
-    file = files.get(site.path)
-    cell = None if file is None else file.cell(site.span.line)
-    if cell is None:
-        return site
-    span, above = site.span, cell.first - 1
-    span = replace(span, line=span.line - above, end_line=span.end_line - above)
-    return replace(site, span=span, cell=cell.number)
 
 
 def _guarded(
@@ -250,7 +226,7 @@ def _guarded(
     except Exception as error:
         reason = f"internal error, please report it: {type(error).__name__}: {error}"
     if reason:
-        failed = _located(file, FileError(file.path, unit.line, f"{bare(unit.qualname)}: {reason}"))
+        failed = located(file, FileError(file.path, unit.line, f"{bare(unit.qualname)}: {reason}"))
         static.errors += [failed] if failed not in static.errors else []
 
 
@@ -488,8 +464,8 @@ def _finding(
         code=rule.code,
         name=rule.name,
         severity=severity,
-        site=_shown(node.site, files),
-        trail=tuple(_shown(site, files) for site in (*graph.used, *node.path)),
+        site=shown(node.site, files),
+        trail=tuple(shown(site, files) for site in (*graph.used, *node.path)),
         function=graph.name,
         role=graph.role,
         message=suspect.message
@@ -502,12 +478,7 @@ def _finding(
         evidence=evidence,
         repro=repro,
         fixes=tuple(
-            replace(fix, edits=tuple(_shown_edit(edit, files) for edit in fix.edits))
+            replace(fix, edits=tuple(shown_edit(edit, files) for edit in fix.edits))
             for fix in fixes.get(chosen.key, ())
         ),
     )
-
-
-def _shown_edit(edit: Edit, files: Mapping[str, SourceFile]) -> Edit:
-    site = _shown(Site(edit.path, edit.span, ""), files)
-    return replace(edit, span=site.span, cell=site.cell)

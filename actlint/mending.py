@@ -17,7 +17,7 @@ from actlint import functions, surroundings
 from actlint.filling import ATOMS, binding, code_of, filled, loose, parenthesised, tight
 from actlint.findings import Edit
 from actlint.graph import Arg, Graph, Input, InputRole, Items, Ref, Span, refs
-from actlint.lower.machine import Mark
+from actlint.lower.marks import Mark
 from actlint.remedy import Exchange, Keyword, Remedy, Rewrite, Undecorate
 from actlint.spelling import Spelling, Unspeakable
 from actlint.surroundings import names

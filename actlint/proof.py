@@ -32,7 +32,7 @@ from actlint.graph import Graph, Role, Span
 from actlint.index import FileIndex
 from actlint.joining import joined
 from actlint.lower import lower
-from actlint.lower.machine import Mark
+from actlint.lower.marks import Mark
 from actlint.lower.module import Library
 from actlint.policy import Policy, applied
 from actlint.project import Project

@@ -22,7 +22,7 @@ LAYERS = (
     "graph", "findings", "editing", "interval", "ops",
     "values", "attained", "narrow", "relations", "absint", "flow",
     "remedy", "query", "screening",
-    "notebook", "source", "files", "config",
+    "notebook", "source", "places", "files", "config",
     "dotted", "registration", "literals", "bindings", "index", "names", "project", "disk",
     "injection", "parameters", "scene",
     "reading", "policy", "lower", "spelling", "filling",

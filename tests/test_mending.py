@@ -9,7 +9,7 @@ from actlint.findings import Safety
 from actlint.graph import Graph, Ref, Role
 from actlint.index import FileIndex
 from actlint.lower import lower
-from actlint.lower.machine import Mark
+from actlint.lower.marks import Mark
 from actlint.lower.module import Module
 from actlint.remedy import Change, Keyword, Remedy, Rewrite, Settled, together
 from actlint.scene import units

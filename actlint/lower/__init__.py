@@ -20,7 +20,8 @@ from actlint.lower.attributes import (
     parameter,
 )
 from actlint.lower.domains import with_domains
-from actlint.lower.machine import MAX_PATHS, MAX_STEPS, Hooks, Machine, Mark, TooLarge
+from actlint.lower.machine import MAX_PATHS, MAX_STEPS, Hooks, Machine, TooLarge
+from actlint.lower.marks import Mark
 from actlint.lower.module import Module
 from actlint.lower.special import FOREIGN
 from actlint.lower.values import (

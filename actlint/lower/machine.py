@@ -23,6 +23,7 @@ from actlint.graph import (
     Span,
     refs,
 )
+from actlint.lower.marks import Mark, marked, written
 from actlint.lower.module import Module
 from actlint.lower.values import (
     Built,
@@ -94,15 +95,6 @@ class Unlowerable(Exception):
 
 class TooLarge(Exception):
     """The graph, or the way to it, has outgrown its bounds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """An expression of the source and the value that it had, each time it was evaluated."""
-
-    module: Module
-    node: cst.BaseExpression | cst.AugAssign
-    value: Arg  # a Ref, or a plain value of Python's
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +180,7 @@ class Machine:
         """Note the value of an expression, if marks are kept."""
         if self.marks is None:
             return
-        found = _marked(value)
+        found = marked(value)
         if found is not None:
             self.marks.append(Mark(self.modules[-1], node, found[0]))
 
@@ -265,7 +257,7 @@ class Machine:
         """Give a divisor that is plainly 0 a node, which findings can name."""
         if name != "y" or isinstance(value, bool) or value != 0 or not is_number(value):
             return name, value
-        site = self.site(_written(op, name, at))
+        site = self.site(written(op, name, at))
         zero = Node(len(self.nodes), "constant", (("value", 0.0),), site, tuple(self.path))
         return name, Ref(self._append(zero).node)
 
@@ -488,36 +480,9 @@ def is_outside(op: Op) -> bool:
     return op.draws and op.call.startswith("np.")
 
 
-def _marked(value: Value) -> tuple[Arg] | None:
-    """Return the value as an operand, if it is a tensor or a plain value of Python's."""
-    if isinstance(value, TensorValue):
-        return (Ref(value.node),)
-    if isinstance(value, Static):
-        plain = value.value
-        return (plain,) if plain is None or isinstance(plain, (int, float, str)) else None
-    if isinstance(value, Sequence):
-        items = [_marked(item) for item in value.items]
-        return (Items(tuple(item[0] for item in items if item)),) if all(items) else None
-    return None
-
-
 def is_number(value: object) -> bool:
     """Tell whether a constant can be an operand."""
     return isinstance(value, (int, float))
-
-
-def _written(op: Op, name: str, at: cst.CSTNode) -> cst.CSTNode:
-    """Return where an operand of an op is written, or where the op is if that is not plain."""
-    if isinstance(at, cst.BinaryOperation):
-        return at.right
-    if isinstance(at, cst.AugAssign):
-        return at.value
-    if isinstance(at, cst.Call):
-        named = [a.value for a in at.args if a.keyword is not None and a.keyword.value == name]
-        plain = [a.value for a in at.args if a.keyword is None]
-        found = named or plain[op.params.index(name) :][:1]
-        return found[0] if found else at
-    return at
 
 
 def _callee_name(text: str) -> str:
