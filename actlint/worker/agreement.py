@@ -14,14 +14,14 @@ from functools import cache, partial
 import numpy as np
 
 from actlint.findings import Evidence, Hazard, Outcome, Reach, Suspect, Verdict
-from actlint.graph import Arg, DType, Items
 from actlint.worker import batches, elements, samples, witness
 from actlint.worker.aim import solve
 from actlint.worker.bench import Bench
 from actlint.worker.inputs import Encoding, Template
 from actlint.worker.probes import Lab, Trace, finite, floating, pruned
-from actlint.worker.protocol import Instruction, Job
+from actlint.worker.protocol import Job
 from actlint.worker.samples import EPS, Array, Feeds, Sample
+from actlint.worker.widening import wide, widened
 
 # Rounding of float32 that two ways to compute the same number may differ by: each takes some tens
 # of roundings, and kernels such as exp and log are off by a few units in the last place.
@@ -142,36 +142,18 @@ def _programs(bench: Bench, node: int) -> _Programs:
     ends = tuple(ident for ident, _ in job.assumptions)
     original = replace(job, instructions=pruned(job, (job.output, *ends)))
     mended = replace(job, instructions=pruned(job, (node, *ends)), output=node)
-    exact = replace(original, instructions=tuple(_wide(step) for step in original.instructions))
+    exact = replace(original, instructions=tuple(widened(step) for step in original.instructions))
     return _Programs(*(Lab(each, kind(each)) for each in (original, mended, exact)))
 
 
 def exact_output(bench: Bench, sample: Sample) -> Array | None:
     """Return the job's output in float64; None if the program does not run in it."""
-    job = replace(bench.job, instructions=tuple(_wide(step) for step in bench.job.instructions))
+    job = replace(bench.job, instructions=tuple(widened(step) for step in bench.job.instructions))
     try:
-        return Lab(job, type(bench.lab.program)(job)).values(_double(sample).feeds).get(job.output)
+        return Lab(job, type(bench.lab.program)(job)).values(wide(sample).feeds).get(job.output)
     # Any op may refuse to mix float32, which it was given in the source, with float64.
     except Exception:
         return None
-
-
-def _wide(step: Instruction) -> Instruction:
-    """Return an instruction that computes in float64 what it did in float32."""
-    return replace(
-        step, args=tuple((name, _widened(arg)) for name, arg in step.args),
-        value=_widened(step.value),
-    )  # fmt: skip
-
-
-def _widened(arg: Arg) -> Arg:
-    if isinstance(arg, DType) and arg.name == "float32":
-        return DType("float64")
-    if arg == "float32":
-        return "float64"
-    if isinstance(arg, Items):
-        return Items(tuple(_widened(item) for item in arg.items))
-    return arg
 
 
 # ---- samples ---------------------------------------------------------------------------------
@@ -233,7 +215,7 @@ def _compare(
 
     @cache
     def exact() -> Trace | None:
-        return _traced(programs.exact, _double(sample), weights)
+        return _traced(programs.exact, wide(sample), weights)
 
     def judged(ident: int | None) -> Array | None:
         trace = exact()
@@ -291,7 +273,7 @@ def _settle(
 
 def _around(bench: Bench, index: int, sample: Sample) -> Iterator[Feeds]:
     """Yield a batch in float64, and batches next to it: on all sides, and of one input each."""
-    here = _double(sample).feeds
+    here = wide(sample).feeds
     yield here
     slots = [
         slot
@@ -381,14 +363,6 @@ def _traced(lab: Lab, sample: Sample, weights: Array | None) -> Trace | None:
     # Any op may raise anything on operands that do not suit it.
     except Exception:
         return None
-
-
-def _double(sample: Sample) -> Sample:
-    feeds = {
-        key: value.astype(np.float64) if floating(value) else value
-        for key, value in sample.feeds.items()
-    }
-    return replace(sample, feeds=feeds)
 
 
 def _magnitude(bench: Bench, sample: Sample) -> Array:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import tensorflow as tf
 
-from actlint.graph import Arg, DType, Items
-from actlint.ops.table import row
 from actlint.worker.probes import Trace
-from actlint.worker.protocol import Instruction
 from actlint.worker.samples import Array, Sample
+from actlint.worker.widening import double_precision, wide, widened
 
 if TYPE_CHECKING:
     from actlint.worker.bench import Bench
@@ -34,7 +29,7 @@ class Double:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        steps = tuple(_widened(step) for step in bench.job.instructions)
+        steps = tuple(widened(step) for step in bench.job.instructions)
         self._program: Program = type(bench.lab.program)(replace(bench.job, instructions=steps))
         # The sample is kept with its values, so that its id stays taken.
         self._values: dict[int, tuple[Sample, tuple[Values, Values] | None]] = {}
@@ -92,54 +87,16 @@ class Double:
             single = {**lab.values(sample.feeds), **given}
             if not bool(lab.holds(single).all()):
                 return None
-            wide = _wide(sample)
-            with _double_precision():
-                double = {**lab.values(wide.feeds, self._program), **wide.feeds}
+            feeds = wide(sample).feeds
+            with double_precision():
+                double = {**lab.values(feeds, self._program), **feeds}
         # As above.
         except Exception:
             return None
         return single, double
 
     def _double_trace(self, sample: Sample) -> Trace:
-        with _double_precision():
+        with double_precision():
             return self._bench.lab.trace(
-                _wide(sample), self._bench.weights(0), program=self._program
+                wide(sample), self._bench.weights(0), program=self._program
             )
-
-
-def _wide(sample: Sample) -> Sample:
-    feeds = {
-        key: value.astype(np.float64) if value.dtype == np.float32 else value
-        for key, value in sample.feeds.items()
-    }
-    return Sample(feeds, sample.reach, sample.label)
-
-
-@contextmanager
-def _double_precision() -> Iterator[None]:
-    """Make Keras take float64 for its default dtype."""
-    backend = tf.keras.backend
-    before = backend.floatx()
-    backend.set_floatx("float64")
-    try:
-        yield
-    finally:
-        backend.set_floatx(before)
-
-
-def _widened(step: Instruction) -> Instruction:
-    args = tuple((name, _double(arg)) for name, arg in step.args)
-    given = {name for name, _ in args}
-    if step.op in _MAKERS and "dtype" in row(step.op).params and "dtype" not in given:
-        args = (*args, ("dtype", DType("float64")))
-    return replace(step, args=args)
-
-
-def _double(arg: Arg) -> Arg:
-    if isinstance(arg, DType) and arg.name == "float32":
-        return DType("float64")
-    if arg == "float32":
-        return "float64"
-    if isinstance(arg, Items):
-        return Items(tuple(_double(item) for item in arg.items))
-    return arg

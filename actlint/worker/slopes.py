@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from actlint.graph import Arg, DType, Items, Ref
+from actlint.graph import Arg, Items, Ref
 from actlint.worker import samples
 from actlint.worker.bench import Bench
 from actlint.worker.inputs import Encoding, Template
 from actlint.worker.probes import floating
 from actlint.worker.protocol import Instruction
 from actlint.worker.samples import Array, Feeds
+from actlint.worker.widening import widened
 
 # Steps of the differences, and how far the two sides may lie apart, relative to the slope.
 _STEPS = {"float64": 1e-5, "float32": 1e-2}
@@ -77,7 +78,7 @@ class Runner:
         self.claim = claim
         self.dtype = "float64"
         lab = bench.lab
-        doubled = tuple(_doubled(step) for step in bench.job.instructions)
+        doubled = tuple(widened(step) for step in bench.job.instructions)
         self.program = type(lab.program)(replace(bench.job, instructions=doubled))
         if not self._runs():
             self.dtype, self.program = "float32", lab.program
@@ -143,22 +144,6 @@ class Runner:
         after = self.value({**feeds, ident: (point + width * move).astype(point.dtype)})
         before = self.value({**feeds, ident: (point - width * move).astype(point.dtype)})
         return (here - before) / width, (after - here) / width
-
-
-def _doubled(step: Instruction) -> Instruction:
-    """Return an instruction that computes in float64."""
-    args = tuple((name, _wide(value)) for name, value in step.args)
-    if step.op in ("constant", "convert_to_tensor") and "dtype" not in dict(args):
-        value = dict(args).get("value")
-        if isinstance(value, float):
-            args = (*args, ("dtype", DType("float64")))
-    return replace(step, args=args, value=_wide(step.value))
-
-
-def _wide(value: Arg) -> Arg:
-    if isinstance(value, DType) and value.name == "float32":
-        return DType("float64")
-    return "float64" if value == "float32" else value
 
 
 def _smooth(left: Array, right: Array, tolerance: float) -> Array:
