@@ -364,6 +364,8 @@ class _Collector:
                 self._loop(node.target, node.iter)
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 self._bind(node.targets[0], self._elements(node.value))
+            elif isinstance(node, ast.Assign) and _holds_metrics(node.targets[0]):
+                self._use(node.value, "metric")
             elif (
                 returns is not None
                 and isinstance(node, ast.Return)
@@ -451,6 +453,9 @@ class _Collector:
         elif isinstance(value, ast.Dict):
             for item in value.values:
                 self._use(item, role)
+        elif isinstance(value, ast.IfExp):
+            self._use(value.body, role)
+            self._use(value.orelse, role)
         elif isinstance(value, ast.Lambda):
             self._use_expression(value, role)
         elif isinstance(value, ast.Call):
@@ -482,3 +487,8 @@ class _Collector:
         ends = (value.end_lineno or value.lineno, value.end_col_offset or 0)
         self.expressions[name] = (value.lineno, value.col_offset, *ends)
         self.uses.append(Use(name, role, called=False, line=value.lineno))
+
+
+def _holds_metrics(target: ast.expr) -> bool:
+    """Tell whether an attribute is named as the argument of `compile` that it is kept for."""
+    return isinstance(target, ast.Attribute) and target.attr in _METRIC_KEYWORDS

@@ -8,6 +8,24 @@ from actlint.engine import Options, lint
 from actlint.source import SourceFile
 
 SILENT = {
+    "a metric that is kept in an attribute": (
+        "trainer.py",
+        """\
+from tensorflow.keras import backend as K
+
+
+def bias(y_true, y_pred):
+    return K.mean(y_true - y_pred, axis=-1)
+
+
+class Trainer:
+    def __init__(self, metrics=None):
+        self.metrics = [bias] if not metrics else metrics
+
+    def train(self, model):
+        model.compile(optimizer="adam", loss="mse", metrics=self.metrics)
+""",
+    ),
     "a pooled value stays above what it was pooled from": (
         "pooling.py",
         """import tensorflow as tf
