@@ -147,7 +147,8 @@ class BatchDependentLoss(Rule):
                 check=Check.LOST_BATCH,
                 severity=Severity.ERROR,
                 provisional=True,
-                hint="Axis 0 is the batch: reduce the features of each sample, axis=-1",
+                hint="Axis 0 is the batch: reduce the features of each sample, as in "
+                "tf.reduce_sum(x, axis=-1)",
             )
 
     VALID: ClassVar[tuple[Good, ...]] = (

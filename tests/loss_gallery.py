@@ -33,6 +33,11 @@ def direction_loss(y_true, y_pred):
     b = tf.math.l2_normalize(y_pred, axis=-1)
     return 1.0 - tf.reduce_sum(a * b) / tf.cast(tf.shape(a)[0], tf.float32)
 """,
+    "sorted_labels": """
+def transport_loss(y_true, y_pred):
+    gap = tf.sort(y_true, axis=-1) - tf.sort(tf.nn.sigmoid(y_pred), axis=-1)
+    return tf.reduce_mean(tf.square(gap))
+""",
     "column_wise_root": """
 def column_loss(y_true, y_pred):
     return tf.reduce_mean(tf.sqrt(tf.reduce_mean(tf.square(y_true - y_pred), axis=0) + 1e-6))

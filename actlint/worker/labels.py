@@ -47,8 +47,9 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
             size = float(np.abs(slopes[0]).max(initial=0.0))
             if not finite(slopes[0]) or np.mean(np.abs(slopes[0]) > _ROUNDING * size) < _SHARE:
                 return Outcome(Verdict.REFUTED, "the error has no slope for some labels")
-            if np.array_equal(fresh, feeds[label.id]):
-                continue
+            errors = [run.values[suspect.node] for run in runs if run is not None]
+            if not (errors[0] * errors[1] < 0.0).any():
+                continue  # no prediction is too large for one label and too small for the other
             if np.abs(slopes[0] - slopes[1]).max() > _ROUNDING * size:
                 return Outcome(Verdict.REFUTED, "the slope of the error depends on the labels")
             shown = shown or Evidence(
