@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from actlint.query import (
     Bad,
-    Cause,
     Check,
     Good,
     Hazard,
@@ -19,38 +17,24 @@ from actlint.query import (
     Role,
     Rule,
     Safety,
-    Severity,
     Suspect,
-    Target,
     View,
 )
 
 from ._common import (
-    DIVISION,
-    INVERSE,
-    LOGARITHM,
-    NORM,
-    ROOT,
-    harmful,
     is_numpy,
-    shown,
 )
 from ._epsilons import (
     Guard,
     guards,
-    short,
 )
-from ._halves import FORMATS, Format
-from ._patterns import constant_power
+from ._halves import FORMATS, blame, breaks_anyway
 from ._remedies import (
     argument,
 )
 
-_GUARDED = frozenset((*DIVISION, *LOGARITHM, *ROOT, *NORM, *INVERSE))
-_EXPONENTIAL = frozenset({"exp", "expm1", "exp2", "sinh", "cosh"})
 # Expressions that are tried for one graph.
 _MAX_SUSPECTS = 16
-_LIMIT = 1000.0
 # Epsilons that are tried together: added to what can be 0, and next to 1.
 _GUARDS = (("1e-4", "1e-3"), ("1e-3", "1e-2"))
 
@@ -138,9 +122,9 @@ class HalfPrecisionHazard(Rule):
             return
         count = 0
         for node in view.nodes():
-            if is_numpy(view, node) or _breaks_anyway(view, node):
+            if is_numpy(view, node) or breaks_anyway(view, node):
                 continue
-            found = _cause(view, node, form)
+            found = blame(view, node, form)
             if found is None:
                 continue
             count += 1
@@ -465,88 +449,3 @@ def _guard(guard: Guard, beside_zero: str, beside_one: str) -> str:
     if guard.anchor == 0.0:
         return beside_zero if guard.epsilon > 0.0 else f"-{beside_zero}"
     return f"{guard.anchor:.0f} {'-' if guard.epsilon < 0.0 else '+'} {beside_one}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Cause:
-    """What may go wrong at a node."""
-
-    message: str
-    targets: tuple[Target, ...]
-    hint: str = ""
-    severity: Severity = Severity.ERROR
-    small: bool = False  # a larger epsilon has to help, or it is not to blame
-
-
-def _breaks_anyway(view: View, node: Node) -> bool:
-    """Return whether the node meets a pole or cusp in float32, which another rule tells."""
-    return any(
-        hit.region.cause not in (Cause.OVERFLOW, Cause.EMPTY) and harmful(view, node, hit)
-        for hit in view.hits(node)
-    )
-
-
-def _cause(view: View, node: Node, form: Format) -> _Cause | None:
-    return (
-        _infinite(view, node, form) or _unguarded(view, node, form) or _overflow(view, node, form)
-    )
-
-
-def _infinite(view: View, node: Node, form: Format) -> _Cause | None:
-    """Return what a constant beyond the range does."""
-    for name, _ in node.args:
-        value = view.static(node, name)
-        if not isinstance(value, (int, float)) or not form.largest < abs(value) < math.inf:
-            continue
-        sign = "-" if value < 0 else ""
-        return _Cause(
-            f"{sign}{short(abs(value))} is {sign}infinity in {form.name}: {shown(node)}",
-            (),
-            f"Mask with a number that {form.name} can hold, tf.where(mask, x, x.dtype.min), "
-            "or cast to float32 before it",
-        )
-    return None
-
-
-def _unguarded(view: View, node: Node, form: Format) -> _Cause | None:
-    """Return what an epsilon that is too small does."""
-    if node.op not in _GUARDED or not view.depends(node):
-        return None
-    found = list({guard.text: guard for guard in guards(view, node)}.values())
-    targets = tuple(
-        Target(operand.id, 0.0, 0.0) for operand in view.operands(node) if view.depends(operand)
-    )
-    if not found:
-        return None
-    first, rest = found[0], found[1:3]
-    if not rest and form.rounded(first.anchor + first.epsilon) == first.anchor:
-        anchor = f"{first.anchor:.0f}"
-        return _Cause(f"{first.text} is {anchor} in {form.name}: {shown(node)}", targets)
-    texts = [guard.text for guard in (first, *rest)]
-    names = " and ".join(filter(None, (", ".join(texts[:-1]), texts[-1])))
-    word = "are too small as guards" if rest else "is too small a guard"
-    return _Cause(f"{names} {word} in {form.name}: {shown(node)}", targets, small=True)
-
-
-def _overflow(view: View, node: Node, form: Format) -> _Cause | None:
-    """Return what an exponential or a power that leaves the range does."""
-    operand = next(iter(view.operands(node)), None)
-    if operand is None or not view.depends(operand):
-        return None
-    power = constant_power(view, node)
-    # An error of hundreds has left float16 behind long before its square does.
-    if power == 2.0 and view.graph.role is Role.LOSS:
-        return None
-    if power is None and node.op not in _EXPONENTIAL:
-        return None
-    least = form.exponent if power is None else form.largest ** (1.0 / power)
-    if least >= _LIMIT:
-        return None
-    below = Target(operand.id, -_LIMIT, -least)
-    one_sided = node.op in {"exp", "expm1"}
-    return _Cause(
-        f"{shown(node)} overflows {form.name} where {shown(operand)} goes "
-        f"{'above' if one_sided else 'beyond'} {least:.3g}",
-        (Target(operand.id, least, _LIMIT), *(() if one_sided else (below,))),
-        severity=Severity.WARNING,
-    )
