@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from actlint.graph import Arg, Graph, Items, Node, Ref, Slice
+from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Slice
 
 
 def joined(graph: Graph, mended: Graph) -> tuple[Graph, int] | None:
@@ -13,16 +13,12 @@ def joined(graph: Graph, mended: Graph) -> tuple[Graph, int] | None:
 
     None if the mended graph reads what the other does not know.
     """
-    inputs = {
-        (node.input.name, node.input.role): node.id
-        for node in graph.nodes
-        if node.input is not None
-    }
+    inputs = {_identity(node.input): node.id for node in graph.nodes if node.input is not None}
     ids: dict[int, int] = {}
     nodes = list(graph.nodes)
     for node in mended.nodes:
         if node.input is not None:
-            known = inputs.get((node.input.name, node.input.role))
+            known = inputs.get(_identity(node.input))
             if known is not None:
                 ids[node.id] = known
                 continue
@@ -31,6 +27,12 @@ def joined(graph: Graph, mended: Graph) -> tuple[Graph, int] | None:
         ids[node.id] = len(nodes)
         nodes.append(_renumbered(node, ids))
     return replace(graph, nodes=tuple(nodes)), ids[mended.output]
+
+
+def _identity(spec: Input) -> tuple[str, InputRole]:
+    """Return what tells an input; data may turn out to be labels once arguments are exchanged."""
+    role = InputRole.DATA if spec.role is InputRole.LABEL else spec.role
+    return spec.name, role
 
 
 def _needed(graph: Graph, wanted: int) -> bool:

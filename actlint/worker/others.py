@@ -92,7 +92,7 @@ def check_size(bench: Bench, suspect: Suspect) -> Outcome:
             continue
         if abs(twice - 2.0 * once) > _CLEARLY * abs(once):
             return Outcome(Verdict.REFUTED, "the sum does not double with the batch")
-        if abs(losses[1] - losses[0]) <= _CLEARLY * min(abs(once), abs(losses[0])):
+        if abs(losses[1] - losses[0]) <= _ROUNDING * abs(losses[0]):
             return Outcome(Verdict.REFUTED, "the loss stays the same when the batch is repeated")
         first, second = (witness.plain(loss) for loss in losses)
         evidence = witness.seen(
