@@ -237,6 +237,7 @@ class Client:
         self._python = python or sys.executable
         self._memory = memory
         self._closed = False
+        self._lock = threading.Lock()
         self._process: _Process | None = self._spawn()
         self._ready: Ready | None = None
         self.deaths = 0  # workers that hung or ended while they worked on a job
@@ -258,7 +259,8 @@ class Client:
         self._drop()
 
     def _drop(self) -> None:
-        process, self._process = self._process, None
+        with self._lock:
+            process, self._process = self._process, None
         if process is not None:
             process.close()
 
