@@ -144,6 +144,7 @@ class Check(StrEnum):
     LABEL_FREE = "label-free"
     # The output has the same shape, of several numbers, however many samples the node runs over.
     LOST_BATCH = "lost-batch"
+    OWN_SAMPLES = "own-samples"
     # Typical samples get no gradient where the loss is largest, and that of others has no least
     # value.
     HINGE = "hinge"

@@ -134,10 +134,8 @@ def _made(initializer: Value | None) -> Start:
             number = value.value if isinstance(value, Static) else None
             known = isinstance(number, (int, float))
             return Start(number == 0.0, abs(number) if known else None)  # type: ignore[arg-type]
-        case None:
-            return Start(zero=False, size=1.0)
         case _:
-            return Start(zero=False, size=None)
+            return Start(zero=False, size=1.0)
 
 
 def _given(machine: Machine, initial: Value | None) -> Start:

@@ -47,6 +47,7 @@ _LOCAL = frozenset(
         Check.DEAD_SHARE,
         Check.EXCHANGED,
         Check.OTHER_SAMPLES,
+        Check.OWN_SAMPLES,
         Check.CONTRIBUTION,
         Check.SQUEEZED,
         Check.STRAIGHT_THROUGH,
@@ -131,7 +132,7 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
             "# one number for each sample would do: expect a matrix",
             'print("shape:", value.shape, "values:", value.numpy().tolist())',
         ]
-    if check is Check.OTHER_SAMPLES:
+    if check in (Check.OTHER_SAMPLES, Check.OWN_SAMPLES):
         return beside_others(function, evidence)
     if check is Check.LABEL_FREE:
         return same_for_labels(function, evidence)

@@ -72,6 +72,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.OTHER_SAMPLES: others.check,
     Check.BATCH_SIZE: others.check_size,
     Check.LOST_BATCH: others.check_lost,
+    Check.OWN_SAMPLES: others.check_own,
     Check.CONTRIBUTION: terms.check,
     Check.HALF: half.check,
     Check.LABEL_FREE: labels.check,

@@ -36,6 +36,15 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
 
     The targets name the ops along the batch; along the last axis they must not mix samples.
     """
+    return _check(bench, suspect, bench.job.output)
+
+
+def check_own(bench: Bench, suspect: Suspect) -> Outcome:
+    """Show as `check` does that the node's own value mixes samples, whatever follows it."""
+    return _check(bench, suspect, suspect.node)
+
+
+def _check(bench: Bench, suspect: Suspect, output: int) -> Outcome:
     node = suspect.node
     named = {target.node for target in suspect.targets}
     mended = Program(
@@ -56,7 +65,6 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
         others = [_values(bench, feeds, mended) for feeds in crossed]
         if any(run is None for run in (*runs, *others)):
             continue
-        output = bench.job.output
         if _mixing([run[output] for run in runs if run is not None]) < _MIXES:
             reason = "what comes out of a sample is the same whatever the others are"
             continue
