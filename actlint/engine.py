@@ -391,21 +391,27 @@ def _without_superseded(chosen: Sequence[_Chosen], rules: dict[str, Rule]) -> It
     Left out is also what follows from another finding in the same function.
     """
     confirmed = [each for each in chosen if each.outcome.verdict is Verdict.CONFIRMED]
-    by_span: dict[tuple[str, Span], list[tuple[str, Verdict]]] = {}
+    by_span: dict[tuple[str, Span], list[tuple[str, tuple[int, bool]]]] = {}
     for each in chosen:
         key = each.key
-        by_span.setdefault((key.path, key.span), []).append((key.code, each.outcome.verdict))
+        by_span.setdefault((key.path, key.span), []).append((key.code, _strength(each.outcome)))
     judged = [(each.candidate.graph, each.candidate.suspect, each.outcome) for each in chosen]
     told = followers(judged)
     for position, each in enumerate(chosen):
         key = each.key
         beaten = position in told or any(
-            key.code in rules[code].supersedes and _ORDER[verdict] <= _ORDER[each.outcome.verdict]
-            for code, verdict in by_span[key.path, key.span]
+            key.code in rules[code].supersedes and strength <= _strength(each.outcome)
+            for code, strength in by_span[key.path, key.span]
             if code != key.code
         )
         if not beaten and not _explained(each, confirmed):
             yield replace(each, also=clause(judged, told, position))
+
+
+def _strength(outcome: Outcome) -> tuple[int, bool]:
+    """Return a key that is smaller for what is surer, and for what ordinary values bring about."""
+    evidence = outcome.evidence
+    return _ORDER[outcome.verdict], evidence is not None and evidence.reach is Reach.EXTENDED
 
 
 def _explained(each: _Chosen, confirmed: Iterable[_Chosen]) -> bool:

@@ -55,15 +55,23 @@ def input_roles(definition: Definition, role: Role) -> Iterator[tuple[str, Input
             yield name, InputRole.PARAMETER if parameter_like(name) else kind
         elif position == 0:
             yield name, (InputRole.VARIABLE if role is Role.REGULARIZER else InputRole.ACTIVATION)
-        elif role is Role.LAYER and not parameter_like(name):
+        elif role is Role.LAYER and not parameter_like(name) and not _is_lambda(definition):
             yield name, InputRole.LABEL if label_like(name) else InputRole.ACTIVATION
         else:
             yield name, InputRole.PARAMETER
 
 
+def _is_lambda(definition: Definition) -> bool:
+    """Tell whether a layer is a plain function: what it takes besides its input are settings.
+
+    Keras calls the function of a ``Lambda`` with one input, and with what ``arguments`` holds.
+    """
+    return definition.params[:1] != ("self",)
+
+
 def roles_by_name(required: list[str], role: Role) -> dict[str, InputRole]:
     """Return what the required parameters of a function with a role stand for."""
-    record = Definition("", "function", 1, 1, False, tuple(required), len(required))
+    record = Definition("", "function", 1, 1, False, ("self", *required), len(required))
     return dict(input_roles(record, role))
 
 

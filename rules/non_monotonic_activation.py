@@ -18,7 +18,13 @@ from actlint.query import (
     View,
 )
 
-from ._common import is_constant, is_lambda_of_pieces, is_whole_activation, shown
+from ._common import (
+    COMPARISON,
+    is_constant,
+    is_lambda_of_pieces,
+    is_whole_activation,
+    shown,
+)
 
 
 class NonMonotonicActivation(Rule):
@@ -33,7 +39,8 @@ class NonMonotonicActivation(Rule):
     ## Why is this bad?
     Two pre-activations on the two sides of a turning point are told apart no longer, and the same
     error signal moves them in opposite directions. Piecewise functions turn by mistake: a sign or
-    a constant is wrong in one piece. Periodic ones have as many local minima as periods.
+    a constant is wrong in one piece. Periodic ones have as many local minima as periods. A single
+    formula for the whole line, such as `x * tf.tanh(x)`, is seldom a slip: it gets a note (`info`).
 
     ## How it is confirmed
     actlint measures the gradient along the typical range, in TensorFlow, and finds the point at
@@ -78,7 +85,8 @@ class NonMonotonicActivation(Rule):
                 message=f"{shown(output)} rises in one part of the typical range and falls in "
                 f"another",
                 check=Check.MONOTONICITY,
-                severity=Severity.WARNING,
+                # One formula on its whole line is seldom a slip.
+                severity=Severity.WARNING if _is_composed(view) else Severity.INFO,
                 provisional=True,
             )
 
@@ -287,3 +295,15 @@ def _monotonic(view: View, node: Node) -> bool:
             return False
         node = moving[0]
     return node.input is not None
+
+
+def _is_composed(view: View) -> bool:
+    """Return whether an activation is put together of pieces, by selections, bounds or kinks."""
+    return bool(view.graph.assumptions) or any(
+        node.op in COMPARISON
+        or node.op in {"where", "maximum", "minimum", "clip_by_value"}
+        or view.op(node).jumps
+        or view.op(node).kinks
+        for node in view.nodes()
+        if view.depends(node)
+    )
