@@ -17,7 +17,7 @@ BELOW_ONE = 2.0**-24
 ABOVE_ONE = 2.0**-23
 TINY = 2.0**-126  # least normal number; TensorFlow flushes what is smaller to zero
 # Epsilons that are tried in place of a lost one, ascending.
-_BESIDE_ONE = (BELOW_ONE, ABOVE_ONE, 1e-6, 1e-5, 1e-4, 1e-3)
+_BESIDE_ONE = (BELOW_ONE, 6e-8, 1e-7, ABOVE_ONE, 1e-6, 1e-5, 1e-4, 1e-3)
 _BESIDE_ZERO = (TINY, 1e-30, 1e-20, 1e-15, 1e-12, 1e-10, 1e-7)
 _SQUARED = 1e-12  # written under a root
 # Constants that are looked at for one expression.

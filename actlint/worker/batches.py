@@ -11,7 +11,7 @@ from actlint.findings import Hazard, Reach, Suspect
 from actlint.worker import aim, witness
 from actlint.worker.bench import Bench
 from actlint.worker.blame import Case, Tally, preference, shows
-from actlint.worker.inputs import Template
+from actlint.worker.inputs import Encoding, Template
 from actlint.worker.probes import Trace, floating
 from actlint.worker.rows import Rows, stacked
 from actlint.worker.samples import Array, Sample
@@ -35,7 +35,7 @@ def search(bench: Bench, suspect: Suspect, tally: Tally) -> Case | None:
         find = _by_row if rows is not None else _by_batch
         best = find(bench, suspect, index, tally)
         if best is not None:
-            return _shrunk(bench, suspect.node, best)
+            return _shrunk(bench, suspect.node, index, best)
     return None
 
 
@@ -67,7 +67,7 @@ def _by_row(bench: Bench, suspect: Suspect, index: int, tally: Tally) -> Case | 
         hits = 0
         for at in _ordered(block.origins, own, nan):
             case_trace = bench.run(block.row(rows, at))
-            if case_trace is None or not shows(bench.lab, suspect.node, case_trace):
+            if case_trace is None or not _shows(bench, suspect.node, index, case_trace):
                 continue
             case = Case(template, case_trace)
             hits = int(own.sum())
@@ -163,7 +163,7 @@ def _by_batch(bench: Bench, suspect: Suspect, index: int, tally: Tally) -> Case 
             tally.largest = max(tally.largest, _magnitude(template, trace))
             if not trace.broken:
                 continue
-            if not shows(bench.lab, suspect.node, trace):
+            if not _shows(bench, suspect.node, index, trace):
                 tally.elsewhere = True
                 continue
             tally.hits += 1
@@ -209,6 +209,26 @@ def aimed(
             yield from aim.searched(bench, index, target, starts)
 
 
+def _shows(bench: Bench, node: int, index: int, trace: Trace) -> bool:
+    """Return True if the node shows a hazard that is not another one's at any magnitude."""
+    return shows(bench.lab, node, trace) and not _broken_anyway(bench, index, trace)
+
+
+def _broken_anyway(bench: Bench, index: int, trace: Trace) -> bool:
+    """Return True if the batch breaks the program with ordinary numbers for large ones, too."""
+    sample = trace.sample
+    if sample.reach is not Reach.EXTENDED:
+        return False
+    small = {
+        slot.id: (value / max(float(np.abs(value).max(initial=0.0)), 1.0)).astype(value.dtype)
+        for slot in bench.templates[index].differentiated
+        if slot.encoding is Encoding.REAL
+        for value in [sample.feeds[slot.id]]
+    }
+    run = bench.run(Sample({**sample.feeds, **small}, Reach.TYPICAL, ""))
+    return run is not None and run.broken
+
+
 def _magnitude(template: Template, trace: Trace) -> float:
     return max(
         (float(np.abs(trace.sample.feeds[slot.id]).max(initial=0.0)) for slot in template.elements),
@@ -216,7 +236,7 @@ def _magnitude(template: Template, trace: Trace) -> float:
     )
 
 
-def _shrunk(bench: Bench, node: int, case: Case) -> Case:
+def _shrunk(bench: Bench, node: int, index: int, case: Case) -> Case:
     """Return the smallest case that shows a hazard at least as bad."""
     worst = witness.hazard_of(witness.ends(case.trace))
     kept = case.trace
@@ -224,7 +244,7 @@ def _shrunk(bench: Bench, node: int, case: Case) -> Case:
     def still(sample: Sample) -> bool:
         nonlocal kept
         trace = bench.run(sample)
-        if trace is None or not shows(bench.lab, node, trace):
+        if trace is None or not _shows(bench, node, index, trace):
             return False
         if worst is Hazard.NAN and witness.hazard_of(witness.ends(trace)) is not Hazard.NAN:
             return False
