@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Cause, Good, Hazard, Hit, Node, Remedy, Role, Rule, Suspect, View
+from actlint.query import Bad, Cause, Good, Hazard, Hit, Node, Remedy, Rule, Suspect, View
 
 from ._common import condition, descendants, first_hit, nonfinite, not_overflow, shown
 from ._patterns import softmax_exponentials
@@ -76,8 +76,6 @@ class ExpOverflow(Rule):
                 continue
             if first_hit(view, node, not_overflow()) is not None:
                 continue  # the nearer pole is told by its own rule
-            if _is_activation_itself(view, node):
-                continue
             if any(view.same_value(node, other) for other in told):
                 continue
             told.append(node)
@@ -269,18 +267,6 @@ train = tf.train.AdamOptimizer(0.01).minimize(loss)
             at="tf.exp(-y * logits)",
             hazard=Hazard.INF,
         ),
-    )
-
-
-def _is_activation_itself(view: View, node: Node) -> bool:
-    """Return whether an activation is the exponential itself: its overflow is the right answer."""
-    operand = next(iter(view.operands(node)), None)
-    return (
-        view.graph.role is Role.ACTIVATION
-        and node.id == view.graph.output
-        and node.op in {"exp", "expm1"}
-        and operand is not None
-        and view.definition(operand).input is not None
     )
 
 
