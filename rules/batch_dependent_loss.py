@@ -34,9 +34,7 @@ from ._batch import (
     within_samples,
 )
 from ._common import ancestors, descendants, shown
-from ._losses_mended import (
-    within_each_sample,
-)
+from ._losses_mended import within_each_sample
 
 _QUOTIENTS = ("div", "divide", "divide_no_nan")
 _SIZES = frozenset({"keras_norm", "norm", "reduce_euclidean_norm", "reduce_sum"})

@@ -21,9 +21,7 @@ from actlint.query import (
 )
 
 from ._common import descendants, number, shown
-from ._gradient_mended import (
-    unclipped,
-)
+from ._gradient_mended import unclipped
 
 _CLIPS = ("clip", "clip_by_value")
 _ONE_SIDED = ("minimum", "maximum")

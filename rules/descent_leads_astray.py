@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Check,
-    Good,
-    Hazard,
-    Remedy,
-    Rule,
-    Severity,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Check, Good, Hazard, Remedy, Rule, Severity, Suspect, View
 
 from ._common import descendants, shown
 from ._estimators import estimators

@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Check,
-    Good,
-    Hazard,
-    Remedy,
-    Rule,
-    Safety,
-    Severity,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Check, Good, Hazard, Remedy, Rule, Safety, Severity, Suspect, View
 
 from ._common import shown
 from ._remedies import argument as read

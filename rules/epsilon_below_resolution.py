@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Good,
-    Hazard,
-    Remedy,
-    Rule,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Good, Hazard, Remedy, Rule, Suspect, View
 
 from ._common import (
     DIVISION,

@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
-from actlint.query import (
-    Bad,
-    Check,
-    Good,
-    Graph,
-    Hazard,
-    Role,
-    Rule,
-    Severity,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Check, Good, Graph, Hazard, Role, Rule, Severity, Suspect, View
 
 from ._batch import called_by_keras
 from ._common import shown

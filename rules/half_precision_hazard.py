@@ -21,17 +21,10 @@ from actlint.query import (
     View,
 )
 
-from ._common import (
-    is_numpy,
-)
-from ._epsilons import (
-    Guard,
-    guards,
-)
+from ._common import is_numpy
+from ._epsilons import Guard, guards
 from ._halves import FORMATS, blame, breaks_anyway
-from ._remedies import (
-    argument,
-)
+from ._remedies import argument
 
 # Expressions that are tried for one graph.
 _MAX_SUSPECTS = 16

@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
-from actlint.query import (
-    Bad,
-    Check,
-    Good,
-    Hazard,
-    Node,
-    Role,
-    Rule,
-    Severity,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Check, Good, Hazard, Node, Role, Rule, Severity, Suspect, View
 
 from ._common import number, shown
 from ._remedies import constant

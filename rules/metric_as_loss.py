@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Good,
-    Hazard,
-    InputRole,
-    Kind,
-    Node,
-    Role,
-    Rule,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Good, Hazard, InputRole, Kind, Node, Role, Rule, Suspect, View
 
 from ._common import COMPARISON, INDEX, ancestors, cut, descendants, is_constant, shown
 

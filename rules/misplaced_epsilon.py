@@ -6,30 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Good,
-    Hazard,
-    Hit,
-    Node,
-    Remedy,
-    Rule,
-    Safety,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Good, Hazard, Hit, Node, Remedy, Rule, Safety, Suspect, View
 
-from ._common import (
-    DIVISION,
-    LOGARITHM,
-    NORM,
-    POWER,
-    ROOT,
-    condition,
-    nonfinite,
-    shown,
-    singular,
-)
+from ._common import DIVISION, LOGARITHM, NORM, POWER, ROOT, condition, nonfinite, shown, singular
 from ._epsilons import LARGEST_GUARD, short
 from ._remedies import EPSILON, SQUARED_EPSILON, argument, norm, offset, ref, replaced
 

@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Cause,
-    Good,
-    Hazard,
-    Kind,
-    Node,
-    Remedy,
-    Rule,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Cause, Good, Hazard, Kind, Node, Remedy, Rule, Suspect, View
 
 from ._common import condition, first_hit, nonfinite, shown
 from ._patterns import softmax_exponentials

@@ -5,26 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Check,
-    Good,
-    Hazard,
-    Node,
-    Rule,
-    Severity,
-    Suspect,
-    Trend,
-    View,
-)
+from actlint.query import Bad, Check, Good, Hazard, Node, Rule, Severity, Suspect, Trend, View
 
-from ._common import (
-    COMPARISON,
-    is_constant,
-    is_lambda_of_pieces,
-    is_whole_activation,
-    shown,
-)
+from ._common import COMPARISON, is_constant, is_lambda_of_pieces, is_whole_activation, shown
 
 
 class NonMonotonicActivation(Rule):

@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Good,
-    Hazard,
-    Remedy,
-    Rule,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Good, Hazard, Remedy, Rule, Suspect, View
 
 from ._common import cut, is_numpy, shown
-from ._gradient_mended import (
-    in_tensorflow,
-    passed_on,
-)
+from ._gradient_mended import in_tensorflow, passed_on
 
 
 class NumpyOnGradientPath(Rule):

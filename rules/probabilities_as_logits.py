@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Check,
-    Good,
-    Hazard,
-    Remedy,
-    Rule,
-    Severity,
-    Suspect,
-    Target,
-    View,
-)
+from actlint.query import Bad, Check, Good, Hazard, Remedy, Rule, Severity, Suspect, Target, View
 
 from ._common import shown
 from ._losses import HEALED, activation_before, calls

@@ -23,13 +23,7 @@ from actlint.query import (
 )
 
 from ._common import LOGARITHM, shown
-from ._remedies import (
-    EPSILON,
-    constant,
-    ref,
-    replaced,
-    settings,
-)
+from ._remedies import EPSILON, constant, ref, replaced, settings
 
 _PRODUCTS = ("np_prod", "reduce_prod")
 

@@ -5,27 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Good,
-    Hazard,
-    Node,
-    Remedy,
-    Rule,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Good, Hazard, Node, Remedy, Rule, Suspect, View
 
-from ._common import (
-    COMPARISON,
-    DRAW,
-    cut,
-    shown,
-)
+from ._common import COMPARISON, DRAW, cut, shown
 from ._estimators import behind_estimators
-from ._remedies import (
-    straight_through,
-)
+from ._remedies import straight_through
 
 _UNIFORM = ("random_stateless_uniform", "random_uniform")
 # Steps that make a draw of a uniform number: u < p, sign(p - u), floor(p + u), argmax(z + g).

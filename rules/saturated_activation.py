@@ -5,23 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Check,
-    Good,
-    Hazard,
-    Remedy,
-    Rule,
-    Severity,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Check, Good, Hazard, Remedy, Rule, Severity, Suspect, View
 
 from ._common import ancestors, is_whole_activation, shown
-from ._gradient_mended import (
-    OF_PREACTIVATIONS,
-    gentler,
-)
+from ._gradient_mended import OF_PREACTIVATIONS, gentler
 
 _THRESHOLD = 0.75
 

@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Effect,
-    Good,
-    Hazard,
-    Remedy,
-    Rule,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Effect, Good, Hazard, Remedy, Rule, Suspect, View
 
 from ._common import (
     DIVISION,
@@ -29,9 +20,7 @@ from ._common import (
     not_overflow,
     shown,
 )
-from ._remedies import (
-    argument,
-)
+from ._remedies import argument
 
 _NAMED = frozenset({*DIVISION, *INVERSE, *LOGARITHM, *NORM, *POWER, *ROOT})
 

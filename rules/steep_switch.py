@@ -20,11 +20,7 @@ from actlint.query import (
 )
 
 from ._common import number, shown
-from ._gradient_mended import (
-    OF_PREACTIVATIONS,
-    OF_PROBABILITIES,
-    gentler,
-)
+from ._gradient_mended import OF_PREACTIVATIONS, OF_PROBABILITIES, gentler
 from ._patterns import DIVIDE, guessed, linear_factor, logistic_argument
 
 _SWITCHES = ("erf", "hard_sigmoid", "hard_tanh", "sigmoid", "softsign", "tanh")

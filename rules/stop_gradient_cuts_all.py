@@ -5,23 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Check,
-    Good,
-    Hazard,
-    Remedy,
-    Role,
-    Rule,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Check, Good, Hazard, Remedy, Role, Rule, Suspect, View
 
 from ._common import STOP, ancestors, shown
 from ._estimators import behind_estimators
-from ._gradient_mended import (
-    passed_on,
-)
+from ._gradient_mended import passed_on
 
 
 class StopGradientCutsAll(Rule):

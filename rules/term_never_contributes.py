@@ -21,9 +21,7 @@ from actlint.query import (
 )
 
 from ._common import ancestors, is_constant, shown
-from ._losses_mended import (
-    without_term,
-)
+from ._losses_mended import without_term
 
 # Ops that hand on a sum of terms, what else they combine being constant.
 _HANDING_ON = frozenset(

@@ -5,23 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Good,
-    Hazard,
-    InputRole,
-    Node,
-    Remedy,
-    Role,
-    Rule,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Good, Hazard, InputRole, Node, Remedy, Role, Rule, Suspect, View
 
 from ._common import HELD, ancestors, cut, shown
-from ._gradient_mended import (
-    passed_on,
-)
+from ._gradient_mended import passed_on
 
 
 class VariableOnGradientPath(Rule):

@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import (
-    Bad,
-    Check,
-    Exchange,
-    Good,
-    Hazard,
-    Remedy,
-    Rule,
-    Safety,
-    Suspect,
-    View,
-)
+from actlint.query import Bad, Check, Exchange, Good, Hazard, Remedy, Rule, Safety, Suspect, View
 
 from ._common import shown
 from ._losses import reversed_parameters

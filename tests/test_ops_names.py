@@ -14,15 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from actlint.ops.table import (
-    BY_STRING,
-    OBJECTS,
-    TABLE,
-    canonical_name,
-    lookup,
-    object_row,
-    row,
-)
+from actlint.ops.table import BY_STRING, OBJECTS, TABLE, canonical_name, lookup, object_row, row
 from actlint.ops.twins import tensor_names
 
 

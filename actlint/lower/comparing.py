@@ -8,15 +8,7 @@ from collections.abc import Callable
 import libcst as cst
 
 from actlint.lower.machine import Machine, Unlowerable, is_number
-from actlint.lower.values import (
-    Mapping,
-    Opaque,
-    Sequence,
-    Static,
-    TensorValue,
-    Value,
-    dependencies,
-)
+from actlint.lower.values import Mapping, Opaque, Sequence, Static, TensorValue, Value, dependencies
 
 _COMPARE: dict[type[cst.BaseCompOp], str] = {
     cst.LessThan: "less",

@@ -6,15 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from actlint.interval import (
-    INF,
-    MAX,
-    MAX_ELEMENTS,
-    Interval,
-    monotone,
-    round_down,
-    widen_down,
-)
+from actlint.interval import INF, MAX, MAX_ELEMENTS, Interval, monotone, round_down, widen_down
 from actlint.ops.build import number, operand, row, sigmoid, softplus
 from actlint.ops.model import Bound, Kind, Op, Transfer, Trend
 

@@ -13,16 +13,7 @@ from actlint.editing import apply, changed_lines
 from actlint.findings import Finding, Fix, Result, Safety, Severity, Verdict
 from actlint.report import Style, standing
 from actlint.report.snippet import snippet
-from actlint.report.words import (
-    one_line,
-    plural,
-    printable,
-    proof,
-    reach,
-    repair,
-    trail,
-    verdict,
-)
+from actlint.report.words import one_line, plural, printable, proof, reach, repair, trail, verdict
 
 # Columns of a source line where no terminal says how wide it is.
 _WIDTH = 120
