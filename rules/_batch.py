@@ -28,6 +28,10 @@ REDUCTIONS: Final = frozenset(
         "reduce_variance",
     }
 )
+# Divisions, sums and norms, and what is taken of a value before its sum.
+QUOTIENTS: Final = frozenset({"div", "divide", "divide_no_nan"})
+SIZES: Final = frozenset({"keras_norm", "norm", "reduce_euclidean_norm", "reduce_sum"})
+MAGNITUDES: Final = frozenset({"abs", "exp", "square"})
 # Losses of the library that give one value for each sample.
 _PER_SAMPLE: Final = frozenset(
     {

@@ -23,7 +23,10 @@ from actlint.query import (
 from ._batch import (
     CUMULATIVE,
     LENGTH,
+    MAGNITUDES,
+    QUOTIENTS,
     REDUCTIONS,
+    SIZES,
     SOFTMAX,
     axes,
     elementwise,
@@ -36,11 +39,8 @@ from ._batch import (
 from ._common import ancestors, descendants, shown
 from ._losses_mended import within_each_sample
 
-_QUOTIENTS = ("div", "divide", "divide_no_nan")
-_SIZES = frozenset({"keras_norm", "norm", "reduce_euclidean_norm", "reduce_sum"})
 _SHIFTS = frozenset({"reduce_logsumexp", "reduce_max"})
 _MOMENTS = frozenset({"reduce_mean", "reduce_std", "reduce_variance"})
-_MAGNITUDES = frozenset({"abs", "exp", "square"})
 
 
 class BatchDependentLoss(Rule):
@@ -427,19 +427,19 @@ def _both_ways(view: View, node: Node) -> bool:
         return True
     return any(
         not view.depends(other) and (over_batch(view, other) or axes(view, other) == ())
-        for other in view.nodes(*SOFTMAX, *_SIZES)
+        for other in view.nodes(*SOFTMAX, *SIZES)
         if _origin(view, other)
     )
 
 
 def _normalises(view: View, node: Node) -> bool:
     """Return whether a value is divided by its own sum, or less its own log-sum-exp."""
-    return node.op in _SIZES | {"reduce_logsumexp"} and _meeting(view, node) is not None
+    return node.op in SIZES | {"reduce_logsumexp"} and _meeting(view, node) is not None
 
 
 def _against_own_batch(view: View) -> Iterator[tuple[Node, Node]]:
     """Yield reductions over the batch with the op where what they reduce meets the result."""
-    for node in view.nodes(*_SIZES, *_SHIFTS, *_MOMENTS):
+    for node in view.nodes(*SIZES, *_SHIFTS, *_MOMENTS):
         if not over_batch(view, node) or not _moves(view, node):
             continue
         where = _meeting(view, node)
@@ -464,12 +464,12 @@ def _meeting(view: View, node: Node) -> Node | None:
     """Return the quotient or difference of a value and a reduction of it, or None."""
     reduced = view.operands(node)[0]
     own = {view.definition(reduced).id}
-    if reduced.op in _MAGNITUDES:
+    if reduced.op in MAGNITUDES:
         own.add(view.definition(view.operands(reduced)[0]).id)
     for where in descendants(view, node.id):
-        if where.op in _QUOTIENTS:
+        if where.op in QUOTIENTS:
             value, other = view.operand(where, "x"), view.operand(where, "y")
-            fitting = node.op in _SIZES or node.op in _MOMENTS
+            fitting = node.op in SIZES or node.op in _MOMENTS
         elif where.op == "multiply":
             value, other = view.operand(where, "x"), view.operand(where, "y")
             if value is not None and node in elementwise(view, value):

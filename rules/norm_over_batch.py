@@ -20,14 +20,10 @@ from actlint.query import (
     View,
 )
 
-from ._batch import axes, elementwise, sources
+from ._batch import MAGNITUDES, QUOTIENTS, SIZES, axes, elementwise, sources
 from ._common import descendants, shown
 from ._losses_mended import within_each_sample
 from ._patterns import constant_power
-
-_SIZES = ("keras_norm", "norm", "reduce_euclidean_norm", "reduce_sum")
-_QUOTIENTS = frozenset({"div", "divide", "divide_no_nan"})
-_MAGNITUDES = frozenset({"abs", "exp", "square"})
 
 
 class NormOverBatch(Rule):
@@ -82,7 +78,7 @@ class NormOverBatch(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the divisions of a value by its own sum or norm over everything."""
-        for node in view.nodes(*_SIZES):
+        for node in view.nodes(*sorted(SIZES)):
             if (
                 axes(view, node) != ()
                 or view.static(node, "keepdims") is not True
@@ -282,7 +278,7 @@ def _quotient(view: View, node: Node) -> Node | None:
     """Return the quotient of a value and its own sum or norm over everything, or None."""
     reduced = view.operands(node)[0]
     own = [reduced]
-    if reduced.op in _MAGNITUDES | {"multiply"} or constant_power(view, reduced) == 2.0:
+    if reduced.op in MAGNITUDES | {"multiply"} or constant_power(view, reduced) == 2.0:
         own.append(view.operands(reduced)[0])
     if not sources(view, reduced):
         return None
@@ -297,7 +293,7 @@ def _quotient(view: View, node: Node) -> Node | None:
             parts = elementwise(view, other)
             divides = any(found.op in {"reciprocal", "rsqrt"} for found in parts)
         else:
-            divides = where.op in _QUOTIENTS
+            divides = where.op in QUOTIENTS
         if not divides or node not in elementwise(view, other):
             continue
         if any(view.same_value(value, each) for each in own):
