@@ -69,9 +69,10 @@ def _is_lambda(definition: Definition) -> bool:
     return definition.params[:1] != ("self",)
 
 
-def roles_by_name(required: list[str], role: Role) -> dict[str, InputRole]:
-    """Return what the required parameters of a function with a role stand for."""
-    record = Definition("", "function", 1, 1, False, ("self", *required), len(required))
+def roles_by_name(required: list[str], role: Role, *, method: bool) -> dict[str, InputRole]:
+    """Return what the required parameters of a function or bound method with a role stand for."""
+    params = ("self", *required) if method else tuple(required)
+    record = Definition("", "function", 1, 1, False, params, len(required))
     return dict(input_roles(record, role))
 
 

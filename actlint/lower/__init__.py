@@ -327,7 +327,8 @@ def _made(machine: Machine, unit: Unit, value: Value | None) -> tuple[Site, Valu
         for p in (*params.posonly_params, *params.params)
         if p.default is None and p.name.value not in settings
     ]
-    roles = roles_by_name(names[1:] if value.instance is not None else names, unit.role)
+    method = value.instance is not None
+    roles = roles_by_name(names[1:] if method else names, unit.role, method=method)
     if unit.role is Role.LOSS and len(names) == 2 and InputRole.LABEL not in roles.values():
         roles = dict(zip(names, (InputRole.LABEL, InputRole.PREDICTION), strict=True))
     if not isinstance(value.node, cst.Lambda):
