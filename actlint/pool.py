@@ -95,7 +95,8 @@ class Pool:
         """Answer jobs with a worker of this thread's own."""
         try:
             client = Client(self._timeout)
-        except WorkerError as error:
+        # Whatever it is, such as a full disk, the main thread waits for it and tells it.
+        except Exception as error:
             if first:
                 self._refuse(error)
             return
@@ -114,6 +115,9 @@ class Pool:
                     else:
                         self._tasks.put(task)  # the others go on without this one
                     return
+                # As above, of actlint's own.
+                except Exception as error:
+                    task.future.set_exception(error)
 
     def _answer(self, client: Client, task: _Task) -> None:
         deaths = client.deaths
@@ -123,7 +127,7 @@ class Pool:
             self._open -= 1
         task.future.set_result(told)
 
-    def _refuse(self, error: WorkerError) -> None:
+    def _refuse(self, error: Exception) -> None:
         """Fail every job, now and later, because no worker starts."""
         while not self._closed and (task := self._tasks.get()) is not None:
             task.future.set_exception(error)

@@ -75,3 +75,16 @@ def test_an_interpreter_that_is_missing_is_told_for_every_job(monkeypatch: pytes
                 future.result(timeout=30.0)
     finally:
         pool.close()
+
+
+def test_whatever_keeps_a_worker_from_starting_is_told(monkeypatch: pytest.MonkeyPatch):
+    def full(timeout: float) -> Client:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("actlint.pool.Client", full)
+    pool = Pool(5.0, 2)
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            pool.submit(job_of(pole)).result(timeout=30.0)
+    finally:
+        pool.close()
