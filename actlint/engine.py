@@ -18,6 +18,7 @@ from actlint.findings import (
     FileError,
     Finding,
     Fix,
+    Hazard,
     Outcome,
     Reach,
     Result,
@@ -409,9 +410,14 @@ def _without_superseded(chosen: Sequence[_Chosen], rules: dict[str, Rule]) -> It
 
 
 def _strength(outcome: Outcome) -> tuple[int, bool]:
-    """Return a key that is smaller for what is surer, and for what ordinary values bring about."""
+    """Return a key that is smaller for what is surer, and for nan that ordinary values bring."""
     evidence = outcome.evidence
-    return _ORDER[outcome.verdict], evidence is not None and evidence.reach is Reach.EXTENDED
+    far = (
+        evidence is not None
+        and evidence.hazard in {Hazard.NAN, Hazard.INF}
+        and evidence.reach is Reach.EXTENDED
+    )
+    return _ORDER[outcome.verdict], far
 
 
 def _explained(each: _Chosen, confirmed: Iterable[_Chosen]) -> bool:

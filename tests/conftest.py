@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,12 @@ import actlint.cli
 
 # Where the package lies, so that subprocesses find it even if it is not installed.
 ROOT = Path(actlint.cli.__file__).parent.parent
+
+# Processes inherit what is ignored, as shells make those do that run in the background.
+for _number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        _default = signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(_number, _default)
 
 
 @dataclass(frozen=True, slots=True)
