@@ -100,11 +100,7 @@ def same_slope(function: Function, evidence: Evidence) -> list[str]:
     return [
         *kept,
         "# the second prediction is another one: expect the same slope",
-        f"for {moved} in {predictions}:",
-        "    with tf.GradientTape() as tape:",
-        f"        tape.watch({moved})",
-        f"        value = {call(function)}",
-        f'    print("loss:", value.numpy(), "slope:", tape.gradient(value, {moved}).numpy())',
+        *_slopes(moved, predictions, call(function)),
     ]
 
 
@@ -114,10 +110,17 @@ def same_for_labels(function: Function, evidence: Evidence) -> list[str]:
     return [
         *kept,
         "# the error is the label less something else: expect the same slope for other labels",
-        f"for {moved} in {labels}:",
+        *_slopes(moved, labels, f"tf.reduce_mean({call(function)})"),
+    ]
+
+
+def _slopes(moved: str, values: str, loss: str) -> list[str]:
+    """Print a loss and its slope for each value of one input."""
+    return [
+        f"for {moved} in {values}:",
         "    with tf.GradientTape() as tape:",
         f"        tape.watch({moved})",
-        f"        value = tf.reduce_mean({call(function)})",
+        f"        value = {loss}",
         f'    print("loss:", value.numpy(), "slope:", tape.gradient(value, {moved}).numpy())',
     ]
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from actlint.worker.bench import Bench
     from actlint.worker.program import Program
 
-# Ops whose result is float32 unless they are told otherwise.
-_MAKERS: Final = frozenset({"constant", "zeros", "ones", "one_hot", "convert_to_tensor", "eye"})
 # Bytes of values that are kept for the other suspects of a job.
 _KEPT: Final = 1 << 26
 
