@@ -148,6 +148,21 @@ def _is_per_sample(view: View, node: Node) -> bool:
     )
 
 
+def dividend(view: View, where: Node, node: Node) -> Node | None:
+    """Return what is divided at `where` by something computed from `node` by element, or None."""
+    value, other = view.operand(where, "x"), view.operand(where, "y")
+    if where.op == "multiply" and value is not None and node in elementwise(view, value):
+        value, other = other, value
+    if value is None or other is None:
+        return None
+    parts = elementwise(view, other)
+    # Only a root of a reciprocal makes a product a division.
+    divides = where.op in QUOTIENTS or (
+        where.op == "multiply" and any(part.op in {"reciprocal", "rsqrt"} for part in parts)
+    )
+    return value if divides and node in parts else None
+
+
 def sources(view: View, node: Node) -> frozenset[int]:
     """Return the inputs, hyperparameters aside, that a value is computed from by element."""
     return frozenset(

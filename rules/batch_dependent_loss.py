@@ -29,6 +29,7 @@ from ._batch import (
     SIZES,
     SOFTMAX,
     axes,
+    dividend,
     elementwise,
     losing,
     over_batch,
@@ -467,23 +468,16 @@ def _meeting(view: View, node: Node) -> Node | None:
     if reduced.op in MAGNITUDES:
         own.add(view.definition(view.operands(reduced)[0]).id)
     for where in descendants(view, node.id):
-        if where.op in QUOTIENTS:
-            value, other = view.operand(where, "x"), view.operand(where, "y")
-            fitting = node.op in SIZES or node.op in _MOMENTS
-        elif where.op == "multiply":
-            value, other = view.operand(where, "x"), view.operand(where, "y")
-            if value is not None and node in elementwise(view, value):
-                value, other = other, value
-            # Only a root of a reciprocal makes a product a division.
-            fitting = other is not None and any(
-                found.op in {"reciprocal", "rsqrt"} for found in elementwise(view, other)
-            )
-        elif where.op == "subtract":
+        if where.op == "subtract":
             value, other = view.operand(where, "x"), view.operand(where, "y")
             fitting = node.op in _SHIFTS or node.op == "reduce_mean"
+            if not fitting or other is None or node not in elementwise(view, other):
+                continue
         else:
-            continue
-        if not fitting or value is None or other is None or node not in elementwise(view, other):
+            value = dividend(view, where, node)
+            if where.op in QUOTIENTS and node.op not in SIZES | _MOMENTS:
+                continue
+        if value is None:
             continue
         if node.op in {"reduce_std", "reduce_variance"}:
             if _origin(view, node) & sources(view, value):

@@ -20,7 +20,7 @@ from actlint.query import (
     View,
 )
 
-from ._batch import MAGNITUDES, QUOTIENTS, SIZES, axes, elementwise, sources
+from ._batch import MAGNITUDES, SIZES, axes, dividend, sources
 from ._common import descendants, shown
 from ._losses_mended import within_each_sample
 from ._patterns import constant_power
@@ -283,19 +283,7 @@ def _quotient(view: View, node: Node) -> Node | None:
     if not sources(view, reduced):
         return None
     for where in descendants(view, node.id):
-        value, other = view.operand(where, "x"), view.operand(where, "y")
-        if value is None or other is None:
-            continue
-        if where.op == "multiply":
-            if node in elementwise(view, value):
-                value, other = other, value
-            # Only a root of a reciprocal makes a product a division.
-            parts = elementwise(view, other)
-            divides = any(found.op in {"reciprocal", "rsqrt"} for found in parts)
-        else:
-            divides = where.op in QUOTIENTS
-        if not divides or node not in elementwise(view, other):
-            continue
-        if any(view.same_value(value, each) for each in own):
+        value = dividend(view, where, node)
+        if value is not None and any(view.same_value(value, each) for each in own):
             return where
     return None
