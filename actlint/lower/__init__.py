@@ -20,7 +20,7 @@ from actlint.lower.attributes import (
     parameter,
 )
 from actlint.lower.domains import with_domains
-from actlint.lower.machine import MAX_PATHS, MAX_STEPS, Hooks, Machine, TooLarge
+from actlint.lower.machine import ENOUGH_BUILDING, MAX_PATHS, MAX_STEPS, Hooks, Machine, TooLarge
 from actlint.lower.marks import Mark
 from actlint.lower.module import Module
 from actlint.lower.special import FOREIGN
@@ -110,7 +110,7 @@ def lower(module: Module, unit: Unit, *, marked: bool = False) -> Lowered:
             break
         steps = machine.steps
         choices = _next_choices(machine.taken)
-        if choices is None or steps <= 0:
+        if choices is None or steps <= (MAX_STEPS - ENOUGH_BUILDING if unit.builds else 0):
             break
     distinct = _distinct(graphs)
     return Lowered(

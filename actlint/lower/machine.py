@@ -46,6 +46,9 @@ MAX_DEPTH = 24  # of inlined calls
 MAX_PATHS = 8  # ways through Python branches that are looked at
 _MAX_NAME = 64  # characters of an expression that its name is made of
 MAX_STEPS = 200_000  # expressions and statements that are gone through, on all paths together
+# After so many no other way through a function that builds a Keras model is begun: such functions
+# are long, and their ways differ in layers, not in expressions.
+ENOUGH_BUILDING = 20_000
 
 # A hyperparameter without a default is taken to be a positive number of ordinary size.
 PARAMETER_DOMAIN = (0.01, 100.0)
