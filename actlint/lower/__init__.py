@@ -459,10 +459,20 @@ def _bind(
             )
         elif item.default is not None:
             value = expressions.evaluate(machine, function.scope, item.default)
-            if isinstance(value, Static) and value.value is None:
+            if _is_keras_mask(machine, function, name, value) and not machine.decide(Opaque("")):
+                value = machine.input(
+                    name, InputRole.LABEL, machine.site(item.name), differentiated=False
+                )
+            elif isinstance(value, Static) and value.value is None:
                 value = injected(machine, function.scope.module, name) or value
             scope.variables[name] = value
         elif last(name) in {"training", "is_training"}:
             scope.variables[name] = Static(True)
         else:
             scope.variables[name] = parameter(machine, name, item.name, item.annotation)
+
+
+def _is_keras_mask(machine: Machine, function: Function, name: str, default: Value) -> bool:
+    """Tell whether Keras gives a layer's ``call`` what an earlier layer masks, if one does."""
+    layer = machine.role is Role.LAYER and function.instance is not None
+    return layer and name == "mask" and isinstance(default, Static) and default.value is None
