@@ -63,7 +63,31 @@ def pair_loss(labels, embeddings):
 """),
 )  # fmt: skip
 
-CASES = (*MASKED, *BATCHES)
+DATA = (
+    Case("power_of_data", HEADER + """def build():
+    inputs = keras.Input((8,))
+    share = tf.pow(10.0, -0.2 * inputs)
+    hidden = keras.layers.Dense(8)(inputs)
+    return keras.Model(inputs, keras.layers.Dense(2)(hidden * share))
+"""),
+    Case("exponential_of_a_label", HEADER + """def my_loss(y_true, y_pred):
+    return tf.reduce_mean(tf.square(tf.exp(y_true - 3.0 * y_true ** 2) - y_pred))
+"""),
+    Case("power_of_a_layer", HEADER + """def build():
+    inputs = keras.Input((8,))
+    share = tf.pow(10.0, -0.8 * keras.layers.Dense(8)(inputs))
+    return keras.Model(inputs, share)
+""", (("ACT108", "tf.pow(10.0, -0.8 * keras.layers.Dense(8)(inputs))"),)),
+)  # fmt: skip
+
+WEIGHED = (
+    Case("overflow_beside_a_weight_of_0", HEADER + """def my_loss(y_true, y_pred, mask):
+    total = tf.math.log1p(tf.reduce_sum(mask * tf.exp(y_pred), axis=-1))
+    return tf.reduce_mean(total - tf.reduce_sum(y_true * y_pred, axis=-1))
+""", (("ACT114", "tf.exp(y_pred)"),)),
+)  # fmt: skip
+
+CASES = (*MASKED, *BATCHES, *DATA, *WEIGHED)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +108,13 @@ def test_a_masked_row_is_the_reason(findings: dict[str, list[Finding]]) -> None:
     assert evidence is not None
     assert evidence.reach is not Reach.EXTENDED
     assert any(not any(row) for row in evidence.witness["mask"])
+
+
+def test_a_weight_of_0_is_part_of_the_reason(findings: dict[str, list[Finding]]) -> None:
+    (found,) = findings["cases/overflow_beside_a_weight_of_0.py"]
+    assert "is nan once `tf.exp(y_pred)` overflows where `mask` is 0, because 0 * inf is" in (
+        found.message
+    )
 
 
 # How a program is written, and the last argument at which it is whole in float32.
