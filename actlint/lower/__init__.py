@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import libcst as cst
+from libcst import matchers
 
 from actlint.dotted import bare
 from actlint.graph import DType, Graph, InputRole, Node, Role, Site, Span
@@ -473,6 +474,8 @@ def _bind(
 
 
 def _is_keras_mask(machine: Machine, function: Function, name: str, default: Value) -> bool:
-    """Tell whether Keras gives a layer's ``call`` what an earlier layer masks, if one does."""
-    layer = machine.role is Role.LAYER and function.instance is not None
-    return layer and name == "mask" and isinstance(default, Static) and default.value is None
+    """Tell whether a layer's ``call`` reads what Keras gives it if an earlier layer masks."""
+    if machine.role is not Role.LAYER or function.instance is None or name != "mask":
+        return False
+    none = isinstance(default, Static) and default.value is None
+    return none and bool(matchers.findall(function.node.body, matchers.Name("mask")))
