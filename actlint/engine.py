@@ -435,12 +435,14 @@ def _assumption(graph: Graph, evidence: Evidence | None) -> str:
     if evidence is None or evidence.reach is not Reach.EXTENDED:
         return ""
     found = [
-        (max(numbers(evidence.witness[node.input.name]), key=abs, default=0.0), node)
+        # Of equal magnitudes the positive one.
+        (max(numbers(evidence.witness[node.input.name]), key=lambda x: (abs(x), x), default=0.0),
+         node)
         for node in graph.inputs
         if node.input is not None
         and node.input.role in _UNBOUNDED
         and node.input.name in evidence.witness
-    ]
+    ]  # fmt: skip
     value, node = max(found, key=lambda pair: abs(pair[0]), default=(0.0, None))
     if node is None or not abs(value) > TYPICAL_LIMIT:
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from actlint.query import Cause, Kind, Node, View
+from actlint.query import Cause, InputRole, Kind, Node, View
 
 from ._common import POWER, ancestors, first_hit
 
@@ -80,6 +80,49 @@ def _shared(view: View, above: Node, below: Node) -> tuple[Node, Node] | None:
                     if view.same_value(numerator, denominator):
                         return numerator, denominator
     return None
+
+
+def mask(view: View, softmax: Softmax) -> Node | None:
+    """Return the mask that the exponentials below the line are multiplied by, or None.
+
+    Only a factor that does not move smoothly with the exponent can be 0 for all of them at once
+    while they are ordinary numbers.
+    """
+    below = view.operand(softmax.division, "y")
+    for total in () if below is None else sources(view, below, SUMS):
+        for product in _products(view, view.operands(total)):
+            for name, other in (("x", "y"), ("y", "x")):
+                factor, rest = view.operand(product, name), view.operand(product, other)
+                if factor is None or rest is None or not _masks(view, factor):
+                    continue
+                if softmax.denominator in sources(view, rest, ("exp",)):
+                    return factor
+    return None
+
+
+def _products(view: View, nodes: tuple[Node, ...]) -> Iterator[Node]:
+    """Yield the products that reach `nodes` through factors and moved elements only."""
+    waiting, seen = list(nodes), set[int]()
+    while waiting:
+        current = waiting.pop(0)
+        if current.id in seen or not current.op or not _moves(view, current):
+            continue
+        seen.add(current.id)
+        if current.op == "multiply":
+            yield current
+        waiting.extend(view.operands(current))
+
+
+def _masks(view: View, factor: Node) -> bool:
+    """Return whether a factor is given from outside, or a condition, and can be 0."""
+    return (
+        view.interval(factor).contains(0.0)
+        and not view.depends_differentiably(factor)
+        and any(
+            each.input is not None and each.input.role is not InputRole.PARAMETER
+            for each in ancestors(view, factor.id)
+        )
+    )
 
 
 def _moves(view: View, node: Node) -> bool:

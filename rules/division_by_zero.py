@@ -6,10 +6,22 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, InputRole, Node, Remedy, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    InputRole,
+    Node,
+    Remedy,
+    Rule,
+    Suspect,
+    Target,
+    View,
+)
 
 from ._common import DIVISION, condition, nonfinite, shown, singular
-from ._patterns import SUMS, softmaxes
+from ._patterns import SUMS, Softmax, mask, softmaxes
 from ._remedies import no_nan
 
 _NUMBER = re.compile(r"[\d.e+-]+")
@@ -21,7 +33,8 @@ class DivisionByZero(Rule):
     ## What it does
     Reports a division, reciprocal or remainder whose divisor can be 0, as far as the intervals of
     float32 values tell. Divisors that are held away from 0 (`1 + tf.abs(x)`, a count, a clip, a
-    `where` done twice) are not reported.
+    `where` done twice) are not reported. Of a softmax written by hand it is the mask that is
+    reported, where all entries of a row can be masked; overflow is told by unshifted-softmax.
 
     ## Why is this bad?
     `a / 0` is infinite and `0 / 0` is nan. The gradient with respect to the divisor is
@@ -31,7 +44,8 @@ class DivisionByZero(Rule):
 
     ## How it is confirmed
     actlint solves for inputs that make the divisor 0 and runs the expression there with
-    TensorFlow: the division's operands are finite and its value or its gradient is not.
+    TensorFlow: the division's operands are finite and its value or its gradient is not. Of a
+    softmax with a mask, it masks one row of the batch.
 
     ## Example
     ```python
@@ -72,16 +86,33 @@ class DivisionByZero(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield divisions whose divisor can be 0."""
-        told = {softmax.division.id for softmax in softmaxes(view)}
+        by_hand = {softmax.division.id: softmax for softmax in softmaxes(view)}
         for node, hit in singular(view, *DIVISION):
-            if node.id in told:
-                continue  # the exponential above the line is what is reported
+            if node.id in by_hand:
+                # That its exponentials are not finite, or all 0, is told of them.
+                yield from self._masked(view, by_hand[node.id])
+                continue
             if _normalises_probabilities(view, node):
                 continue
             divisor = f"{shown(hit.operand)}, which {condition(hit)}"
             if _NUMBER.fullmatch(hit.operand.site.text):
                 divisor = "0"
             yield nonfinite(view, self.code, node, hit, f"{shown(node)} divides by {divisor}")
+
+    def _masked(self, view: View, softmax: Softmax) -> Iterator[Suspect]:
+        """Yield the division of a hand-written softmax over entries that can all be masked."""
+        factor, below = mask(view, softmax), view.operand(softmax.division, "y")
+        if factor is None or below is None:
+            return
+        yield Suspect(
+            code=self.code,
+            node=softmax.division.id,
+            message=f"{shown(softmax.division)} is 0 / 0 = nan where {shown(factor)} is 0 for all "
+            f"that {shown(below)} adds up",
+            check=Check.INDETERMINATE,
+            targets=(Target(below.id, 0.0, 0.0), Target(factor.id, 0.0, 0.0, "zero-vector")),
+            provisional=True,
+        )
 
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Divide without nan; else keep a positive divisor above 0."""

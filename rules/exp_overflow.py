@@ -49,7 +49,8 @@ class ExpOverflow(Rule):
     safe. A bound on the exponent is unsafe: beyond it values change, and gradients end.
 
     ## What it misses
-    Overflow for arguments beyond 1000. Exponentials under a logarithm are reported by
+    Overflow for arguments beyond 1000, and of what is computed from labels and data alone, which
+    do not grow while training diverges. Exponentials under a logarithm are reported by
     naive-log-sum-exp, overflow of float16 by half-precision-hazard.
 
     ## References
@@ -74,6 +75,8 @@ class ExpOverflow(Rule):
             # What can be infinite itself became so at an earlier pole, which is told there.
             if hit is None or _is_infinite(view, hit):
                 continue
+            if not view.depends(hit.operand):
+                continue  # labels and data stay what they are while training diverges
             if first_hit(view, node, not_overflow()) is not None:
                 continue  # the nearer pole is told by its own rule
             if any(view.same_value(node, other) for other in told):

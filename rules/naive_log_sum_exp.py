@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from actlint.query import Bad, Cause, Good, Hazard, Kind, Node, Remedy, Rule, Suspect, View
@@ -28,7 +29,8 @@ class NaiveLogSumExp(Rule):
 
     ## Why is this bad?
     `exp` overflows above 88.7 in float32, so the logarithm is infinite where the true value is
-    about x, and the gradient is `inf / inf = nan`. Shifted by the maximum first, the same sum
+    about x, and the gradient is `inf / inf = nan`. A mask that multiplies the exponentials does
+    not help: `0 * inf` is nan. Shifted by the maximum first, the same sum
     never overflows, and the value is exact to the last digit.
 
     ## How it is confirmed
@@ -73,9 +75,10 @@ class NaiveLogSumExp(Rule):
         """Yield exponentials that overflow under a logarithm."""
         told = {node.id for node in softmax_exponentials(view)}
         for log in view.nodes(*_LOGS):
-            for node, summed, shifted in _exponentials(view, log):
+            for found in _exponentials(view, log):
+                node = found.node
                 hit = first_hit(view, node, _OVERFLOW)
-                if hit is None or node.id in told:
+                if hit is None or node.id in told or not view.depends(hit.operand):
                     continue
                 told.add(node.id)
                 yield nonfinite(
@@ -83,9 +86,8 @@ class NaiveLogSumExp(Rule):
                     self.code,
                     node,
                     hit,
-                    f"{shown(log)} is infinite once {shown(node)} overflows, where its true value "
-                    f"is about {_true(node)}: {shown(hit.operand)} {condition(hit)}",
-                    hint=_hint(node, summed=summed, shifted=shifted),
+                    f"{_said(log, found)}: {shown(hit.operand)} {condition(hit)}",
+                    hint=_hint(found),
                 )
 
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
@@ -269,35 +271,76 @@ layer = tf.keras.layers.Dense(8, activation=lambda x: x * tf.tanh(tf.math.log1p(
     )
 
 
-def _exponentials(view: View, log: Node) -> Iterator[tuple[Node, bool, bool]]:
-    """Yield exponentials that `log` sums, whether a reduction sums them, whether 1 is added."""
-    shifted = log.op == "log1p"
-    waiting = [(operand, False, shifted) for operand in view.operands(log)]
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An exponential under a logarithm."""
+
+    node: Node
+    summed: bool  # a reduction sums it up
+    shifted: bool  # 1 is added
+    factor: Node | None  # what it is multiplied by before, if that can be 0
+
+
+def _exponentials(view: View, log: Node) -> Iterator[_Found]:
+    """Yield the exponentials that `log` sums."""
+    start = _Found(log, summed=False, shifted=log.op == "log1p", factor=None)
+    waiting = [replace(start, node=operand) for operand in view.operands(log)]
     seen = set[int]()
     while waiting:
-        node, summed, one = waiting.pop(0)
+        found = waiting.pop(0)
+        node = found.node
         if node.id in seen or not node.op:
             continue
         seen.add(node.id)
         if node.op in _EXPONENTIALS:
-            yield node, summed, one
+            yield found
         elif node.op in _SUMS:
-            waiting += [(operand, True, one) for operand in view.operands(node)]
+            waiting += [replace(found, node=each, summed=True) for each in view.operands(node)]
         elif node.op in _CARRIERS or view.op(node).kind is Kind.STRUCTURAL:
             adds = node.op == "add" and any(view.static(node, name) == 1 for name in ("x", "y"))
-            waiting += [(operand, summed, one or adds) for operand in view.operands(node)]
+            waiting += [
+                replace(
+                    found,
+                    node=each,
+                    shifted=found.shifted or adds,
+                    factor=found.factor or _factor(view, node, each),
+                )
+                for each in view.operands(node)
+            ]
 
 
-def _true(node: Node) -> str:
-    return "the size of its argument" if node.op == "cosh" else "its largest argument"
+def _factor(view: View, product: Node, term: Node) -> Node | None:
+    """Return what a product multiplies `term` by if that can be 0, else None."""
+    others = [each for each in view.operands(product) if each.id != term.id]
+    if product.op != "multiply" or len(others) != 1 or not view.interval(others[0]).contains(0.0):
+        return None
+    return others[0]
 
 
-def _hint(node: Node, *, summed: bool, shifted: bool) -> str:
+def _said(log: Node, found: _Found) -> str:
+    """Say what the overflow of an exponential makes of the logarithm."""
+    over = f"once {shown(found.node)} overflows"
+    if found.factor is not None:
+        # A factor of 0 leaves a term out of the sum, but not its overflow.
+        return (
+            f"{shown(log)} is nan {over} where {shown(found.factor)} is 0, because 0 * inf is, "
+            "and infinite where it is not"
+        )
+    true = "the size of its argument" if found.node.op == "cosh" else "its largest argument"
+    return f"{shown(log)} is infinite {over}, where its true value is about {true}"
+
+
+def _hint(found: _Found) -> str:
     """Return the stable function that the composition stands for; "" for log-sum-exp."""
-    if node.op == "cosh":
+    if found.node.op == "cosh":
         return (
             "For log(cosh(x)) use x + tf.nn.softplus(-2 * x) - log(2), or tf.keras.losses.LogCosh"
         )
-    if shifted and not summed:
+    if found.shifted and not found.summed:
         return "Use tf.nn.softplus, which is log(1 + exp(x)) without the overflow"
+    if found.factor is not None:
+        return (
+            "Leave terms out in the argument, tf.where(mask, x, -1e9), and use "
+            "tf.math.reduce_logsumexp, which shifts by the maximum"
+        )
     return ""

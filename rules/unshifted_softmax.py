@@ -59,7 +59,7 @@ class UnshiftedSoftmax(Rule):
         for softmax in softmaxes(view):
             node = softmax.numerator
             hit = first_hit(view, node, frozenset({Cause.OVERFLOW}))
-            if hit is None or node.id in told:
+            if hit is None or node.id in told or not view.depends(hit.operand):
                 continue
             told.add(node.id)
             yield nonfinite(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import libcst as cst
+from libcst import matchers
 
 from actlint.dotted import bare
 from actlint.graph import DType, Graph, InputRole, Node, Role, Site, Span
@@ -459,10 +460,22 @@ def _bind(
             )
         elif item.default is not None:
             value = expressions.evaluate(machine, function.scope, item.default)
-            if isinstance(value, Static) and value.value is None:
+            if _is_keras_mask(machine, function, name, value) and not machine.decide(Opaque("")):
+                value = machine.input(
+                    name, InputRole.LABEL, machine.site(item.name), differentiated=False
+                )
+            elif isinstance(value, Static) and value.value is None:
                 value = injected(machine, function.scope.module, name) or value
             scope.variables[name] = value
         elif last(name) in {"training", "is_training"}:
             scope.variables[name] = Static(True)
         else:
             scope.variables[name] = parameter(machine, name, item.name, item.annotation)
+
+
+def _is_keras_mask(machine: Machine, function: Function, name: str, default: Value) -> bool:
+    """Tell whether a layer's ``call`` reads what Keras gives it if an earlier layer masks."""
+    if machine.role is not Role.LAYER or function.instance is None or name != "mask":
+        return False
+    none = isinstance(default, Static) and default.value is None
+    return none and bool(matchers.findall(function.node.body, matchers.Name("mask")))

@@ -110,6 +110,7 @@ _LATENT = re.compile(r"(^|_)(means?|mus?|loc|latents?|embeddings?)$")
 _COUNT = re.compile(r"^(height|width|channels|size|ndim|(num|n)_\w+|\w+_(size|count|len))(_\d+)?$")
 _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
 _CONSTANTS = frozenset({"constant", "convert_to_tensor", "cast", "identity", "ones_like"})
+_COMPARISONS = frozenset({"equal", "not_equal"})
 _ARITHMETIC = frozenset({"add", "divide", "multiply", "subtract"})
 # An additive constant no larger than this is a guard, not part of the formula.
 _GUARD = 0.1
@@ -165,6 +166,8 @@ def with_domains(
         record = node.input
         if record is not None and record.role is InputRole.LABEL:
             evidence = _evidence(nodes, users, node.id)
+            if _compared_with_itself(users, node.id):
+                evidence |= {"class-id"}
             if _meets_fraction(users, node.id):
                 evidence -= {"class-id"}  # TensorFlow would refuse an integer there
             found[node.id] = _label(record, evidence, regression)
@@ -188,6 +191,18 @@ def _meets_fraction(users: dict[int, list[Node]], start: int) -> bool:
         user.op in _ARITHMETIC and any(isinstance(value, float) for _, value in user.args)
         for user in users.get(start, ())
     )
+
+
+def _compared_with_itself(users: dict[int, list[Node]], start: int) -> bool:
+    """Tell whether it is asked which elements of a value are equal, as those of one class are."""
+    moved, pending = {start}, [start]
+    while pending:
+        for user in users.get(pending.pop(), ()):
+            if user.op in _TRANSPARENT and user.id not in moved:
+                moved.add(user.id)
+                pending.append(user.id)
+    asking = (user for each in moved for user in users.get(each, ()) if user.op in _COMPARISONS)
+    return any(set(user.operands) <= moved and len(set(user.operands)) == 2 for user in asking)
 
 
 def _truncated(users: dict[int, list[Node]], start: int) -> bool:

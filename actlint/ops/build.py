@@ -23,6 +23,7 @@ from actlint.ops.model import (
 
 PREFIXES: Final = {
     "tf": "tf",
+    "dtypes": "tf.dtypes",
     "math": "tf.math",
     "nn": "tf.nn",
     "linalg": "tf.linalg",

@@ -57,6 +57,17 @@ def _mean_or_empty(x: Interval) -> Interval:
     return Interval(min(mean.lo, 0.0), max(mean.hi, 0.0), mean.nan)
 
 
+def _spread(x: Interval) -> Interval:
+    """Return the largest member less the least."""
+    apart = x.sub(x)
+    return Interval(0.0, apart.hi, apart.nan)
+
+
+def _sum_of_known(x: Interval) -> Interval:
+    """Return a sum in which nan counts as 0."""
+    return _or_empty(Interval(x.lo, x.hi, nan=False, integer=x.integer))
+
+
 def _prod(x: Interval) -> Interval:
     """Return the product of 1 to MAX_ELEMENTS members."""
     size = x.abs()
@@ -179,6 +190,15 @@ ROWS: Final[tuple[Op, ...]] = (
     row("median", "tf.keras.ops.median", "x axis keepdims", "ops:median",
         interpolated, kind=_RED),
     row("trace", "tf.linalg.trace", "x name", "tf,linalg:trace", sum_of, kind=_RED),
+    # Of the first two axes, where TensorFlow takes the last two.
+    row("keras_trace", "tf.keras.ops.trace", "x offset axis1 axis2", "ops:trace", sum_of,
+        kind=_RED),
+    row("ptp", "tf.keras.ops.ptp", "x axis keepdims", "ops:ptp", _spread, kind=_RED),
+    row("nansum", "tf.keras.ops.nansum", "x axis keepdims", "ops:nansum", _sum_of_known,
+        kind=_RED),
+    row("nanmax", "tf.keras.ops.nanmax", "x axis keepdims", "ops:nanmax", same, kind=_RED),
+    row("nanmin", "tf.keras.ops.nanmin", "x axis keepdims", "ops:nanmin", same, kind=_RED),
+    row("nanmean", "tf.keras.ops.nanmean", "x axis keepdims", "ops:nanmean", mean_of, kind=_RED),
     # ---- cumulative
     row("cumsum", "tf.cumsum", "x axis exclusive reverse name", "tf,math,K:cumsum", _or_empty,
         kind=_OTHER),

@@ -208,9 +208,9 @@ ROWS: Final[tuple[Op, ...]] = (
     row("logical_not", "tf.logical_not", "x name", "tf,math,ops:logical_not", _not, symbol="~",
         gradient=_NONE),
     # ---- casts
-    row("cast", "tf.cast", "x dtype name", "tf,K,ops:cast method:astype", bound=_cast_to("x"),
-        gradients=_cast_gradient, examples={"dtype": DType("float32")}),
-    row("saturate_cast", "tf.saturate_cast", "value dtype name", "tf,ops:saturate_cast",
+    row("cast", "tf.cast", "x dtype name", "tf,dtypes,K,ops:cast method:astype",
+        bound=_cast_to("x"), gradients=_cast_gradient, examples={"dtype": DType("float32")}),
+    row("saturate_cast", "tf.saturate_cast", "value dtype name", "tf,dtypes,ops:saturate_cast",
         bound=_saturated, renamed="x=value", gradients=_cast_gradient,
         examples={"dtype": DType("float32")}),
     row("to_float", "tf.compat.v1.to_float", "x name", "tf:to_float,to_double", same),

@@ -7,7 +7,7 @@ from typing import Final
 
 from actlint.graph import Arg, Items
 from actlint.interval import COUNT, INDEX, ONE, ZERO, Interval, hull, widen_down, widen_up
-from actlint.ops.build import constant, number, operand, row, same
+from actlint.ops.build import constant, number, operand, row, same, united
 from actlint.ops.model import Bound, Gradient, Kind, Op, Transfer
 
 _NONE: Final = Gradient.NONE
@@ -131,6 +131,11 @@ ROWS: Final[tuple[Op, ...]] = (
         "input_ begin end strides begin_mask end_mask ellipsis_mask new_axis_mask "
         "shrink_axis_mask var name", "tf:strided_slice", same, kind=_MOVES,
         examples={"begin": Items((0, 0)), "end": Items((1, 2))}),
+    row("dstack", "tf.keras.ops.dstack", "xs", "ops:dstack", bound=_items("xs"), kind=_MOVES),
+    row("append", "tf.keras.ops.append", "x1 x2 axis", "ops:append", united, operands="x1 x2",
+        kind=_MOVES),
+    row("keras_slice", "tf.keras.ops.slice", "inputs start_indices shape", "ops:slice", same,
+        kind=_MOVES, examples={"start_indices": Items((0, 0)), "shape": Items((1, 2))}),
     # ---- copying and reordering
     row("tile", "tf.tile", "input multiples name", "tf,K,ops:tile", same,
         renamed="x=input n=multiples repeats=multiples", kind=_MOVES,
@@ -144,6 +149,9 @@ ROWS: Final[tuple[Op, ...]] = (
     row("reverse", "tf.reverse", "tensor axis name", "tf,K:reverse", same,
         renamed="x=tensor axes=axis dims=axis", kind=_MOVES, examples={"axis": Items((0,))}),
     row("flip", "tf.keras.ops.flip", "x axis", "ops:flip", same, kind=_MOVES),
+    row("fliplr", "tf.keras.ops.fliplr", "x", "ops:fliplr", same, kind=_MOVES),
+    row("flipud", "tf.keras.ops.flipud", "x", "ops:flipud", same, kind=_MOVES),
+    row("rot90", "tf.keras.ops.rot90", "array k axes", "ops:rot90", same, kind=_MOVES),
     row("roll", "tf.roll", "input shift axis name", "tf,ops:roll", same, renamed=_RENAMED_INPUT,
         kind=_MOVES, examples={"shift": 1, "axis": 0}),
     row("pad", "tf.pad", "tensor paddings mode constant_values name", "tf:pad", bound=_pad,
@@ -151,7 +159,7 @@ ROWS: Final[tuple[Op, ...]] = (
     row("keras_pad", "tf.keras.ops.pad", "x pad_width mode constant_values", "ops:pad",
         bound=_keras_pad, kind=_MOVES,
         examples={"pad_width": Items((Items((1, 1)), Items((0, 0))))}),
-    row("meshgrid", "tf.meshgrid", "args indexing", "tf:meshgrid", bound=_items("args"),
+    row("meshgrid", "tf.meshgrid", "args indexing", "tf,ops:meshgrid", bound=_items("args"),
         operands="args", variadic="args", kind=_MOVES),
     row("diff", "tf.keras.ops.diff", "a n axis", "ops:diff", _diff, renamed="x=a", kind=_OTHER),
     # ---- identities
@@ -186,8 +194,9 @@ ROWS: Final[tuple[Op, ...]] = (
         examples={"dims": Items((2, 2)), "value": 2.0}),
     row("eye", "tf.eye", "num_rows num_columns batch_shape dtype name", "tf,linalg:eye",
         constant(_UNIT), operands="", gradient=_NONE, kind=_OTHER, examples={"num_rows": 3}),
-    row("keras_eye", "tf.keras.backend.eye", "size dtype name", "K,ops:eye", constant(_UNIT),
-        operands="", renamed="N=size n=size", gradient=_NONE, kind=_OTHER, examples={"size": 3}),
+    row("keras_eye", "tf.keras.backend.eye", "size dtype name", "K,ops:eye ops:identity",
+        constant(_UNIT), operands="", renamed="N=size n=size", gradient=_NONE, kind=_OTHER,
+        examples={"size": 3}),
     row("range", "tf.range", "start limit delta dtype name", "tf:range K,ops:arange",
         bound=_range, operands="start limit", renamed="stop=limit step=delta", gradient=_NONE,
         kind=_OTHER, examples={"start": 0, "limit": 5}),

@@ -122,6 +122,7 @@ _PREFIXES: Final[Mapping[str, str]] = {
     "tensorflow.python.ops.clip_ops.": "tf.",
     "tensorflow.python.ops.linalg_ops.": "tf.linalg.",
     "tensorflow.python.ops.nn_ops.": "tf.nn.",
+    "tensorflow.python.ops.standard_ops.": "tf.",
     "tensorflow.python.ops.nn_impl.": "tf.nn.",
     "tensorflow.python.ops.nn.": "tf.nn.",
     "tensorflow.python.ops.random_ops.": "tf.",
@@ -139,6 +140,11 @@ _PREFIXES: Final[Mapping[str, str]] = {
 _KERAS: Final[Mapping[str, str]] = {
     "backend.": "K.",
     "backend.tensorflow_backend.": "K.",
+    # What Keras 3 is written with itself.
+    "backend.numpy.": "ops.",
+    "backend.nn.": "ops.",
+    "backend.math.": "ops.",
+    "backend.core.": "ops.",
     "backend.backend.": "K.",
     "legacy.backend.": "K.",
     "ops.": "ops.",

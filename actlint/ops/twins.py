@@ -28,20 +28,28 @@ _RENAMED: Final = {
     "isnan": "is_nan",
     "isinf": "is_inf",
     "isfinite": "is_finite",
+    "fmax": "maximum",
+    "fmin": "minimum",
 }
 _SAME: Final = (
     "abs add ceil cos cosh divide equal exp expm1 floor greater greater_equal less less_equal "
     "log log10 log1p log2 logical_and logical_not logical_or maximum minimum mod multiply "
     "negative not_equal rint sign sin sinh sqrt square subtract tan tanh trunc reciprocal "
-    "heaviside cbrt exp2 logaddexp"
+    "heaviside cbrt exp2 logaddexp hypot"
 )
 
 # The module of TensorFlow that has NumPy's functions.
 _TENSORS: Final = "tf.experimental.numpy."
 # What is a dtype there, is of float64 by default, or is missing.
 _OTHERWISE: Final = frozenset(
-    {"float32", "float64", "zeros", "ones", "arange", "rint", "trunc", "median", "nan_to_num"}
-)
+    {
+        "float32", "float64", "zeros", "ones", "arange", "rint", "trunc", "median", "nan_to_num",
+        "fmax", "fmin", "linspace", "nanmax", "nanmin", "percentile", "ptp", "quantile",
+    }
+)  # fmt: skip
+
+# NumPy's own subscript their argument: of a tensor that is TensorFlow's subscript, or an error.
+_SUBSCRIPTING: Final = frozenset({"flip", "take_along_axis"})
 
 # NumPy functions that are no ufuncs: name, twin, parameters, old=new names.
 _FUNCTIONS: Final = (
@@ -81,6 +89,35 @@ _FUNCTIONS: Final = (
     ("float32", "py_float", "x", ""),
     ("float64", "py_float", "x", ""),
     ("size", "size", "input axis", "a=input"),
+    ("all", "reduce_all", "input_tensor axis out keepdims", "a=input_tensor"),
+    ("any", "reduce_any", "input_tensor axis out keepdims", "a=input_tensor"),
+    ("broadcast_to", "broadcast_to", "input shape", "array=input"),
+    ("cumprod", "keras_cumprod", "x axis dtype out", "a=x"),
+    ("diff", "diff", "a n axis", ""),
+    ("flip", "flip", "x axis", "m=x"),
+    ("hstack", "hstack", "xs", "tup=xs"),
+    ("vstack", "vstack", "xs", "tup=xs"),
+    ("full_like", "full_like", "x fill_value dtype", "a=x"),
+    ("linspace", "linspace", "start stop num axis", ""),
+    ("matmul", "matmul", "a b", "x1=a x2=b"),
+    ("moveaxis", "moveaxis", "x source destination", "a=x"),
+    ("outer", "outer", "x1 x2", "a=x1 b=x2"),
+    ("quantile", "quantile", "x q axis out overwrite_input method keepdims", "a=x"),
+    ("percentile", "percentile", "x q axis out overwrite_input method keepdims", "a=x"),
+    ("ptp", "ptp", "x axis out keepdims", "a=x"),
+    ("nansum", "nansum", "x axis dtype out keepdims", "a=x"),
+    ("nanmean", "nanmean", "x axis dtype out keepdims", "a=x"),
+    ("nanmax", "nanmax", "x axis out keepdims", "a=x"),
+    ("nanmin", "nanmin", "x axis out keepdims", "a=x"),
+    ("ravel", "flatten", "x", "a=x"),
+    ("repeat", "repeat", "input repeats axis", "a=input"),
+    ("roll", "roll", "input shift axis", "a=input"),
+    ("swapaxes", "swapaxes", "x axis1 axis2", "a=x"),
+    ("take", "take", "x indices axis", "a=x"),
+    ("take_along_axis", "take_along_axis", "x indices axis", "arr=x"),
+    ("trace", "keras_trace", "x offset axis1 axis2", "a=x"),
+    ("tril", "tril", "x k", "m=x"),
+    ("triu", "triu", "x k", "m=x"),
     ("arange", "range", "start limit delta dtype", "stop=limit step=delta"),
 )
 
@@ -108,6 +145,7 @@ def numpy_rows(table: Mapping[str, Op]) -> tuple[Op, ...]:
     functions = [
         _twin(table[key], name, tuple(params.split()), renamed)
         for name, key, params, renamed in _FUNCTIONS
+        if name not in _SUBSCRIPTING
     ]
     return (*ufuncs, *functions)
 

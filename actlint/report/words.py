@@ -19,7 +19,7 @@ _WITNESS_WIDTH = 72
 _REACH = {
     Reach.TYPICAL: "values typical of training",
     Reach.STRUCTURAL: "exact values that training produces",
-    Reach.EXTENDED: "magnitudes of hundreds, on the way to divergence",
+    Reach.EXTENDED: "large magnitudes, on the way to divergence",
 }
 
 # Characters that reorder the text around them; shown as escapes so that what is read is there.

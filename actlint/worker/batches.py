@@ -211,17 +211,17 @@ def aimed(
 
 def _shows(bench: Bench, node: int, index: int, trace: Trace) -> bool:
     """Return True if the node shows a hazard that is not another one's at any magnitude."""
-    return shows(bench.lab, node, trace) and not _broken_anyway(bench, index, trace)
+    return shows(bench.lab, node, trace) and not broken_anyway(bench, bench.templates[index], trace)
 
 
-def _broken_anyway(bench: Bench, index: int, trace: Trace) -> bool:
+def broken_anyway(bench: Bench, template: Template, trace: Trace) -> bool:
     """Return True if the batch breaks the program with ordinary numbers for large ones, too."""
     sample = trace.sample
     if sample.reach is not Reach.EXTENDED:
         return False
     small = {
         slot.id: (value / max(float(np.abs(value).max(initial=0.0)), 1.0)).astype(value.dtype)
-        for slot in bench.templates[index].differentiated
+        for slot in template.differentiated
         if slot.encoding is Encoding.REAL
         for value in [sample.feeds[slot.id]]
     }

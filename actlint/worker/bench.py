@@ -194,9 +194,17 @@ class Bench:
         key = (index, kind)
         if key not in self._traces:
             weights = self.weights(index)
-            runs = (self._weighed(sample, weights) for sample in self.drawn(index, kind))
+            runs = (
+                self._weighed(sample, weights if self._is_whole(index, sample) else None)
+                for sample in self.drawn(index, kind)
+            )
             self._traces[key] = tuple(trace for trace in runs if trace is not None)
         return self._traces[key]
+
+    def _is_whole(self, index: int, sample: Sample) -> bool:
+        """Return True if the batch has as many rows as most have."""
+        batched = (slot for slot in self.templates[index].slots if slot.shape[:1] == (None,))
+        return all(sample.feeds[slot.id].shape[:1] == (BATCH,) for slot in batched)
 
     def drawn(self, index: int, kind: str) -> tuple[Sample, ...]:
         """Return the batches of one class; see `traces`."""

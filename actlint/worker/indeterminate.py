@@ -9,7 +9,7 @@ import numpy as np
 
 from actlint.findings import Evidence, Hazard, Outcome, Reach, Suspect, Verdict
 from actlint.graph import InputRole
-from actlint.worker import batches, samples, witness
+from actlint.worker import aim, batches, samples, witness
 from actlint.worker.bench import Bench
 from actlint.worker.blame import reaches
 from actlint.worker.inputs import Slot, Template
@@ -27,7 +27,7 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
     count = hits = 0
     for trace in _runs(bench, suspect, template):
         count += 1
-        if shows(bench.lab, suspect.node, trace):
+        if _met(suspect, trace) and shows(bench.lab, suspect.node, trace):
             hits += 1
             found = found or trace
     if found is None:
@@ -36,7 +36,9 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
     def still(sample: Sample) -> bool:
         nonlocal found
         trace = bench.run(sample)
-        if trace is None or not shows(bench.lab, suspect.node, trace):
+        if trace is None or not _met(suspect, trace):
+            return False
+        if not shows(bench.lab, suspect.node, trace):
             return False
         found = trace
         return True
@@ -55,6 +57,11 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
         detail={"modes": "eager", "value_of": "output"},
     )
     return Outcome(Verdict.CONFIRMED, None, evidence)
+
+
+def _met(suspect: Suspect, trace: Trace) -> bool:
+    """Return True if the run is at all the points that the suspect is about."""
+    return all(aim.reached(trace.values.get(each.node), each) for each in suspect.targets)
 
 
 def shows(lab: Lab, node: int, trace: Trace) -> bool:

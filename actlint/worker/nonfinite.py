@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from actlint.findings import Evidence, Hazard, Outcome, Suspect, Verdict
-from actlint.worker import agreement, aim, batches, elements, witness
+from actlint.worker import agreement, aim, batches, elements, onset, witness
 from actlint.worker.bench import Bench, Line
 from actlint.worker.blame import Case, Tally
 from actlint.worker.inputs import Slot
@@ -80,16 +82,16 @@ def _is_far_and_true(bench: Bench, case: Case) -> bool:
 
 
 def _confirmed(bench: Bench, node: int, case: Case, tally: Tally, rate: float | None) -> Outcome:
+    modes, calm = _modes(bench, case.trace.sample)
+    nearest = onset.nearest(bench, node, case, modes)
+    if nearest is not case:
+        case = nearest
+        modes, calm = _modes(bench, case.trace.sample)
     trace = case.trace
     output = witness.worst([trace.values[trace.output]])
     own = witness.worst([trace.values.get(node)])
     # Training sees the output; the expression's own value is told where it does not get that far.
     local = own is not None and not np.isfinite(own) and output is not None and np.isfinite(output)
-    modes, calm = ["eager"], list[str]()
-    for mode in _COMPILED:
-        run = bench.lab.compiled(mode, trace.sample)
-        if run is not None:
-            (modes if witness.hazard_of([run[0], *run[1]]) else calm).append(mode)
     evidence = Evidence(
         hazard=witness.hazard_of(witness.ends(trace)) or Hazard.NAN,
         witness=witness.numbers(case.template, trace.sample),
@@ -101,7 +103,7 @@ def _confirmed(bench: Bench, node: int, case: Case, tally: Tally, rate: float | 
         rate=rate,
         reach=trace.sample.reach,
         detail={
-            "modes": ", ".join(modes),
+            "modes": ", ".join(("eager", *modes)),
             "value_of": "expression" if local else "output",
             **_finite(calm),
             **_flowing(rate, tally),
@@ -110,7 +112,17 @@ def _confirmed(bench: Bench, node: int, case: Case, tally: Tally, rate: float | 
     return Outcome(Verdict.CONFIRMED, None, evidence)
 
 
-def _finite(modes: list[str]) -> dict[str, str]:
+def _modes(bench: Bench, sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the compiled modes that show a hazard, and those that give finite values."""
+    shown, calm = list[str](), list[str]()
+    for mode in _COMPILED:
+        run = bench.lab.compiled(mode, sample)
+        if run is not None:
+            (shown if witness.hazard_of([run[0], *run[1]]) else calm).append(mode)
+    return tuple(shown), tuple(calm)
+
+
+def _finite(modes: Sequence[str]) -> dict[str, str]:
     """Return the modes that give finite values at the witness."""
     return {"finite": ", ".join(modes)} if modes else {}
 

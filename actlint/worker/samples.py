@@ -66,8 +66,7 @@ def typical(slot: Slot, rng: np.random.Generator, index: int, batch: int = BATCH
         case Encoding.PARAMETER:
             return np.asarray(slot.number, slot.dtype)
         case Encoding.CLASS:
-            low = int(max(spec.lo, 0.0)) if spec.lo < slot.classes else 0
-            return np.asarray(rng.integers(low, slot.classes, size), slot.dtype)
+            return np.asarray(rng.integers(_first_class(slot), slot.classes, size), slot.dtype)
         case Encoding.BINARY:
             return np.asarray(rng.integers(0, 2, size), slot.dtype)
         case Encoding.SIGN:
@@ -170,6 +169,9 @@ def structural(template: Template, rng: np.random.Generator) -> Iterator[Sample]
         units = {slot.id: _one_hot_rows(slot, 1.0) for slot in wide}
         yield Sample({**base, **units}, Reach.STRUCTURAL, "equal unit vectors")
     yield Sample(filled(0.5), Reach.STRUCTURAL, "constant batch")
+    for label in labels:
+        if label.encoding is Encoding.CLASS and label.shape in {(None,), (None, 1)}:
+            yield from _one_of_each(template, label, base)
     if any(slot.spec.role is InputRole.DATA for slot in template.slots):
         data = {
             slot.id: np.zeros(slot.size(BATCH), slot.dtype)
@@ -177,6 +179,25 @@ def structural(template: Template, rng: np.random.Generator) -> Iterator[Sample]
             if slot.spec.role is InputRole.DATA and slot.spec.lo <= 0.0
         }
         yield Sample({**base, **data}, Reach.STRUCTURAL, "data all zero")
+
+
+def _one_of_each(template: Template, label: Slot, base: Feeds) -> Iterator[Sample]:
+    """Yield the batch cut to as many rows as there are classes, no two of one class."""
+    first = _first_class(label)
+    rows = min(label.classes - first, BATCH)
+    if rows < 2:
+        return
+    feeds = {
+        slot.id: base[slot.id][:rows] if slot.shape[:1] == (None,) else base[slot.id]
+        for slot in template.slots
+    }
+    ids = np.arange(first, first + rows).reshape(label.size(rows))
+    feeds[label.id] = np.asarray(ids, label.dtype)
+    yield Sample(feeds, Reach.STRUCTURAL, "labels all different")
+
+
+def _first_class(slot: Slot) -> int:
+    return int(max(slot.spec.lo, 0.0)) if slot.spec.lo < slot.classes else 0
 
 
 def _right(slot: Slot, label: Slot, base: Feeds) -> Array | None:
