@@ -116,6 +116,9 @@ class Rule:
     # Asked of graphs in which the layers of models are read, too, such as the last layer of a
     # model with the loss that it is compiled with.
     reads_models: ClassVar[bool] = False
+    # Asked of nothing but graphs in which numbers that Python computes while TensorFlow traces
+    # are inputs.
+    sees_tracing: ClassVar[bool] = False
     VALID: ClassVar[tuple[Good, ...]] = ()
     INVALID: ClassVar[tuple[Bad, ...]] = ()
 

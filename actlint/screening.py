@@ -18,6 +18,8 @@ def suspects(graph: Graph, rules: Iterable[Rule]) -> Iterator[Suspect]:
     for rule in rules:
         if graph.role not in rule.roles or (graph.read and not rule.reads_models):
             continue
+        if graph.tracing is not rule.sees_tracing:
+            continue
         yield from (each for each in rule.suspects(view) if not _hinges_on_unknown(graph, each))
 
 
