@@ -39,7 +39,7 @@ class State:
         owner: qualified name of the class; "" of a global name; of a name of an enclosing
             function, that function.
         name: of the attribute or variable.
-        change: what changes it, as the subject of a sentence, and where.
+        change: what changes it, as the subject of a sentence.
         counts: the function that reads it changes it itself.
     """
 

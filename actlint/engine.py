@@ -238,7 +238,7 @@ def _unit(
 ) -> str:
     """Find the suspects of one unit; return why there is nothing to look at, or ""."""
     lowered = lower(module, unit)
-    static.functions += bool(lowered.graphs) and not unit.reads
+    static.functions += bool(lowered.graphs) and not (unit.reads or unit.tracing)
     static.skipped += lowered.too_large and not lowered.graphs
     for graph in lowered.graphs:
         known = policy.applied(graph, static.policies.get(file.path))

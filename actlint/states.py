@@ -317,11 +317,10 @@ class _Scene:
         self, place: Place, change: Change, file: FileIndex | None = None, *, counts: bool = False
     ) -> State:
         home = (file or place.index).path
-        where = f"line {change.line}"
+        inside = bare(change.inside).rpartition(".<locals>.")[2]
+        subject = "the loop that trains" if inside == "<module>" else f"`{inside}`"
         if home != self.index.path:
-            where += f" of {PurePosixPath(home).name}"
-        inside = last(bare(change.inside))
-        subject = f"`{inside}` in {where}" if inside != "<module>" else f"the loop in {where}"
+            subject += f" of {PurePosixPath(home).name}"
         return State(place.index.path, place.qualname, change.name, subject, counts)
 
 

@@ -100,7 +100,7 @@ class Tracing:
             return self._made[state] if _is_number(machine, value) else None
         if not (_is_number(machine, value) and machine.is_repeated(at)):
             return None
-        lost = f"{state.change} never reaches it"
+        lost = f"what {state.change} sets it to never arrives"
         if state.counts:
             lost = "it is not counted on from step to step"
         self._made[state] = self._input(machine, state.name, value, lost, at)

@@ -121,8 +121,9 @@ def check_state(bench: Bench, suspect: Suspect) -> Outcome:
             detail={
                 "begin": float(begin),
                 "later": float(later),
-                "observed": f"from {begin:g} to {later:g}, the mean of the output goes from "
-                f"{one:.3g} to {other:.3g} in eager mode; under tf.function, it stays",
+                "observed": f"with {later:g} instead of {begin:g}, the mean of the output is "
+                f"{other:.3g} instead of {one:.3g} in eager mode; under tf.function, it stays the "
+                "same",
             },
         )
         return Outcome(Verdict.CONFIRMED, None, evidence)
