@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from actlint.absint import Evaluation
 from actlint.findings import Check, Hazard, Safety, Severity, Suspect, Target, Verdict
 from actlint.flow import Flow
-from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Role, Slice, refs
+from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Role, Site, Slice, refs
 from actlint.interval import Interval, between
 from actlint.ops.model import Cause, Effect, Gradient, Kind, Op, Region, Trend
 from actlint.ops.table import TABLE, row
@@ -268,6 +269,16 @@ class View:
                 continue
             stack += [ref for ref, name in self.flow.edges(found) if name not in op.passive]
         return False
+
+    def inside_own_gradient(self, node: Node | int) -> bool:
+        """Say whether the node stands in a function that brings its own gradient."""
+        trail = self._graph.nodes[_id(node)].path
+        return any(trail[: len(call)] == call for call in self._own_gradients)
+
+    @cached_property
+    def _own_gradients(self) -> tuple[tuple[Site, ...], ...]:
+        found = (node for node in self._graph.nodes if node.op == "with_gradient")
+        return tuple((*node.path, node.site) for node in found)
 
     # ---- intervals -------------------------------------------------------------------------
 

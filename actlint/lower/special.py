@@ -177,6 +177,8 @@ def _one_name(
         return _gradient(machine, args[0], sources, at)
     if short in _IGNORED:
         return Static(None)
+    if last(short) == "custom_gradient" and args and isinstance(args[0], Function):
+        return replace(args[0], own_gradient=True)
     if short == "tf.GradientTape":
         return Built((qualified,), (), ())
     if short.endswith("initializers.get") and args:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from actlint.excerpt import sliced
 from actlint.findings import Check, Evidence, Hazard, Outcome, Suspect
 from actlint.graph import Graph, Node, Ref
-from actlint.rendering import Function, render
+from actlint.rendering import OWN_GRADIENT, OWN_GRADIENT_HELPER, Function, render
 from actlint.repro.calling import (
     call,
     differentiated,
@@ -106,6 +106,8 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
         record = graph.nodes[suspect.node].input
         body = _body(function, suspect.check, evidence, "" if record is None else record.name)
     imports = "import tensorflow as tf\n"
+    if f"{OWN_GRADIENT}(" in text:
+        text = f"{OWN_GRADIENT_HELPER}\n\n{text}"
     text += "\n\n\n" + "\n".join(body)
     if "np." in text:
         imports = "import numpy as np\n" + imports
