@@ -44,6 +44,7 @@ from actlint.repro import repro as program
 from actlint.retry import retry
 from actlint.scene import Unit, incoming, units
 from actlint.source import SourceFile
+from actlint.states import States
 from actlint.suppress import suppressed
 from actlint.worker.protocol import Job
 
@@ -144,7 +145,7 @@ def lint(
     project = Project(indexes.values(), Disk())
     library = Library(project)
     roles = incoming(indexes.values(), project)
-    matters = library.injection.matters
+    matters, states = library.injection.matters, States(project)
     static.policies = _policies(indexes, project, options)
     jobs: list[Job | None] = []
     with Examiner(options.timeout, options.workers, options.cache) as examiner:
@@ -155,7 +156,8 @@ def lint(
             given = roles.get(file.path, {})
             if built is None or not (given or built.compiles or matters(built)):
                 continue
-            for unit in with_models(built, units(built, project, given), project):
+            found = with_models(built, units(built, project, given), project)
+            for unit in states.again(built, found):
                 _guarded(file, library.module(built), unit, rules, static)
             if not options.confirm:
                 continue
@@ -236,7 +238,7 @@ def _unit(
 ) -> str:
     """Find the suspects of one unit; return why there is nothing to look at, or ""."""
     lowered = lower(module, unit)
-    static.functions += bool(lowered.graphs) and not unit.reads
+    static.functions += bool(lowered.graphs) and not (unit.reads or unit.tracing)
     static.skipped += lowered.too_large and not lowered.graphs
     for graph in lowered.graphs:
         known = policy.applied(graph, static.policies.get(file.path))

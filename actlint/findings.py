@@ -166,6 +166,9 @@ class Check(StrEnum):
     # The node, a random number of NumPy's, differs from call to call in eager mode, and with it the
     # output, but not under tf.function.
     FROZEN_DRAW = "frozen-draw"
+    # The node, a number that Python holds, moves the output in eager mode, but not under
+    # tf.function once that has traced.
+    FROZEN_STATE = "frozen-state"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ from actlint.ops.model import Gradient, Kind, Op
 from actlint.values import SHAPE_ONLY, Values
 
 STOP: Final = "stop_gradient"
+# A function that brings its own gradient: how that is computed is no part of the value.
+_OWN: Final = "with_gradient"
+_BACKWARD: Final = frozenset({"upstream", "gradients"})
 # A constant factor no larger than this makes a guard of what it weighs.
 _NEGLIGIBLE = 1e-6
 # Ops in which every operand is a factor of the result: any of them can gate the others.
@@ -88,7 +91,12 @@ class Flow:
         """Return (operand id, parameter name) of all operands whose value matters."""
         if node.op in SHAPE_ONLY:
             return ()
-        return tuple((ref, name) for name, value in node.args for ref in refs(value))
+        return tuple(
+            (ref, name)
+            for name, value in node.args
+            if node.op != _OWN or name not in _BACKWARD
+            for ref in refs(value)
+        )
 
     def carries(self, node: Node, name: str) -> bool:
         """Say whether a cotangent of `node` is handed to its operand `name`."""
@@ -189,6 +197,8 @@ class Flow:
     def _is_gated(self, node: Node, ref: int, name: str) -> bool:
         """Say whether operand `ref` of `node` only weighs or selects a live co-operand."""
         op = self._values.rows[node.id]
+        if node.op == _OWN:
+            return name == "input"
         if op is None or self.differentiable[ref]:
             return False
         if node.op == "multiply" and any(_is_tiny(value) for _, value in node.args):

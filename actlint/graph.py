@@ -165,6 +165,14 @@ def refs(value: Arg) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Once:
+    """A number that Python reads or computes once, while TensorFlow traces the function."""
+
+    node: int  # the free input that stands for it
+    lost: str  # what does not happen any more after that, as a clause
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
     """The values of one function or script on one path through its Python branches."""
 
@@ -198,6 +206,10 @@ class Graph:
     # Of a training step: the free inputs that networks compute under the tape whose variables the
     # output is differentiated by, and a number for each of these networks.
     networks: tuple[tuple[int, int], ...] = ()
+    # What Python computes while TensorFlow traces is an input; it stands beside the graph of the
+    # same code in which such numbers are constants.
+    tracing: bool = False
+    once: tuple[Once, ...] = ()
 
     @property
     def inputs(self) -> tuple[Node, ...]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from actlint import bindings
+from actlint import bindings, changes
 from actlint.dotted import dotted, replaced
 from actlint.findings import FileError
 from actlint.literals import Settings, settings_of
@@ -100,6 +100,8 @@ class FileIndex:
     compiles: tuple[tuple[str, int], ...] = ()
     registered: tuple[str, ...] = ()  # dotted names that Keras is to find when it loads a model
     bindings: tuple[bindings.Binding, ...] = ()  # modules that are handed on under other names
+    changes: tuple[changes.Change, ...] = ()  # what is assigned to anew while the program runs
+    while_training: frozenset[str] = frozenset()  # names that hooks and loops that train call
 
 
 def matters(text: str) -> bool:
@@ -137,6 +139,8 @@ def build(path: str, text: str) -> FileIndex | FileError:
         bindings=collector.bound.bindings(
             collector.imports, {n: d.params for n, d in collector.definitions.items()}
         ),
+        changes=collector.changed.changes(),
+        while_training=collector.changed.called(),
     )
 
 
@@ -171,6 +175,7 @@ class _Collector:
         self.compiles: dict[str, int] = {}
         self.registered: set[str] = set()
         self.bound = bindings.Collector()
+        self.changed = changes.Collector()
         self.replaced = Counter[str]()  # definitions that a later one of the name replaces
         self._inside = "<module>"  # the function whose expressions are looked at
 
@@ -343,6 +348,7 @@ class _Collector:
     ) -> tuple[set[str], int]:
         """Look at every call below a statement; nested definitions are left out."""
         calls: set[str] = set()
+        returned = [] if returns is None else returns
         sinks = 0
         pending: list[ast.AST] = [statement]
         while pending:
@@ -350,11 +356,14 @@ class _Collector:
             if isinstance(node, _HANDING):
                 self.bound.look(node, self._inside)
                 self.registered.update(registered(node))
+            if isinstance(node, ast.stmt):
+                self.changed.look(node, self._inside)
             if isinstance(node, ast.Call):
                 name = dotted(node.func).rpartition(".")[2]
                 if not name and isinstance(node.func, ast.Attribute):
                     name = node.func.attr
                 calls.add(name)
+                self.changed.call(node, name)
                 sinks += name in SINKS
                 self._uses_of(node, name)
             elif isinstance(node, ast.BinOp):
@@ -366,12 +375,8 @@ class _Collector:
                 self._bind(node.targets[0], self._elements(node.value))
             elif isinstance(node, ast.Assign) and _holds_metrics(node.targets[0]):
                 self._use(node.value, "metric")
-            elif (
-                returns is not None
-                and isinstance(node, ast.Return)
-                and isinstance(node.value, ast.Name)
-            ):
-                returns.append(node.value.id)
+            elif isinstance(node, ast.Return) and isinstance(node.value, ast.Name):
+                returned.append(node.value.id)
             pending += [
                 child
                 for child in ast.iter_child_nodes(node)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from actlint.absint import Evaluation
 from actlint.findings import Check, Hazard, Safety, Severity, Suspect, Target, Verdict
 from actlint.flow import Flow
-from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Role, Slice, refs
+from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Role, Site, Slice, refs
 from actlint.interval import Interval, between
 from actlint.ops.model import Cause, Effect, Gradient, Kind, Op, Region, Trend
 from actlint.ops.table import TABLE, row
@@ -116,6 +117,9 @@ class Rule:
     # Asked of graphs in which the layers of models are read, too, such as the last layer of a
     # model with the loss that it is compiled with.
     reads_models: ClassVar[bool] = False
+    # Asked of nothing but graphs in which numbers that Python computes while TensorFlow traces
+    # are inputs.
+    sees_tracing: ClassVar[bool] = False
     VALID: ClassVar[tuple[Good, ...]] = ()
     INVALID: ClassVar[tuple[Bad, ...]] = ()
 
@@ -265,6 +269,16 @@ class View:
                 continue
             stack += [ref for ref, name in self.flow.edges(found) if name not in op.passive]
         return False
+
+    def inside_own_gradient(self, node: Node | int) -> bool:
+        """Say whether the node stands in a function that brings its own gradient."""
+        trail = self._graph.nodes[_id(node)].path
+        return any(trail[: len(call)] == call for call in self._own_gradients)
+
+    @cached_property
+    def _own_gradients(self) -> tuple[tuple[Site, ...], ...]:
+        found = (node for node in self._graph.nodes if node.op == "with_gradient")
+        return tuple((*node.path, node.site) for node in found)
 
     # ---- intervals -------------------------------------------------------------------------
 

@@ -15,10 +15,18 @@ from actlint.graph import Arg, Dots, DType, Input, Items, Node, Ref, Slice, refs
 from actlint.ops import table
 from actlint.ops.model import Op
 
+# A function that brings its own gradient, and what a program needs that calls one.
+OWN_GRADIENT: Final = "with_gradient"
+OWN_GRADIENT_HELPER: Final = """\
+def with_gradient(value, sources, backward):
+    forward = lambda *_: (tf.stop_gradient(value), backward)
+    return tf.custom_gradient(forward)(*sources)
+"""
+
 # Names that the program around the function uses.
 _RESERVED: Final = frozenset(
     {"tf", "np", "operator", "tape", "value", "gradients", "gradient", "g", "points", "loss",
-     "run", "print", "range", "float"}
+     "run", "print", "range", "float", OWN_GRADIENT}
 )  # fmt: skip
 # NumPy functions that look at nothing but a tensor's shape.
 _SHAPES: Final = ("np.shape", "np.ndim")
@@ -103,6 +111,21 @@ def _identifier(text: str, otherwise: str) -> str:
     return f"{name}_" if keyword.iskeyword(name) or name in _RESERVED else name
 
 
+def _backward(nodes: Sequence[Node]) -> dict[int, int]:
+    """Return the values that a gradient function computes, with the call that it belongs to."""
+    found: dict[int, int] = {}
+    for own in nodes:
+        upstream = own.arg("upstream")
+        if own.op != OWN_GRADIENT or not isinstance(upstream, Ref):
+            continue
+        found[upstream.node] = own.id
+        for node in nodes:
+            inside = any(found.get(ref) == own.id for ref in node.operands)
+            if node.id < own.id and inside:
+                found[node.id] = own.id
+    return found
+
+
 class _Renderer:
     def __init__(self, nodes: Sequence[Node], output: int, name: str) -> None:
         self._nodes = nodes
@@ -114,6 +137,9 @@ class _Renderer:
         self._codes: dict[int, _Code] = {}
         self._constants: set[int] = set()
         self._named: set[int] = set()  # inputs, and values that were assigned
+        self._backward = _backward(nodes)  # lines that belong into a gradient function
+        self._functions: dict[int, str] = {}  # their names, by the same
+        self._pending: dict[int, list[str]] = {}  # of such functions, by the id of the call
         self._uses = Counter(ref for node in nodes for _, value in node.args for ref in refs(value))
 
     def function(self) -> Function:
@@ -128,7 +154,9 @@ class _Renderer:
                 self._codes[node.id] = _Code(name)
                 self._named.add(node.id)
         for node in self._nodes:
-            if node.input is None:
+            if node.input is None and node.id in self._backward:
+                self._pending.setdefault(self._backward[node.id], []).extend(self._node(node))
+            elif node.input is None:
                 lines += self._node(node)
         lines.append(f"return {self._codes[self._output].text}")
         head = f"def {self._name}({', '.join(name for name, _ in inputs)}):"
@@ -156,6 +184,12 @@ class _Renderer:
             The lines that come before, with operands that would make the expression too long.
         """
         lines: list[str] = []
+        if node.op == OWN_GRADIENT:
+            lines += self._gradient_function(node)
+        elif node.id in self._backward and node.op == "ones_like" and self._is_upstream(node.id):
+            self._codes[node.id] = _Code(self._fresh("upstream"))
+            self._named.add(node.id)
+            return []
         code = self._expression(node)
         while len(code.text) > _LINE:
             nested = [
@@ -174,6 +208,20 @@ class _Renderer:
             lines.append(self._assign(node.id))
         return lines
 
+    def _is_upstream(self, ident: int) -> bool:
+        owner = next(node for node in self._nodes if node.id == self._backward[ident])
+        return owner.arg("upstream") == Ref(ident)
+
+    def _gradient_function(self, node: Node) -> list[str]:
+        """Return the function from the cotangent of a value to those of its arguments."""
+        upstream, gradients = node.arg("upstream"), node.arg("gradients")
+        assert isinstance(upstream, Ref)
+        name = self._fresh("backward")
+        self._functions[node.id] = name
+        body = [*self._pending.get(node.id, ()), f"return {self._arg(gradients).text}"]
+        head = f"def {name}({self._codes[upstream.node].text}):"
+        return [head, *(f"    {line}" for line in body)]
+
     def _assign(self, ident: int) -> str:
         """Give a value a name of its own; return the assignment."""
         text = self._codes[ident].text
@@ -189,6 +237,9 @@ class _Renderer:
         given = dict(node.args)
         if node.op == "getitem":
             return self._subscript(given)
+        if node.op == OWN_GRADIENT:
+            value, sources = (self._arg(given[name]).text for name in ("input", "x"))
+            return _Code(f"{OWN_GRADIENT}({value}, {sources}, {self._functions[node.id]})")
         if row.key == "negative" and self._tensor(given.get("x")):
             return _Code(f"-{self._arg(given['x']).within(_UNARY)}", _UNARY)
         operator = row.symbol if row.call.startswith("operator.") else ""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from actlint.changes import State
 from actlint.dotted import bare
 from actlint.graph import InputRole, Role, Site, Span
 from actlint.index import SINKS, Definition, FileIndex
@@ -97,6 +98,10 @@ class Unit:
     reads: bool = False  # the layers of models are read, for rules that ask for them
     compiles: bool = False  # what is minimised are the losses of the models that it compiles
     builds: bool = False  # what is looked at are the outputs of the models that it builds
+    # What Python computes while TensorFlow traces is an input, for rules that ask for it; these
+    # are such values that training changes.
+    tracing: bool = False
+    states: tuple[State, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from actlint.findings import Suspect
+from actlint.findings import Check, Suspect
 from actlint.graph import Graph, InputRole
-from actlint.query import Rule, View
+from actlint.query import Cause, Rule, View
 
 
 def suspects(graph: Graph, rules: Iterable[Rule]) -> Iterator[Suspect]:
@@ -18,7 +18,40 @@ def suspects(graph: Graph, rules: Iterable[Rule]) -> Iterator[Suspect]:
     for rule in rules:
         if graph.role not in rule.roles or (graph.read and not rule.reads_models):
             continue
-        yield from (each for each in rule.suspects(view) if not _hinges_on_unknown(graph, each))
+        if graph.tracing is not rule.sees_tracing:
+            continue
+        yield from (
+            each
+            for each in rule.suspects(view)
+            if not (_hinges_on_unknown(graph, each) or _answered_for(view, each))
+        )
+
+
+# Checks of how a value and its gradient go together along a line, or from layer to layer.
+_SHAPES = frozenset(
+    {
+        Check.CONSTANT,
+        Check.CONTINUITY,
+        Check.DEAD_SHARE,
+        Check.GAIN_GROWTH,
+        Check.GAIN_LOSS,
+        Check.MONOTONICITY,
+        Check.SATURATION,
+        Check.STEEPNESS,
+    }
+)
+
+
+def _answered_for(view: View, suspect: Suspect) -> bool:
+    """Tell whether a custom gradient is there for what a rule suspects.
+
+    Of the function that brings it, nothing counts but a value that is nan or infinite for numbers
+    of ordinary size.
+    """
+    if view.inside_own_gradient(suspect.node):
+        causes = {hit.region.cause for hit in view.hits(suspect.node) if not hit.masked}
+        return suspect.check is not Check.NONFINITE or causes <= {Cause.OVERFLOW}
+    return suspect.check in _SHAPES and any(True for _ in view.nodes("with_gradient"))
 
 
 def _impossible(graph: Graph) -> bool:

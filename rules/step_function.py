@@ -103,8 +103,8 @@ class StepFunction(Rule):
     one is 0. Whether that is meant, the author has to say.
 
     ## What it misses
-    Steps inside functions that cannot be followed, gradients defined by tf.custom_gradient in
-    another file, and casts to integers of an input of which nothing says that it is a prediction.
+    Steps inside functions that cannot be followed, and casts to integers of an input of which
+    nothing says that it is a prediction.
 
     ## References
     Bengio, Leonard and Courville, 2013: Estimating or Propagating Gradients Through Stochastic

@@ -80,7 +80,7 @@ class WrongCustomGradient(Rule):
     Functions that return several values, that multiply matrices, use variables or layers, or whose
     gradient takes a gradient itself. A wrong factor at a linear function of one element, which is
     taken to be scaling on purpose. Functions that contain a rounding or an index besides what is
-    smooth.
+    smooth. Gradients that are nan or infinite somewhere.
 
     ## References
     TensorFlow API: tf.custom_gradient. Bengio, Leonard and Courville, 2013: Estimating or
@@ -236,6 +236,30 @@ def stable(x):
 import tensorflow as tf
 
 
+@tf.custom_gradient
+def log1pexp(x):
+    e = tf.exp(x)
+
+    def grad(upstream):
+        return upstream * (1 - 1 / (1 + e))
+
+    return tf.math.log(1 + e), grad
+
+
+def logistic(y_true, y_pred):
+    return tf.reduce_mean(log1pexp(-y_true * y_pred), axis=-1)
+
+
+def compile_model(model):
+    model.compile("adam", loss=logistic)
+""",
+            note="the example of TensorFlow's page, in a loss",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
 def hard_tanh_through(x):
     return tf.clip_by_value(x, -1.0, 1.0), lambda dy: dy
 
@@ -316,6 +340,23 @@ class Gaussian(tf.keras.layers.Layer):
             at="upstream * 2.0 * x * y",
             hazard=Hazard.WRONG_GRADIENT,
             note="the wrong sign",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+class Cubed(tf.keras.layers.Layer):
+    @tf.custom_gradient
+    def cube(self, x):
+        return x * x * x, lambda upstream: upstream * 3.0 * x
+
+    def call(self, inputs):
+        return self.cube(inputs) - self.cube(0.5 * inputs)
+""",
+            at="upstream * 3.0 * x",
+            hazard=Hazard.WRONG_GRADIENT,
+            note="a method, judged once, however often it is called",
         ),
         Bad(
             """\

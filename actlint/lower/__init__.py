@@ -25,6 +25,7 @@ from actlint.lower.machine import ENOUGH_BUILDING, MAX_PATHS, MAX_STEPS, Hooks, 
 from actlint.lower.marks import Mark
 from actlint.lower.module import Module
 from actlint.lower.special import FOREIGN
+from actlint.lower.tracing import Path, Tracing, both_ways
 from actlint.lower.values import (
     Class,
     Function,
@@ -89,6 +90,7 @@ def lower(module: Module, unit: Unit, *, marked: bool = False) -> Lowered:
         The graphs, or none and the reason in one sentence.
     """
     graphs: list[tuple[Graph, tuple[Mark, ...]]] = []
+    paths: list[Path] = []
     choices: tuple[bool, ...] | None = ()
     too_large = False
     steps = MAX_STEPS
@@ -97,9 +99,12 @@ def lower(module: Module, unit: Unit, *, marked: bool = False) -> Lowered:
         machine.reading, machine.compiling = unit.reads, unit.compiles
         machine.building = unit.builds
         machine.marks = [] if marked else None
+        machine.tracing = Tracing(unit.states) if unit.tracing else None
         try:
             found = _run(machine, unit)
             graphs += [(graph, tuple(machine.marks or ())) for graph in found]
+            if machine.tracing is not None:
+                paths.append(Path(tuple(machine.taken), tuple(machine.tracing.forks), tuple(found)))
         except statements.Raised:
             pass
         except TooLarge:
@@ -113,6 +118,7 @@ def lower(module: Module, unit: Unit, *, marked: bool = False) -> Lowered:
         choices = _next_choices(machine.taken)
         if choices is None or steps <= (MAX_STEPS - ENOUGH_BUILDING if unit.builds else 0):
             break
+    graphs += [(graph, ()) for graph in both_ways(paths)]
     distinct = _distinct(graphs)
     return Lowered(
         unit,
@@ -181,6 +187,8 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
             read=unit.reads,
             linear=tuple(machine.linear),
             networks=tapes.networks(machine, output),
+            tracing=unit.tracing,
+            once=() if machine.tracing is None else tuple(machine.tracing.once),
             partial=position >= len(outputs)
             or not whole
             or (position > 0 and unit.role is Role.LOSS),

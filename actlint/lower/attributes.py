@@ -304,7 +304,7 @@ def instance_attribute(machine: Machine, base: Instance, name: str, at: cst.CSTN
     """Return ``self.name``: an attribute, a property's value, or a bound method."""
     initialise(machine, base, at)
     if name in base.attributes:
-        return base.attributes[name]
+        return _traced(machine, base, name, base.attributes[name], at)
     for cls in lineage(base.cls):
         method = own_method(cls, name, base)
         if method is not None:
@@ -314,10 +314,17 @@ def instance_attribute(machine: Machine, base: Instance, name: str, at: cst.CSTN
             return method
         constant = class_constant(machine, cls, name)
         if constant is not None:
-            return _filled(machine, cls, name, constant)
+            return _traced(machine, base, name, _filled(machine, cls, name, constant), at)
     if name in {"dtype", "compute_dtype", "_dtype"}:
         return Static(DType("float32"))
     return Method(base, name)
+
+
+def _traced(machine: Machine, base: Instance, name: str, value: Value, at: cst.CSTNode) -> Value:
+    if machine.tracing is not None:
+        value = machine.tracing.attribute(machine, lineage(base.cls), name, value, at)
+        base.attributes[name] = value
+    return value
 
 
 def _filled(machine: Machine, cls: Class, name: str, constant: Value) -> Value:

@@ -121,7 +121,7 @@ def _number(key: str, convert: Callable[[float | str], float]) -> Handler:
     return handle
 
 
-def _fold(fold: Callable[[list[float]], float], key: str = "") -> Handler:
+def _fold(fold: Callable[[list[float]], float], key: str = "", traced: str = "") -> Handler:
     def handle(call: Call) -> Value | None:
         items = call.args
         if len(items) == 1 and isinstance(items[0], Sequence):
@@ -134,6 +134,9 @@ def _fold(fold: Callable[[list[float]], float], key: str = "") -> Handler:
                 return folding.number(fold(numbers))
             except (ArithmeticError, TypeError, ValueError):
                 return None
+        tracing = call.machine.tracing
+        if traced and tracing is not None and len(items) == 2 and tracing.rests(items):
+            return call.machine.emit_key(traced, tuple(items), call.at)
         if key and 1 <= len(call.args) <= 2 and isinstance(call.args[0], TensorValue):
             return call.machine.emit_key(key, tuple(call.args), call.at)
         return None
@@ -214,8 +217,8 @@ BUILTINS: dict[str, Handler] = {
     "int": _number("py_int", int),
     "bool": _number("py_bool", bool),
     "abs": _fold(lambda n: abs(n[0]), "abs"),
-    "max": _fold(max),
-    "min": _fold(min),
+    "max": _fold(max, traced="maximum"),
+    "min": _fold(min, traced="minimum"),
     "sum": _sum,
     "pow": _pow,
     "round": _fold(lambda n: round(n[0]), "round"),

@@ -6,7 +6,7 @@ import re
 
 import libcst as cst
 
-from actlint.lower import models, special, tapes
+from actlint.lower import gradients, models, special, tapes
 from actlint.lower.attributes import bound_method, initialise, injected, run_build
 from actlint.lower.layers import built_call
 from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable, is_outside
@@ -32,7 +32,8 @@ from actlint.ops.model import Op
 from actlint.ops.table import lookup
 
 # Decorators that replace the gradient: the body no longer says what is differentiated.
-_REPLACING = frozenset({"custom_gradient", "vectorize", "py_function", "numpy_function"})
+_REPLACING = frozenset({"vectorize", "py_function", "numpy_function"})
+_OWN_GRADIENT = "custom_gradient"
 
 # Where functions live that end in a matrix product or convolution with weights.
 _LAYER_HOME = re.compile(r"\b(layers|contrib|slim|tflearn)\b|\.nn\.|matmul|einsum|tensordot|conv")
@@ -209,10 +210,16 @@ def invoke(
 ) -> Value | None:
     """Inline a call of a user's function and return what it returns."""
     node = function.node
-    if isinstance(node, cst.FunctionDef) and any(
-        _decorator(d.decorator) in _REPLACING for d in node.decorators
-    ):
+    listed = node.decorators if isinstance(node, cst.FunctionDef) else ()
+    decorators = {_decorator(d.decorator) for d in listed}
+    if decorators & _REPLACING:
         return None
+    if function.own_gradient or _OWN_GRADIENT in decorators:
+        if any(dependencies(value) for value in keywords.values()):
+            return None
+        sources = [gradients.source(machine, value, at) for value in args]
+        result = inline(machine, function, sources, keywords, at)
+        return gradients.applied(machine, result, sources, at)
     return inline(machine, function, args, keywords, at)
 
 

@@ -69,7 +69,8 @@ def compare(
         if isinstance(other, Static) and not is_number(other.value):
             return Static(key == "not_equal")
         parameter = left if isinstance(left, TensorValue) else right
-        if isinstance(parameter, TensorValue) and machine.is_setting(parameter.node):
+        traced = machine.tracing is not None and machine.tracing.rests((left, right))
+        if isinstance(parameter, TensorValue) and machine.is_setting(parameter.node) and not traced:
             return Opaque(machine.site(at).text)
         try:
             return machine.emit_key(key, (left, right), at)

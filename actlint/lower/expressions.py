@@ -129,10 +129,12 @@ def _name(machine: Machine, scope: Scope, node: cst.Name) -> Value:
     }  # fmt: skip
     if node.value in constants:
         return constants[node.value]
-    local = scope.find(node.value)
-    if local is not None:
-        return local
-    return global_value(machine, scope.module, node.value) or Opaque(node.value)
+    found = scope.find(node.value)
+    if found is None:
+        found = global_value(machine, scope.module, node.value) or Opaque(node.value)
+    if machine.tracing is not None:
+        return machine.tracing.variable(machine, scope, node.value, found, node)
+    return found
 
 
 def _yield(machine: Machine, scope: Scope, node: cst.Yield) -> Value:

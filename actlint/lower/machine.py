@@ -25,6 +25,7 @@ from actlint.graph import (
 )
 from actlint.lower.marks import Mark, marked, written
 from actlint.lower.module import Module
+from actlint.lower.tracing import Tracing
 from actlint.lower.values import (
     Built,
     Method,
@@ -160,6 +161,7 @@ class Machine:
         self.running: list[tuple[Module, cst.FunctionDef | cst.Lambda]] = []
         self.steps = steps  # that are left
         self.marks: list[Mark] | None = None  # what is evaluated, if anyone wants to know
+        self.tracing: Tracing | None = None  # of rules that look at numbers of Python's
         self.taken: list[bool] = []
         self._used_names: set[str] = set()
         self._numbers = Counter[str]()  # the last one given to each base name
@@ -212,6 +214,8 @@ class Machine:
         position = len(self.taken)
         choice = self._choices[position] if position < len(self._choices) else True
         self.taken.append(choice)
+        if self.tracing is not None:
+            self.tracing.fork(self, condition, position)
         # A plain number is a setting of the user's: both ways occur, whatever its value here. A
         # size is none: the shapes decide. Of a number drawn by Python's code both ways occur, too.
         if (
@@ -250,6 +254,8 @@ class Machine:
             self._differentiable.add(value.node)
         if operands & self._trained:
             self._trained.add(value.node)
+        if self.tracing is not None:
+            self.tracing.follow(operands, value.node)
         if op.key in _SIZES or (operands and operands <= self._plain):
             self._plain.add(value.node)
         elif is_outside(op) or (operands and operands <= self._plain | self._drawn):

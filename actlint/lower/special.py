@@ -138,6 +138,10 @@ def _one_name(
     at: cst.CSTNode,
 ) -> Value | None:
     short = canonical_name(qualified)
+    if machine.tracing is not None:
+        traced = machine.tracing.read(machine, qualified, short, args, at)
+        if traced is not None:
+            return traced
     if qualified == "functools.partial" and args:
         return Partial(args[0], tuple(args[1:]), tuple(keywords.items()))
     if _hands_on(short) and args and not isinstance(args[0], (Static, Sequence)):
@@ -173,6 +177,8 @@ def _one_name(
         return _gradient(machine, args[0], sources, at)
     if short in _IGNORED:
         return Static(None)
+    if last(short) == "custom_gradient" and args and isinstance(args[0], Function):
+        return replace(args[0], own_gradient=True)
     if short == "tf.GradientTape":
         return Built((qualified,), (), ())
     if short.endswith("initializers.get") and args:

@@ -75,6 +75,7 @@ class Function:
     qualname: str
     instance: Instance | None = None  # bound self
     owner_class: Class | None = None  # the class whose body defines it
+    own_gradient: bool = False  # what `tf.custom_gradient` makes of it
 
 
 @dataclass(frozen=True, slots=True)

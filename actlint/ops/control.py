@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from actlint.graph import Items
-from actlint.interval import BOOL, INDEX, INF, PROBABILITY, TOP, Interval, point
+from actlint.interval import BOOL, INDEX, INF, MAX, PROBABILITY, TOP, Interval, point
 from actlint.ops.build import constant, number, operand, row, same
 from actlint.ops.model import Bound, Gradient, Kind, Op
 
@@ -70,6 +70,11 @@ def _bernoulli(bound: Bound) -> Interval:
     return BOOL
 
 
+def _within_range(bound: Bound) -> Interval:
+    value = operand(bound, "input")
+    return Interval(max(value.lo, -MAX), min(value.hi, MAX))
+
+
 def _truncated(x: Interval) -> Interval:
     return x.rounded(math.trunc)
 
@@ -83,6 +88,11 @@ ROWS: Final[tuple[Op, ...]] = (
     # What a tf.custom_gradient function returns: its value, and what it says its gradient is.
     row("custom_gradient", "tf.identity", "input x upstream gradients optional name", "", same,
         kind=_MOVES, ignored="x upstream gradients optional"),
+    # A call of such a function within another: the value, through which no gradient goes, and the
+    # arguments, which get the cotangents that the function says. Its author sees to its range.
+    row("with_gradient", "tf.identity", "input x upstream gradients name", "",
+        bound=_within_range, operands="input x", passive="input", kind=_MOVES,
+        ignored="x upstream gradients name"),
     # What a variable gives that this very pass has put there.
     row("variable_read", "tf.Variable", "initial_value name", "", same, gradient=_NONE,
         kind=_MOVES),

@@ -304,6 +304,8 @@ def _observation(evidence: Evidence) -> str:
             return _inaccurate(evidence)
         case Hazard.MIXED_SAMPLES:
             return "the value of a sample depends on the others of its batch"
+        case Hazard.FROZEN if "later" in evidence.detail:
+            return "the value does not follow the number any more, once it is traced"
         case Hazard.FROZEN:
             return "what is drawn at random is the same at each call"
 

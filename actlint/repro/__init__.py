@@ -8,7 +8,7 @@ from dataclasses import replace
 from actlint.excerpt import sliced
 from actlint.findings import Check, Evidence, Hazard, Outcome, Suspect
 from actlint.graph import Graph, Node, Ref
-from actlint.rendering import Function, render
+from actlint.rendering import OWN_GRADIENT, OWN_GRADIENT_HELPER, Function, render
 from actlint.repro.calling import (
     call,
     differentiated,
@@ -30,6 +30,7 @@ from actlint.repro.losses import (
     compared,
     descent,
     in_fractions,
+    moved_and_traced,
     of_one_size,
     same_for_labels,
     same_slope,
@@ -102,8 +103,11 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
         text += f"\n\n\n{other.text}"
         body = both(function, other, evidence)
     else:
-        body = _body(function, suspect.check, evidence)
+        record = graph.nodes[suspect.node].input
+        body = _body(function, suspect.check, evidence, "" if record is None else record.name)
     imports = "import tensorflow as tf\n"
+    if f"{OWN_GRADIENT}(" in text:
+        text = f"{OWN_GRADIENT_HELPER}\n\n{text}"
     text += "\n\n\n" + "\n".join(body)
     if "np." in text:
         imports = "import numpy as np\n" + imports
@@ -120,7 +124,7 @@ def _bypassed(nodes: Sequence[Node], activation: int) -> list[Node]:
     ]
 
 
-def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
+def _body(function: Function, check: Check, evidence: Evidence, name: str = "") -> list[str]:
     if check is Check.EXCHANGED:
         return same_slope(function, evidence)
     if check is Check.SIGNATURE:
@@ -140,6 +144,8 @@ def _body(function: Function, check: Check, evidence: Evidence) -> list[str]:
         return twice(function, evidence)
     if check is Check.FROZEN_DRAW:
         return twice_traced(function, evidence)
+    if check is Check.FROZEN_STATE:
+        return moved_and_traced(function, evidence, name)
     if check is Check.FIXED_BATCH:
         return of_one_size(function, evidence)
     if check is Check.CONTRIBUTION:

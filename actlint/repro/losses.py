@@ -186,6 +186,24 @@ def twice_traced(function: Function, evidence: Evidence) -> list[str]:
     ]
 
 
+def moved_and_traced(function: Function, evidence: Evidence, name: str) -> list[str]:
+    """Print the values at two settings of a Python number, in eager mode and traced once."""
+    tensors = ", ".join(n for n, spec in function.inputs if not plain(spec))
+    settings = ", ".join(literal(float(str(evidence.detail[key]))) for key in ("begin", "later"))
+    others = [line for line in given(function, evidence) if not line.startswith(f"{name} = ")]
+    return [
+        *others,
+        # Names that no function of the user's has in the program.
+        "g = {}",
+        f"run = lambda {tensors}: {call(function, name, 'g[0]')}",
+        "# in eager mode the value follows the number; traced, expect the first one twice",
+        "for h in (run, tf.function(run)):",
+        f"    for g[0] in ({settings}):",
+        f"        value = tf.convert_to_tensor(h({tensors}))",
+        '        print("eager" if h is run else "traced", value.numpy().tolist())',
+    ]
+
+
 def of_one_size(function: Function, evidence: Evidence) -> list[str]:
     """Print the loss of the only batch that runs, and the error of one with a sample less."""
     rows = round(float(str(evidence.detail["rows_that_run"])))

@@ -82,6 +82,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.FIXED_BATCH: fixed.check,
     Check.TRUNCATION: truncation.check,
     Check.FROZEN_DRAW: frozen.check,
+    Check.FROZEN_STATE: frozen.check_state,
 }
 # Checks that look for shapes themselves.
 _SHAPELESS: Final = frozenset({Check.FIXED_BATCH})

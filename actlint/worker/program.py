@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
 
-from actlint.graph import Arg, Dots, DType, Items, Ref, Slice
+from actlint.graph import Arg, Dots, DType, Items, Ref, Slice, refs
 from actlint.ops import table
 from actlint.ops.model import Op
 from actlint.worker.protocol import Instruction, Job
@@ -24,6 +24,9 @@ from actlint.worker.protocol import Instruction, Job
 MAX_ELEMENTS: Final = 2**26
 # Bits of a Python integer that an op may be given; results can at most double it.
 _MAX_BITS: Final = 4096
+
+# A function that brings its own gradient, called within the excerpt.
+_OWN_GRADIENT: Final = "with_gradient"
 
 _ROOTS: Final[Mapping[str, Any]] = {"tf": tf, "np": np, "operator": operator}
 
@@ -119,6 +122,11 @@ class Program:
         """
         self.job = job
         self._steps = tuple(_Step(instruction) for instruction in job.instructions)
+        self._backward = {
+            step.id: _after(step, self._steps)
+            for step in job.instructions
+            if step.op == _OWN_GRADIENT and step.input is None
+        }
         self._random = seeded and any(
             mark in step.instruction.op for step in self._steps for mark in _RANDOM
         )
@@ -157,9 +165,31 @@ class Program:
                 if step.instruction.input is not None:
                     raise KeyError(f"input {step.instruction.input.name} is not fed")
                 values[ident] = _runtime(step.instruction.value, values)
+            elif ident in self._backward:
+                values[ident] = self._own_gradient(step, values)
             else:
                 values[ident] = _apply(step, step.row, step.function, values)
         return values
+
+    def _own_gradient(self, step: _Step, values: Mapping[int, Any]) -> Any:
+        """Return a value with the gradient that its function brings along."""
+        args = dict(step.instruction.args)
+        upstream, gradients = args["upstream"], args["gradients"]
+        assert isinstance(upstream, Ref)
+        assert isinstance(gradients, Items)
+
+        def backward(cotangent: Any) -> list[Any]:
+            known = {**values, upstream.node: cotangent}
+            for inner in self._backward[step.instruction.id]:
+                assert inner.row is not None
+                assert inner.function is not None
+                known[inner.instruction.id] = _apply(inner, inner.row, inner.function, known)
+            return [tf.convert_to_tensor(_runtime(item, known)) for item in gradients.items]
+
+        def function(*_: Any) -> tuple[Any, Callable[[Any], list[Any]]]:
+            return tf.stop_gradient(_runtime(args["input"], values)), backward
+
+        return tf.custom_gradient(function)(*_runtime(args["x"], values))
 
     def resume(self, values: dict[int, Any], first: int, stop: int) -> tuple[int, str] | None:
         """Compute some of the instructions, for a search that knows the values before them.
@@ -189,6 +219,25 @@ class Program:
             except Exception as error:
                 return index, str(error) or type(error).__name__
         return None
+
+
+def _after(own: Instruction, steps: Sequence[_Step]) -> tuple[_Step, ...]:
+    """Return the steps that compute a custom gradient from the cotangent of the value."""
+    upstream = dict(own.args)["upstream"]
+    assert isinstance(upstream, Ref)
+    known, found = {upstream.node}, list[_Step]()
+    for step in steps:
+        reads = {ref for _, arg in step.instruction.args for ref in refs(arg)}
+        if step.instruction.id != own.id and step.function is not None and reads & known:
+            known.add(step.instruction.id)
+            found.append(step)
+    wanted = set(refs(dict(own.args)["gradients"]))
+    kept: list[_Step] = []
+    for step in reversed(found):
+        if step.instruction.id in wanted:
+            kept.append(step)
+            wanted |= {ref for _, arg in step.instruction.args for ref in refs(arg)}
+    return tuple(kept[::-1])
 
 
 def _apply(step: _Step, row: Op, function: Callable[..., Any], values: Mapping[int, Any]) -> Any:

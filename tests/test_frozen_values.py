@@ -1,0 +1,311 @@
+"""Which numbers of Python's a traced function reads once, by where they are changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from actlint import index
+from actlint.disk import Disk
+from actlint.index import FileIndex
+from actlint.lower import lower
+from actlint.lower.module import Library
+from actlint.project import Project
+from actlint.query import View
+from actlint.scene import incoming, units
+from actlint.states import States
+
+LOSS = """\
+import tensorflow as tf
+
+
+class Weighted(tf.keras.losses.Loss):
+    def __init__(self, weight=0.0):
+        super().__init__()
+        self.weight = weight
+{more}
+    def call(self, y_true, y_pred):
+        return self.weight * tf.reduce_mean(tf.square(y_true - y_pred), axis=-1)
+"""
+HEAD = """\
+import random
+import time
+import tensorflow as tf
+from tensorflow.keras import backend as K
+
+
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    files: dict[str, str]
+    expected: tuple[str, ...] = ()  # texts of what is read once and reaches the output
+    known_miss: str = ""
+
+
+def loss(more: str = "") -> dict[str, str]:
+    return {"losses.py": LOSS.format(more=more)}
+
+
+def alone(text: str) -> dict[str, str]:
+    return {"code.py": HEAD + text}
+
+
+CASES = (
+    Case("nothing_changes_it", loss()),
+    Case(
+        "callback_elsewhere",
+        {
+            **loss(),
+            "callbacks.py": """\
+from tensorflow.keras.callbacks import Callback
+
+class Annealing(Callback):
+    def __init__(self, loss):
+        self.loss, self.weight = loss, 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.weight += 0.1
+        self.loss.weight = self.weight
+""",
+            "main.py": "from losses import Weighted\nfrom callbacks import Annealing\n",
+        },
+        ("self.weight",),
+    ),
+    Case(
+        "callback_of_another_program",
+        {
+            **loss(),
+            "other.py": """\
+from tensorflow.keras.callbacks import Callback
+
+class Annealing(Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.weight = 0.1 * epoch
+""",
+        },
+    ),
+    Case(
+        "two_classes_have_it",
+        {
+            **loss(),
+            "main.py": """\
+import tensorflow as tf
+from losses import Weighted
+
+class Model(tf.keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.weight = 0.0
+
+class Annealing(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.weight = 0.1 * epoch
+""",
+        },
+    ),
+    Case(
+        "setter_that_a_hook_calls",
+        {
+            **loss("\n    def set_weight(self, weight):\n        self.weight = weight\n"),
+            "main.py": """\
+import tensorflow as tf
+from losses import Weighted
+
+class Annealing(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.loss.set_weight(0.1 * epoch)
+""",
+        },
+        ("self.weight",),
+    ),
+    Case(
+        "setter_that_nothing_calls",
+        loss("\n    def set_weight(self, weight):\n        self.weight = weight\n"),
+    ),
+    Case(
+        "decay_of_its_own",
+        loss("\n    def decay(self):\n        self.weight = 0.9 * self.weight\n"),
+        ("self.weight",),
+    ),
+    Case(
+        "helper_of_the_constructor",
+        {
+            "losses.py": LOSS.format(
+                more="        self.scale()\n\n    def scale(self):\n        self.weight *= 2.0\n"
+            )
+        },
+    ),
+    Case(
+        "run_eagerly",
+        {
+            **loss("\n    def decay(self):\n        self.weight *= 0.9\n"),
+            "main.py": """\
+from losses import Weighted
+
+def train(model):
+    model.compile("adam", loss=Weighted(), run_eagerly=True)
+""",
+        },
+    ),
+    Case(
+        "only_a_tape",
+        {
+            **loss("\n    def decay(self):\n        self.weight *= 0.9\n"),
+            "main.py": """\
+import tensorflow as tf
+from losses import Weighted
+
+def step(model, x, y):
+    with tf.GradientTape() as tape:
+        value = Weighted()(y, model(x))
+    return tape.gradient(value, model.trainable_variables)
+""",
+        },
+    ),
+    Case(
+        "sigmoid_schedule",
+        alone("""\
+import math
+
+class Scheduled(tf.keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.step = 0
+
+    def call(self, inputs):
+        self.step += 1
+        gate = 1.0 / (1.0 + math.exp(5.0 - self.step / 100.0))
+        return gate * inputs
+"""),
+        ("self.step",),
+    ),
+    Case(
+        "every_third_step",
+        alone("""\
+@tf.function
+def train_step(model, x, y):
+    global COUNT
+    COUNT += 1
+    with tf.GradientTape() as tape:
+        error = tf.reduce_mean(tf.square(y - model(x)))
+        loss = error if COUNT % 3 else 2.0 * error
+    return tape.gradient(loss, model.trainable_variables)
+
+COUNT = 0
+"""),
+        ("COUNT",),
+    ),
+    Case(
+        "handed_to_tf_function",
+        alone("""\
+class Trainer:
+    def __init__(self, model):
+        self.model = model
+        self.beta = 0.0
+        self.run = tf.function(self.step)
+
+    def step(self, x, y):
+        with tf.GradientTape() as tape:
+            loss = self.beta * tf.reduce_mean(tf.square(y - self.model(x)))
+        return tape.gradient(loss, self.model.trainable_variables)
+
+    def train(self, data):
+        for epoch in range(10):
+            self.beta = 0.1 * epoch
+            for x, y in data:
+                self.train_batch(x, y)
+"""),
+        ("self.beta",),
+    ),
+    Case(
+        "a_variable_of_the_loop",
+        alone("""\
+@tf.function
+def train_step(model, x, y):
+    beta = 0.0
+    for _ in range(3):
+        beta += 0.1
+    with tf.GradientTape() as tape:
+        loss = beta * tf.reduce_mean(tf.square(y - model(x)))
+    return tape.gradient(loss, model.trainable_variables)
+"""),
+    ),
+    Case(
+        "time",
+        alone("""\
+class Pulsing(tf.keras.layers.Layer):
+    def call(self, inputs):
+        return inputs * (1.0 + 0.1 * (time.time() % 2.0))
+"""),
+        ("time.time()",),
+    ),
+    Case(
+        "drawn_in_the_constructor",
+        alone("""\
+class Scaled(tf.keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.scale = random.uniform(0.5, 1.5)
+
+    def call(self, inputs):
+        return inputs * self.scale
+"""),
+    ),
+    Case(
+        "printed",
+        alone("""\
+class Timed(tf.keras.layers.Layer):
+    def call(self, inputs):
+        begin = time.time()
+        found = tf.nn.relu(inputs)
+        print(time.time() - begin)
+        return found
+"""),
+    ),
+    Case(
+        "entry_of_a_dictionary",
+        alone("""\
+STATE = {"weight": 0.0}
+
+def loss(y_true, y_pred):
+    return STATE["weight"] * K.mean(K.square(y_true - y_pred), axis=-1)
+
+class Annealing(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        STATE["weight"] = 0.1 * epoch
+
+def compile_model(model):
+    model.compile("adam", loss=loss)
+"""),
+        known_miss="entries of containers are not followed",
+    ),
+)
+
+
+def read_once(files: dict[str, str]) -> tuple[str, ...]:
+    """Return the texts of what is read once and reaches an output, sorted."""
+    built = [index.build(path, text) for path, text in files.items()]
+    indexes = [each for each in built if isinstance(each, FileIndex)]
+    assert len(indexes) == len(built)
+    project = Project(indexes, Disk())
+    library, states, roles = Library(project), States(project), incoming(indexes, project)
+    found: set[str] = set()
+    for each in indexes:
+        for unit in states.again(each, units(each, project, roles.get(each.path, {}))):
+            for graph in lower(library.module(each), unit).graphs if unit.tracing else ():
+                view = View(graph)
+                found |= {
+                    graph.nodes[once.node].site.text
+                    for once in graph.once
+                    if view.reaches_output(once.node)
+                }
+    return tuple(sorted(found))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_is_read_once(case: Case):
+    assert read_once(case.files) == (() if case.known_miss else case.expected)
