@@ -70,8 +70,8 @@ class Check(StrEnum):
     # The node passes exact zeros for at least `threshold` of the typical elements whose
     # upstream cotangent is not zero.
     DEAD_SHARE = "dead-share"
-    # Shape of an activation along a line: gradient below 1e-3 on at least `threshold` of the
-    # typical range.
+    # Shape of an activation, or of a part of it, along a line: gradient below 1e-3 on at least
+    # `threshold` of the typical range.
     SATURATION = "saturation"
     # The gradient changes sign on the typical range, and the function is not of the accepted
     # smooth shape of swish, gelu and mish.
@@ -94,7 +94,7 @@ class Check(StrEnum):
     # The node's values on typical samples differ by less than the factor `threshold`.
     UNIFORM = "uniform"
     # The product that the node is underflows to 0, with a gradient of zeros, once it has as many
-    # typical elements as a batch or a sequence has.
+    # typical elements as a batch or a sequence has; with `threshold` 1, as a row has.
     UNDERFLOW = "underflow"
     # Moving the prediction along the negative gradient does not bring it nearer the label, or
     # the loss is not smallest at the target.
@@ -138,7 +138,7 @@ class Check(StrEnum):
     OTHER_SAMPLES = "other-samples"
     # The node, a term of a sum, has the same value on all samples although its operands move.
     CONTRIBUTION = "contribution"
-    # The mean of the output doubles with a batch in which every sample is repeated.
+    # The node's mean at least doubles, and the output changes, with every sample repeated.
     BATCH_SIZE = "batch-size"
     # The cotangent of the node, an error of a prediction, is the same whatever the labels are.
     LABEL_FREE = "label-free"

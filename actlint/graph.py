@@ -194,6 +194,10 @@ class Graph:
     keras: bool = False
     # Before it does, it brings labels and predictions to one rank: (N,) becomes (N, 1).
     aligned: bool = False
+    # One of several ways through the function, between which its settings choose.
+    chosen: bool = False
+    # The project calls the function: what is made of its result is for the caller to say.
+    called: bool = False
     # The layers of models are part of it, as far as they are known; it stands beside the graph
     # of the same code in which they are cut off.
     read: bool = False

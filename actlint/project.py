@@ -47,6 +47,7 @@ class Project:
         # What is only imported is not among them: it is found in an order that means nothing.
         self._given = tuple(sorted(self._indexes))
         self._registered: dict[str, set[str]] | None = None
+        self._callers: dict[str, set[tuple[str, str]]] | None = None
         self._near: dict[str, bool] = {}
         self._missing: set[str] = set()
         # Files without ending and folders, so that most imports are told to be foreign at once.
@@ -83,6 +84,24 @@ class Project:
                         names = self._registered.setdefault(place.index.path, set())
                         names.add(place.qualname)
         return frozenset(self._registered.get(index.path, ()))
+
+    def calls(self, name: str, index: FileIndex, inside: str) -> bool:
+        """Tell whether anything of the project calls a function of this name.
+
+        Args:
+            name: the last part of what is called, whatever it is called on.
+            index: the file of the function.
+            inside: its qualified name; what it does itself does not count.
+        """
+        if self._callers is None:
+            self._callers = {}
+            for other in self.given:
+                for found in other.definitions.values():
+                    for called in found.calls:
+                        self._callers.setdefault(called, set()).add((other.path, found.qualname))
+                for called in other.script_calls:
+                    self._callers.setdefault(called, set()).add((other.path, ""))
+        return not self._callers.get(name, set()) <= {(index.path, inside)}
 
     def replaced(self, index: FileIndex) -> Project:
         """Return the project with another version of one file."""

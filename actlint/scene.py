@@ -95,6 +95,7 @@ class Unit:
     used: tuple[Site, ...] = ()  # where another file hands it to what trains it
     compiled: bool = False  # a loss that a Keras model calls, with the labels first
     aligned: bool = False  # a function, not a Loss object: Keras brings both to one rank first
+    called: bool = False  # the project calls it, other than as the loss of a Keras model
     reads: bool = False  # the layers of models are read, for rules that ask for them
     compiles: bool = False  # what is minimised are the losses of the models that it compiles
     builds: bool = False  # what is looked at are the outputs of the models that it builds
@@ -223,6 +224,14 @@ class _Scene:
         """Tell whether a Keras model is compiled with the function or what makes it."""
         parts = bare(definition.qualname).replace(".<locals>", "").split(".")
         return any(".".join(parts[: end + 1]) in self.compiled for end in range(len(parts)))
+
+    def _called(self, definition: Definition) -> bool:
+        """Tell whether the project calls the function, or what makes it, or hands it to others."""
+        parts = bare(definition.qualname).replace(".<locals>", "").split(".")
+        name = definition.qualname
+        return any(
+            part in self.roles or self.project.calls(part, self.index, name) for part in parts
+        )
 
     def _roles_by_use(self) -> dict[str, Role]:
         roles: dict[str, Role] = {}
@@ -451,4 +460,5 @@ class _Scene:
             used=() if given is None else (given.site,),
             compiled=compiled,
             aligned=compiled and self._owner(definition) is None,
+            called=role is Role.LOSS and self._called(definition),
         )

@@ -68,8 +68,11 @@ _TERMS: Final = frozenset({"add", "add_n", "subtract"})
 # A number that a similarity is subtracted from is not an epsilon.
 _OFFSET: Final = 0.5
 _QUOTIENTS: Final = frozenset({"div", "divide"})
+_TURNED: Final = frozenset({"negative", "reduce_sum"})
 # The least divisor of a sum over samples that is taken for their number.
 _LEAST_BATCH: Final = 8
+# Ops of these kinds leave what is made of a sample apart from all others.
+_OWN_ROW: Final = frozenset({Kind.ELEMENTWISE, Kind.STRUCTURAL})
 # Structural ops that leave every sample in its row.
 _IN_PLACE: Final = frozenset(
     {"convert_to_tensor", "identity", "stop_gradient", "cast", "ensure_shape"}
@@ -116,16 +119,17 @@ def elementwise(view: View, node: Node) -> tuple[Node, ...]:
 
 
 def fixed_divisor(view: View, node: Node) -> tuple[Node, float] | None:
-    """Return the quotient of a sum of one value for each sample and a constant, and the latter.
+    """Return the quotient of a sum over the samples and a constant, and the latter.
 
     None if there is no such quotient; a constant below 8, or one that is no integer, is a weight.
     """
-    summed = view.operands(node)[:1]
-    per_sample = axes(view, node) == () and any(_is_per_sample(view, each) for each in summed)
-    if not (per_sample or over_batch(view, node)):
+    if not (is_sum_of_samples(view, node) or _is_sum_of_errors(view, node)):
         return None
-    for user in view.users(node):
-        if user.op in _QUOTIENTS and user.operands[:1] == (node.id,):
+    users = view.users(node)
+    turned = [user for each in users if each.op == "negative" for user in view.users(each)]
+    for user in (*users, *turned):
+        divided = view.operand(user, "x")
+        if user.op in _QUOTIENTS and divided is not None and divided.op in _TURNED:
             value = user.arg("y")
             if isinstance(value, Ref):
                 known = view.interval(value.node)
@@ -135,17 +139,43 @@ def fixed_divisor(view: View, node: Node) -> tuple[Node, float] | None:
     return None
 
 
+def is_sum_of_samples(view: View, node: Node) -> bool:
+    """Return whether a sum runs over the batch alone, or over all of one value for each sample."""
+    summed = view.operands(node)[:1]
+    per_sample = axes(view, node) == () and any(_is_per_sample(view, each) for each in summed)
+    return per_sample or over_batch(view, node)
+
+
+def _is_sum_of_errors(view: View, node: Node) -> bool:
+    """Return whether a sum over everything is one of labels and predictions, each in its row."""
+    if axes(view, node) != () or not has_target(view):
+        return False
+    parts = ancestors(view, node.id)[1:]
+    roles = {part.input.role for part in parts if part.input is not None}
+    return {InputRole.LABEL, InputRole.PREDICTION} <= roles and all(
+        view.op(part).kind in _OWN_ROW
+        or (part.op in {*REDUCTIONS, *SOFTMAX, *LENGTH} and within_samples(view, part))
+        for part in parts
+        if part.op
+    )
+
+
 def _is_per_sample(view: View, node: Node) -> bool:
     """Return whether a value surely has one element for each sample."""
     return any(
         found.op in _PER_SAMPLE
-        or (
-            found.op in REDUCTIONS
-            and axes(view, found) == (-1,)
-            and found.arg("keepdims") in {None, False}
-        )
+        or (found.op == "gather" and view.static(found, "batch_dims") == 1)
+        or (found.op in REDUCTIONS and _leaves_samples(view, found))
         for found in elementwise(view, node)
     )
+
+
+def _leaves_samples(view: View, node: Node) -> bool:
+    """Return whether a reduction runs over all features of each sample."""
+    found = axes(view, node)
+    if found in {(-1,), (1,)}:
+        return node.arg("keepdims") in {None, False}
+    return bool(found) and sorted(found or ()) == list(range(1, len(found or ()) + 1))
 
 
 def dividend(view: View, where: Node, node: Node) -> Node | None:
@@ -279,6 +309,36 @@ def beside_mean(view: View, node: Node) -> bool:
         if later.op == "subtract" and has_target(view) and _bounds(view, later, node):
             return True
     return False
+
+
+def is_whole_loss(view: View, node: Node) -> bool:
+    """Return whether a loss is nothing but a sum of one value for each sample, or several such.
+
+    Not so if something is left to say how large it is: settings without a default, or whoever calls
+    the function.
+    """
+    graph = view.graph
+    compared = [
+        found
+        for found in ancestors(view, node.id)
+        if found.input is not None and found.input.role in {InputRole.LABEL, InputRole.PREDICTION}
+    ]
+    if graph.role is not Role.LOSS or graph.chosen or graph.called or len(compared) < 2:
+        return False
+    moved = {node.id, *(later.id for later in descendants(view, node.id))}
+    return _adds_samples(view, node) and all(
+        is_constant(view, other.id)
+        or (_is_parameter(other) and other.input is not None and other.input.default is not None)
+        or (later.op in _TERMS and _adds_samples(view, other))
+        for later in descendants(view, node.id)
+        if view.reaches_output(later)
+        for other in view.operands(later)
+        if other.id not in moved
+    )
+
+
+def _adds_samples(view: View, node: Node) -> bool:
+    return node.op == "reduce_sum" and axes(view, node) == () and is_sum_of_samples(view, node)
 
 
 def mean_of_sums(view: View, node: Node) -> bool:

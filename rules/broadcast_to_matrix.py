@@ -19,6 +19,7 @@ from actlint.query import (
     View,
 )
 
+from ._batch import REDUCTIONS, elementwise, sources, within_samples
 from ._common import ancestors, shown
 from ._losses_mended import aligned
 
@@ -38,12 +39,14 @@ class BroadcastToMatrix(Rule):
     ## What it does
     Reports a difference or product in a loss of one operand of shape (N,) and one of shape (N, 1):
     a squeezed prediction against labels that Keras hands over as a column, or that a placeholder
-    declares as one; per-sample weights times a mean with `keepdims=True`.
+    declares as one; per-sample weights times a mean with `keepdims=True`. Also a reduction over the
+    features of each sample, without `keepdims=True`, against what it was taken of.
 
     ## Why is this bad?
     NumPy's rules make (N, N) of it: every prediction is compared with every label. The mean of
     that matrix is a number like any other, smallest where all predictions equal the mean label.
-    A model trains, without an error, to predict a constant.
+    A model trains, without an error, to predict a constant. A mean over the pixels of each image,
+    of shape (N,), lines up with the channels: with a single one, all images meet all means.
 
     ## How it is confirmed
     actlint runs the loss on a small batch and finds the operands (N,) and (N, 1), and a result
@@ -92,8 +95,21 @@ class BroadcastToMatrix(Rule):
             return
         if any(node.op in _PAIRWISE or _adds_axis(node) for node in view.nodes()):
             return
+        told: set[int] = set()
         for node in view.nodes(*_COMPARING):
             operands = view.operands(node)
+            dropped = _dropped(view, operands)
+            if dropped is not None and dropped.id not in told and graph.role is Role.LOSS:
+                told.add(dropped.id)
+                yield Suspect(
+                    code=self.code,
+                    node=node.id,
+                    message=f"{shown(node)} lines up one value for each sample with the last axis, "
+                    f"since {shown(dropped)} does not keep its axes",
+                    check=Check.BROADCAST,
+                    threshold=2.0,
+                    provisional=True,
+                )
             if len(operands) != 2 or not view.on_gradient_path(node):
                 continue
             columns = graph.aligned and _compares(view, *operands)
@@ -224,6 +240,29 @@ def compile_model(model):
 """,
             note="the axis that is kept is meant to broadcast over the classes",
         ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def contrast_loss(y_true, y_pred):
+    a = y_true - tf.reduce_mean(y_true, axis=[1, 2, 3], keepdims=True)
+    b = y_pred - tf.reduce_mean(y_pred, axis=[1, 2, 3], keepdims=True)
+    return tf.reduce_mean(tf.square(a - b))
+""",
+            note="the means keep their axes",
+        ),
+        Good(
+            """\
+from keras import ops
+
+
+def total_loss(y_true, y_pred):
+    error = ops.square(y_true - y_pred)
+    return ops.mean(ops.sum(error, axis=-1) * ops.max(y_true, axis=-1))
+""",
+            note="one value for each sample on both sides",
+        ),
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
@@ -321,6 +360,35 @@ def relative_loss(y_true, y_pred):
             at="error * tf.exp(-per_sample(tf.square(y_true)))",
             hazard=Hazard.WRONG_LOSS,
         ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def contrast_loss(y_true, y_pred):
+    a = y_true - tf.reduce_mean(y_true, axis=[1, 2, 3])
+    b = y_pred - tf.reduce_mean(y_pred, axis=[1, 2, 3], keepdims=True)
+    return tf.reduce_mean(tf.square(a - b))
+""",
+            at="y_true - tf.reduce_mean(y_true, axis=[1, 2, 3])",
+            hazard=Hazard.WRONG_LOSS,
+            note="of grey images every one meets every mean; of others it does not run",
+        ),
+        Bad(
+            """\
+from tensorflow.keras import backend as K
+from tensorflow.keras.losses import Loss
+
+
+class Normalised(Loss):
+    def call(self, y_true, y_pred):
+        spread = K.max(K.abs(y_pred), axis=[1, 2, 3])
+        scaled = y_pred / (1.0 + spread)
+        return K.mean(K.square(y_true - scaled))
+""",
+            at="y_pred / (1.0 + spread)",
+            hazard=Hazard.WRONG_LOSS,
+        ),
     )
 
 
@@ -338,6 +406,22 @@ def _compares(view: View, first: Node, second: Node) -> bool:
         frozenset({InputRole.LABEL}),
         frozenset({InputRole.PREDICTION}),
     }
+
+
+def _dropped(view: View, operands: tuple[Node, ...]) -> Node | None:
+    """Return the reduction of the other operand's features that drops their axes, or None."""
+    for one, other in (operands, operands[::-1]) if len(operands) == 2 else ():
+        found = [part for part in elementwise(view, one) if part.op in REDUCTIONS]
+        if (
+            len(found) == 1
+            and not sources(view, one)
+            and within_samples(view, found[0])
+            and view.static(found[0], "keepdims") is not True
+            and not any(part.op in REDUCTIONS for part in elementwise(view, other))
+            and sources(view, view.operands(found[0])[0]) & sources(view, other)
+        ):
+            return found[0]
+    return None
 
 
 def _is_column(node: Node) -> bool:

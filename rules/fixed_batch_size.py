@@ -20,7 +20,14 @@ from actlint.query import (
     View,
 )
 
-from ._batch import called_by_keras, fixed_divisor
+from ._batch import (
+    axes,
+    called_by_keras,
+    fixed_divisor,
+    has_target,
+    is_sum_of_samples,
+    rows_are_samples,
+)
 from ._common import ancestors, number, shown
 
 # Ops that give a tensor of a size of their own, and the parameter that tells it.
@@ -38,7 +45,8 @@ class FixedBatchSize(Rule):
     ## What it does
     Reports a number in a loss of a Keras model that is the size of the batches the author trained
     with: `tf.reshape(y_pred, (32, 10))`, `tf.range(64)` beside the labels, `tf.eye(16)` for all
-    pairs of a batch, and the sum over the samples divided by a plain `128.0`.
+    pairs of a batch. In every loss, training loops and scripts included, it reports the sum over
+    the samples divided by a plain `128.0`.
 
     ## Why is this bad?
     The last batch of an epoch is smaller, validation and prediction use other sizes, and so does
@@ -49,7 +57,7 @@ class FixedBatchSize(Rule):
     ## How it is confirmed
     actlint runs the loss with a batch of that size, which works, and with one sample more and one
     less, which fails. Of a sum that is divided it repeats every sample of a batch: a mean would
-    stay as it is.
+    stay as it is. A batch whose size a placeholder fixes is let be.
 
     ## Example
     ```python
@@ -70,8 +78,8 @@ class FixedBatchSize(Rule):
     ```
 
     ## What it misses
-    Losses of training loops, where a fixed size may be meant; sums over batch and features at
-    once, of which ACT504 speaks; divisors below 8, which are weights; loops over a fixed number of
+    Fixed shapes in losses of training loops, where they may be meant, and sums over samples and
+    features at once there; divisors below 8, which are weights; loops over a fixed number of
     samples; numbers of classes, which a data set does fix.
 
     ## References
@@ -85,25 +93,28 @@ class FixedBatchSize(Rule):
         "tf.reduce_mean over the samples"
     )
     supersedes: ClassVar[tuple[str, ...]] = ("ACT501", "ACT504")
-    roles: ClassVar[frozenset[Role]] = frozenset({Role.LOSS})
+    roles: ClassVar[frozenset[Role]] = frozenset({Role.GRAPH, Role.LOSS, Role.TRAINING_STEP})
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield quotients, reshapes and tensors whose constant size stands for the batch."""
-        if view.graph.partial or not called_by_keras(view.graph):
+        if view.graph.partial:
             return
+        keras = called_by_keras(view.graph)
         for node in view.nodes("reduce_sum"):
             found = fixed_divisor(view, node)
-            if found is not None and view.on_gradient_path(found[0]):
+            sure = keras or axes(view, node) == () or has_target(view) or rows_are_samples(view)
+            if found is not None and sure and view.on_gradient_path(found[0]):
                 quotient, size = found
                 yield Suspect(
                     code=self.code,
                     node=quotient.id,
-                    message=f"{shown(quotient)} is a mean over the batch only if that has "
-                    f"{number(size)} samples",
+                    message=_divided(view, node, quotient, number(size)),
                     check=Check.BATCH_SIZE,
                     severity=Severity.WARNING,
                     provisional=True,
                 )
+        if not keras:
+            return
         seen = set[int]()
         for node in view.nodes("reshape", *_SIZED):
             rows = _rows(view, node)
@@ -210,6 +221,55 @@ def compile_model(model):
     model.compile("adam", loss=views)
 """,
             note="two views of each image, one half of the batch each",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def half_squares_loss(y_true, y_pred):
+    return tf.reduce_sum(tf.square(y_true - y_pred)) / 2.0
+""",
+            note="the half makes the gradient simpler",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def gram(features):
+    flat = tf.reshape(features, (-1, 64))
+    return tf.matmul(flat, flat, transpose_a=True)
+
+
+def style_loss(style, image):
+    return tf.reduce_sum(tf.square(gram(style) - gram(image))) / (4.0 * 64.0**2)
+""",
+            note="a sum over pairs of channels, of which there are 64",
+        ),
+        Good(
+            """\
+from keras import ops
+
+
+def token_loss(y_true, y_pred, tokens):
+    costs = ops.sparse_categorical_crossentropy(y_true, y_pred)
+    return ops.sum(costs) / tokens
+""",
+            note="the caller counts",
+        ),
+        Good(
+            """\
+import tensorflow.compat.v1 as tf
+
+x = tf.placeholder(tf.float32, [32, 4])
+y_ = tf.placeholder(tf.float32, [32, 3])
+scores = tf.matmul(x, tf.Variable(tf.random_normal([4, 3])))
+entropy = tf.nn.softmax_cross_entropy_with_logits_v2(labels=y_, logits=scores)
+loss = tf.reduce_sum(entropy) / 32.0
+train = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
+""",
+            note="the placeholders take batches of this size only",
         ),
     )
 
@@ -332,7 +392,91 @@ def compile_model(model):
             at="tf.ones((100, 1))",
             hazard=Hazard.WRONG_LOSS,
         ),
+        Bad(
+            """\
+import tensorflow as tf
+
+BATCH = 32
+
+
+def likelihood(y_true, y_pred):
+    log_p = tf.math.log(tf.clip_by_value(y_pred, 1e-6, 1.0))
+    return -tf.reduce_sum(y_true * log_p) / BATCH
+
+
+model = tf.keras.Sequential([tf.keras.layers.Dense(3, activation="softmax")])
+model.compile("sgd", loss=likelihood)
+""",
+            at="-tf.reduce_sum(y_true * log_p) / BATCH",
+            hazard=Hazard.WRONG_LOSS,
+            note="the last batch of an epoch is smaller",
+        ),
+        Bad(
+            """\
+from keras import ops
+
+
+def margin_loss(y_true, y_pred):
+    right = ops.sum(y_true * y_pred, axis=-1)
+    wrong = ops.max((1.0 - y_true) * y_pred, axis=-1)
+    return ops.sum(ops.relu(wrong - right + 1.0)) / 32
+""",
+            at="ops.sum(ops.relu(wrong - right + 1.0)) / 32",
+            hazard=Hazard.WRONG_LOSS,
+            note="no model is seen to be compiled with it",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def poisson_loss(y_true, y_pred):
+    cost = y_pred - y_true * tf.math.log(y_pred + 1e-6)
+    return tf.divide(tf.reduce_sum(cost), 500.0)
+""",
+            at="tf.divide(tf.reduce_sum(cost), 500.0)",
+            hazard=Hazard.WRONG_LOSS,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+w = tf.Variable(tf.random.normal([4, 3]))
+
+
+def step(x, y):
+    with tf.GradientTape() as tape:
+        log_p = tf.nn.log_softmax(tf.matmul(x, w), axis=-1)
+        loss = -tf.reduce_sum(tf.reduce_sum(y * log_p, axis=-1)) / 64.0
+    w.assign_sub(0.1 * tape.gradient(loss, w))
+""",
+            at="-tf.reduce_sum(tf.reduce_sum(y * log_p, axis=-1)) / 64.0",
+            hazard=Hazard.WRONG_LOSS,
+            note="in a training step",
+        ),
+        Bad(
+            """\
+import tensorflow.compat.v1 as tf
+
+BATCH = 100
+x = tf.placeholder(tf.float32, [None, 4])
+y_ = tf.placeholder(tf.float32, [None, 3])
+scores = tf.matmul(x, tf.Variable(tf.random_normal([4, 3])))
+entropy = tf.nn.softmax_cross_entropy_with_logits_v2(labels=y_, logits=scores)
+loss = tf.reduce_sum(entropy) / BATCH
+train = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
+""",
+            at="tf.reduce_sum(entropy) / BATCH",
+            hazard=Hazard.WRONG_LOSS,
+            note="in a script of TensorFlow 1",
+        ),
     )
+
+
+def _divided(view: View, total: Node, quotient: Node, size: str) -> str:
+    if is_sum_of_samples(view, total):
+        return f"{shown(quotient)} is a mean over the batch only if that has {size} samples"
+    return f"{shown(quotient)} divides a sum over the batch by {size}, however large the batch is"
 
 
 def _rows(view: View, node: Node) -> int | None:

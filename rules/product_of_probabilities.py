@@ -1,4 +1,4 @@
-"""ACT307: a product over the batch that float32 cannot hold."""
+"""ACT307: a product of probabilities that float32 cannot hold."""
 
 from __future__ import annotations
 
@@ -34,19 +34,22 @@ _MEAN = {
 
 
 class ProductOfProbabilities(Rule):
-    """A product over the batch that float32 cannot hold.
+    """A product of probabilities that float32 cannot hold.
 
     ## What it does
-    Reports `reduce_prod` over all elements or over the batch, of numbers that lie between 0 and 1.
+    Reports `reduce_prod` over all elements or over the batch, of numbers that lie between 0 and 1,
+    and over any axis if nothing but the logarithm of the product is taken.
 
     ## Why is this bad?
     A likelihood is the product of many probabilities. A hundred of them multiply to less than
     1e-38, which float32 rounds to 0; with the value the whole gradient is 0, and the logarithm of
-    it is infinite. With a small batch it works, with a larger one it does not.
+    it is infinite. With a small batch it works, with a larger one it does not. The sum of the
+    logarithms is the same number, and never leaves float32.
 
     ## How it is confirmed
     actlint runs the expression in TensorFlow with batches of 16 to 256 typical rows, none of whose
-    factors is 0, and reports the first size at which product and gradient are 0.
+    factors is 0, and reports the first size at which product and gradient are 0. Of a product along
+    another axis it is the row that has 16 to 256 numbers.
 
     ## Example
     ```python
@@ -66,7 +69,8 @@ class ProductOfProbabilities(Rule):
     same place of its minimum.
 
     ## What it misses
-    Products along other axes than the batch, whose length is unknown, and products in Python loops.
+    Products along other axes than the batch, whose length is unknown, without a logarithm, and
+    products in Python loops.
 
     ## References
     Goodfellow, Bengio and Courville, 2016: Deep Learning, sections 4.1 and 5.5.
@@ -88,15 +92,17 @@ class ProductOfProbabilities(Rule):
             factors = view.operand(node, view.op(node).operands[0])
             if factors is None or not view.on_gradient_path(node):
                 continue
-            if view.interval(factors).lo < 0.0 or not _over_batch(node):
+            whole, log = _over_batch(node), _logarithm(view, node)
+            if view.interval(factors).lo < 0.0 or not (whole or log.id != node.id):
                 continue
             yield Suspect(
                 code=self.code,
-                node=_logarithm(view, node).id,
-                message=f"{shown(node)} multiplies as many numbers below 1 as the batch has, which "
-                f"float32 rounds to 0",
+                node=log.id,
+                message=f"{shown(node)} multiplies as many numbers below 1 as "
+                f"{'the batch' if whole else 'a row'} has, which float32 rounds to 0",
                 check=Check.UNDERFLOW,
                 targets=(Target(node.id, 0.0, 0.0),),
+                threshold=0.0 if whole else 1.0,
                 severity=Severity.ERROR,
                 provisional=True,
             )
@@ -153,6 +159,17 @@ def all_classes_loss(y_true, y_pred):
     return tf.reduce_mean(tf.square(1.0 - tf.reduce_prod(p, axis=-1)))
 """,
             note="as many factors as classes",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def volume_loss(y_true, y_pred):
+    sides = tf.reduce_prod(1.0 + tf.abs(y_pred), axis=-1)
+    return tf.reduce_mean(tf.abs(tf.math.log(sides) - y_true))
+""",
+            note="factors of 1 and more under a logarithm",
         ),
         Good(
             """\
@@ -287,6 +304,34 @@ train = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
 """,
             at="tf.reduce_prod(p)",
             hazard=Hazard.ZERO_GRADIENT,
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def events_loss(y_true, y_pred):
+    agreed = y_true * y_pred + (1.0 - y_true) * (1.0 - y_pred)
+    return -tf.reduce_mean(tf.math.log(tf.reduce_prod(agreed + 1e-6, axis=-1)))
+""",
+            at="tf.math.log(tf.reduce_prod(agreed + 1e-6, axis=-1))",
+            hazard=Hazard.NAN,
+            note="each row is a list of independent events",
+        ),
+        Bad(
+            """\
+from tensorflow.keras import backend as K
+from tensorflow.keras.losses import Loss
+
+
+class Path(Loss):
+    def call(self, y_true, y_pred):
+        steps = K.exp(-K.square(y_true - y_pred))
+        return -K.log(K.prod(steps, axis=1))
+""",
+            at="K.log(K.prod(steps, axis=1))",
+            hazard=Hazard.NAN,
+            note="the steps of each path",
         ),
     )
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Remedy, Rule, Severity, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Kind,
+    Node,
+    Remedy,
+    Rule,
+    Severity,
+    Suspect,
+    View,
+)
 
 from ._common import ancestors, is_whole_activation, shown
 from ._gradient_mended import OF_PREACTIVATIONS, gentler
@@ -21,7 +33,9 @@ class SaturatedActivation(Rule):
     ## What it does
     Reports an activation whose gradient is below 0.001 on at least three quarters of the typical
     range of pre-activations, as steep sigmoids, staircases made of them and wrongly scaled
-    functions have it.
+    functions have it. Of an activation that joins features, such as a softmax, it is what each
+    number goes through before they are joined, if its slope there is below a thousandth of the
+    largest.
 
     ## Why is this bad?
     Where the activation is flat, the layers before it get no signal: the gradient vanishes. The
@@ -65,7 +79,7 @@ class SaturatedActivation(Rule):
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the output of an activation, for TensorFlow to measure."""
         if is_whole_activation(view) and view.has_gradient():
-            output = view.node(view.graph.output)
+            output = _narrow(view) or view.node(view.graph.output)
             if output.op:
                 yield Suspect(
                     code=self.code,
@@ -159,6 +173,19 @@ from tensorflow.keras.layers import Lambda
 layer = Lambda(lambda x: tanh(x) + 0.5 * x)
 """
         ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def bounded_softmax(x):
+    return tf.nn.softmax(5.0 * tf.tanh(x), axis=-1)
+
+
+layer = tf.keras.layers.Dense(8, activation=bounded_softmax)
+""",
+            note="bounded logits, but not flat",
+        ),
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
@@ -250,4 +277,53 @@ layer = Dense(8, activation=erf_step)
             at="tfm.erf(60.0 * x)",
             hazard=Hazard.VANISHING,
         ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def stepped_softmax(x):
+    scores = 5.0 * tf.tanh(40.0 * (x - 2.0))
+    return tf.nn.softmax(scores, axis=-1)
+
+
+layer = tf.keras.layers.Dense(8, activation=stepped_softmax)
+""",
+            at="5.0 * tf.tanh(40.0 * (x - 2.0))",
+            hazard=Hazard.VANISHING,
+            note="what the softmax is taken of moves next to never",
+        ),
     )
+
+
+def _narrow(view: View) -> Node | None:
+    """Return the last function of each number by itself through which all of the input goes.
+
+    None if the activation as a whole is such a function.
+    """
+    inputs = {node.id for node in view.differentiated_inputs()}
+    single = [
+        node
+        for node in view.nodes()
+        if view.depends_differentiably(node)
+        and all(
+            view.op(part).kind is Kind.ELEMENTWISE
+            for part in ancestors(view, node.id)
+            if part.op and view.depends(part)
+        )
+    ]
+    if any(node.id == view.graph.output for node in single):
+        return None
+    return next((node for node in reversed(single) if _all_through(view, node, inputs)), None)
+
+
+def _all_through(view: View, gate: Node, inputs: set[int]) -> bool:
+    """Return whether nothing of the inputs reaches the output but through a node."""
+    waiting = list(inputs)
+    seen = {gate.id, *inputs}
+    while waiting:
+        for user in view.users(waiting.pop()):
+            if user.id not in seen:
+                seen.add(user.id)
+                waiting.append(user.id)
+    return view.graph.output not in seen

@@ -26,6 +26,7 @@ from ._batch import (
     has_target,
     is_keras_loss,
     is_linear,
+    is_whole_loss,
     mean_of_sums,
     rows_are_samples,
 )
@@ -41,14 +42,16 @@ class SumInsteadOfMean(Rule):
     samples: in a loss that a Keras model is compiled with or that a `Loss` subclass brings; in
     other losses if the sum is a term beside a mean over the batch, if it is subtracted from a
     number, `1.0 - tf.reduce_sum(similarity)`, or if it runs over axis 0 and the mean of what is
-    left is taken.
+    left is taken. So is a sum that is a whole loss for itself, if it adds one number for each
+    sample, as behind a sum over the features, and nothing of the project calls the function.
 
     ## Why is this bad?
     Keras takes means: over what a loss returns, and over batches in its log. A sum over the batch
     makes the gradient as many times larger as there are samples, so that learning rate, weight
     decay and other losses beside it have to be tuned anew for each batch size, and the last,
-    smaller batch of an epoch counts for less. A division by a fixed batch size hides that. Beside
-    a mean, the sum takes over as the batch grows.
+    smaller batch of an epoch counts for less. Beside a mean, the sum takes over as the batch grows.
+    In a loop of one's own a sum may be meant, with a learning rate to go with it; whoever takes a
+    loss over from elsewhere does not expect that.
 
     ## How it is confirmed
     actlint runs the loss on a batch and on the same batch with every sample repeated: the sum is
@@ -74,8 +77,9 @@ class SumInsteadOfMean(Rule):
     Unsafe: the loss is as many times smaller as the batch has samples.
 
     ## What it misses
-    Sums alone in losses of training loops, where they may be meant; sums that a function such as a
-    root is applied to.
+    Sums alone in training loops and scripts, and in functions that these call, where they may be
+    meant; sums of squares and the like over samples and features at once, in losses that nothing
+    compiles; sums that a function such as a root is applied to.
 
     ## References
     Keras API: losses, reduction "sum_over_batch_size". Goyal et al., 2017: Accurate, Large
@@ -240,6 +244,47 @@ def margin_loss(y_true, y_pred):
 """,
             note="sums over the features of each sample",
         ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def total_loss(labels, logits):
+    costs = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    return tf.reduce_sum(costs)
+
+
+def step(model, optimizer, x, y):
+    with tf.GradientTape() as tape:
+        loss = total_loss(y, model(x)) / tf.cast(tf.shape(x)[0], tf.float32)
+    optimizer.apply_gradients(zip(tape.gradient(loss, model.weights), model.weights))
+""",
+            note="the caller divides",
+        ),
+        Good(
+            """\
+from keras import ops
+
+
+def distance_loss(y_true, y_pred, reduction):
+    gaps = ops.sum(ops.square(y_true - y_pred), axis=-1)
+    if reduction == "sum":
+        return ops.sum(gaps)
+    return ops.mean(gaps)
+""",
+            note="a setting asks for the sum",
+        ),
+        Good(
+            """\
+from tensorflow.keras import backend as K
+
+
+def weighted_distance_loss(y_true, y_pred, weight):
+    gaps = K.sum(K.abs(y_true - y_pred), axis=-1)
+    return weight * K.sum(gaps)
+""",
+            note="the batch size may be in the weight",
+        ),
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
@@ -287,25 +332,6 @@ class Total(Loss):
 """,
             at="ops.sum(error)",
             hazard=Hazard.WRONG_LOSS,
-        ),
-        Bad(
-            """\
-import tensorflow as tf
-
-BATCH = 32
-
-
-def likelihood(y_true, y_pred):
-    log_p = tf.math.log(tf.clip_by_value(y_pred, 1e-6, 1.0))
-    return -tf.reduce_sum(y_true * log_p) / BATCH
-
-
-model = tf.keras.Sequential([tf.keras.layers.Dense(3, activation="softmax")])
-model.compile("sgd", loss=likelihood)
-""",
-            at="tf.reduce_sum(y_true * log_p)",
-            hazard=Hazard.WRONG_LOSS,
-            note="the last batch of an epoch is smaller",
         ),
         Bad(
             """\
@@ -381,6 +407,46 @@ def cross_entropy(labels, logits):
             hazard=Hazard.WRONG_LOSS,
             note="the mean over the classes of sums over the samples",
         ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def angular_loss(y_true, y_pred):
+    a = tf.math.l2_normalize(y_true, axis=-1)
+    b = tf.math.l2_normalize(y_pred, axis=-1)
+    cosine = tf.clip_by_value(tf.reduce_sum(a * b, axis=-1), -0.999, 0.999)
+    return tf.reduce_sum(tf.math.acos(cosine))
+""",
+            at="tf.reduce_sum(tf.math.acos(cosine))",
+            hazard=Hazard.WRONG_LOSS,
+            note="one angle for each sample, and their sum is the whole loss",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+def classifier_loss(labels, logits):
+    costs = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    return tf.reduce_sum(costs)
+""",
+            at="tf.reduce_sum(costs)",
+            hazard=Hazard.WRONG_LOSS,
+        ),
+        Bad(
+            """\
+from keras import ops
+
+
+def triplet_loss(anchor, positive, negative, margin=0.5):
+    near = ops.sum(ops.square(anchor - positive), axis=-1)
+    far = ops.sum(ops.square(anchor - negative), axis=-1)
+    return 0.5 * ops.sum(ops.relu(near - far + margin))
+""",
+            at="ops.sum(ops.relu(near - far + margin))",
+            hazard=Hazard.WRONG_LOSS,
+        ),
     )
 
 
@@ -392,4 +458,6 @@ def _other_size(view: View, node: Node) -> str | None:
         return "beside what does not grow with it"
     if mean_of_sums(view, node) and (has_target(view) or rows_are_samples(view)):
         return "before the mean is taken"
+    if is_whole_loss(view, node):
+        return "and is the whole loss"
     return None

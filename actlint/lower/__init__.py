@@ -184,6 +184,8 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
             # Of a loss that returns several values, the first is the one that is minimised.
             keras=unit.compiled,
             aligned=unit.aligned,
+            chosen=bool(machine.taken),
+            called=unit.called,
             read=unit.reads,
             linear=tuple(machine.linear),
             networks=tapes.networks(machine, output),

@@ -220,6 +220,9 @@ def _counted(evidence: Evidence) -> tuple[str, ...]:
     rows = evidence.detail.get("rows")
     if isinstance(rows, float):
         return (f"with a batch of {int(rows)} rows",)
+    width = evidence.detail.get("width")
+    if isinstance(width, float):
+        return (f"with {int(width)} numbers in a row",)
     points = plural(evidence.samples, "grid point")
     match evidence.hazard:
         case Hazard.VANISHING if "share" in evidence.detail:

@@ -50,6 +50,7 @@ _LOCAL = frozenset(
         Check.OTHER_SAMPLES,
         Check.OWN_SAMPLES,
         Check.CONTRIBUTION,
+        Check.SATURATION,
         Check.SQUEEZED,
         Check.STRAIGHT_THROUGH,
         Check.STUCK,

@@ -22,12 +22,17 @@ _DIFFERS = 1e-3
 
 
 def check(bench: Bench, suspect: Suspect) -> Outcome:
-    """Show that an op makes a matrix of (N,) and (N, 1) in which samples mix."""
+    """Show that an op makes a matrix of (N,) and (N, 1) in which samples mix.
+
+    With `threshold` 2 the column may have further axes between: (N, 7, 1).
+    """
     lab, node = bench.lab, suspect.node
     operands = lab.operands[node]
     if len(operands) != 2:
         return Outcome(Verdict.UNCONFIRMED, "the expression has not two operands")
-    for template in _templates(bench, columns=suspect.threshold == 1.0):
+    wide = suspect.threshold == 2.0
+    found = _narrow(bench) if wide else _templates(bench, columns=suspect.threshold == 1.0)
+    for template in found:
         rng = samples.generator(bench.job, 23)
         feeds: Feeds = {
             slot.id: np.asarray(np.round(samples.typical(slot, rng, 0, _ROWS), 2), slot.dtype)
@@ -40,11 +45,18 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
         result = values.get(node)
         if result is None or pair[0] is None or pair[1] is None:
             continue
-        if {pair[0].shape, pair[1].shape} != {(_ROWS,), (_ROWS, 1)}:
+        if wide:
+            inner = max(pair[0].shape, pair[1].shape, key=len)[1:-1]
+            if {pair[0].shape, pair[1].shape} != {(_ROWS,), (_ROWS, *inner, 1)}:
+                continue
+            result = result.reshape(_ROWS, -1, result.shape[-1])[:, 0]
+        elif {pair[0].shape, pair[1].shape} != {(_ROWS,), (_ROWS, 1)}:
             return Outcome(Verdict.REFUTED, "its operands have one value for each sample alike")
         if not _mixes(result) or not bool(lab.holds(values).all()):
             continue
         shapes = " against ".join(f"({_axes(value)})" for value in pair if value is not None)
+        column = max((value for value in pair if value is not None), key=np.ndim)
+        joint = ", ".join([*_axes(column).split(", ")[:-1], "N"])
         evidence = Evidence(
             hazard=Hazard.WRONG_LOSS,
             witness={
@@ -59,7 +71,7 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
             rate=None,
             reach=Reach.TYPICAL,
             detail={
-                "observed": f"with N = {_ROWS} samples, {shapes} gives (N, N): each sample is "
+                "observed": f"with N = {_ROWS} samples, {shapes} gives ({joint}): each sample is "
                 "combined with every other one"
             },
         )
@@ -84,6 +96,18 @@ def _templates(bench: Bench, *, columns: bool) -> Iterator[Template]:
             return
 
 
+def _narrow(bench: Bench) -> Iterator[Template]:
+    """Yield the templates with one number along the last axis, and rows that run with that."""
+    for template in bench.templates:
+        slots = tuple(
+            replace(slot, shape=(*slot.shape[:-1], 1))
+            if len(slot.shape) >= 2 and slot.spec.shape is None
+            else slot
+            for slot in template.slots
+        )
+        yield replace(template, slots=slots)
+
+
 def _values(bench: Bench, feeds: Feeds) -> dict[int, Array] | None:
     """Return every node's value, or None if these shapes do not fit."""
     try:
@@ -102,4 +126,4 @@ def _mixes(result: Array) -> bool:
 
 
 def _axes(value: Array) -> str:
-    return "N," if value.ndim == 1 else "N, 1"
+    return "N," if value.ndim == 1 else ", ".join(["N", *map(str, value.shape[1:])])

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from actlint.findings import Evidence, Hazard, Outcome, Reach, Suspect, Verdict
-from actlint.graph import Arg, Items, Ref
+from actlint.graph import Arg, InputRole, Items, Ref
 from actlint.ops.table import row
 from actlint.worker import samples, witness
 from actlint.worker.bench import Bench
@@ -80,10 +80,10 @@ def _check(bench: Bench, suspect: Suspect, output: int) -> Outcome:
 
 
 def check_size(bench: Bench, suspect: Suspect) -> Outcome:
-    """Show that the mean of a node doubles, and the output changes, with every sample repeated."""
+    """Show that a node doubles at least, and the output changes, with every sample repeated."""
     reason = "no batch of rows was found for it"
     for template in bench.templates:
-        if not template.differentiated or not all(map(_batched, template.differentiated)):
+        if not _of_rows(bench, suspect.node, template):
             continue
         rng = samples.generator(bench.job, 53)
         feeds = _drawn(template, rng, _FEW)
@@ -98,7 +98,8 @@ def check_size(bench: Bench, suspect: Suspect) -> Outcome:
         if not np.isfinite([once, twice, *losses]).all() or abs(once) < _ROUNDING:
             reason = "the sum is not a number other than 0"
             continue
-        if abs(twice - 2.0 * once) > _CLEARLY * abs(once):
+        # Samples that are compared with each other add more than that.
+        if twice / once < 2.0 - _CLEARLY:
             return Outcome(Verdict.REFUTED, "the sum does not double with the batch")
         if abs(losses[1] - losses[0]) <= _ROUNDING * abs(losses[0]):
             return Outcome(Verdict.REFUTED, "the loss stays the same when the batch is repeated")
@@ -213,6 +214,15 @@ def _templates(bench: Bench, node: int) -> Iterator[Template]:
         used = [slot for slot in template.elements if slot.id in inside]
         if used and all(_batched(slot) and _wide(slot) for slot in used):
             yield template
+
+
+def _of_rows(bench: Bench, node: int, template: Template) -> bool:
+    """Return whether what a node is computed from has rows: predictions, or data beside weights."""
+    moved = [slot for slot in template.differentiated if slot.spec.role is not InputRole.VARIABLE]
+    inside = bench.lab.ancestors(node)
+    read = [slot for slot in template.elements if slot.id in inside]
+    fed = [slot for slot in read if slot.spec.role is not InputRole.VARIABLE]
+    return all(map(_batched, moved or fed)) and bool(moved or fed)
 
 
 def _batched(slot: Slot) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +12,8 @@ from actlint.findings import Evidence, Hazard, Outcome, Reach, Suspect, Verdict
 from actlint.worker import aim, samples, witness
 from actlint.worker.bench import Bench, Line, flat
 from actlint.worker.inputs import Encoding, Slot
+from actlint.worker.probes import pruned
+from actlint.worker.program import Program
 from actlint.worker.samples import Array
 
 Vector = npt.NDArray[np.float64]
@@ -75,12 +77,23 @@ def curve_of(bench: Bench) -> Curve | Outcome:
     return Curve(bench, line, line.slots[0])
 
 
+def _upto(bench: Bench, node: int) -> Bench:
+    """Return the bench of the part that computes a node."""
+    if node == bench.job.output:
+        return bench
+    part = replace(bench.job, instructions=pruned(bench.job, (node,)), output=node)
+    return Bench(part, Program(part))
+
+
 # ---- saturation ------------------------------------------------------------------------------
 
 
 def saturation(bench: Bench, suspect: Suspect) -> Outcome:
-    """Show that the slope is below 1e-3 on most of the typical range."""
-    curve = curve_of(bench)
+    """Show that the slope of the node is below 1e-3 on most of the typical range.
+
+    Of a part, which something may scale behind it, it is below 1e-3 of the largest.
+    """
+    curve = curve_of(_upto(bench, suspect.node))
     if isinstance(curve, Outcome):
         return curve
     low, high = curve.span(_WEIGHED)
@@ -93,21 +106,23 @@ def saturation(bench: Bench, suspect: Suspect) -> Outcome:
         weight = np.exp(-(grid**2) / 2.0)
     else:
         weight = np.ones_like(grid)
-    small = known & (np.abs(np.nan_to_num(slope)) < FLAT)
-    share = float(weight[small].sum() / weight[known].sum())
     size = np.where(known, np.abs(slope), -1.0)
+    flat_below = FLAT if suspect.node == bench.job.output else FLAT * float(size.max())
+    small = known & (size < flat_below)
+    share = float(weight[small].sum() / weight[known].sum())
     steepest = int(size.argmax())
     if share < suspect.threshold or not small.any():
         return Outcome(
             Verdict.REFUTED,
-            f"the slope is below {FLAT:g} on {share:.0%} of the typical range [{low:g}, {high:g}]",
+            f"the slope is below {flat_below:.3g} on {share:.0%} of the typical range "
+            f"[{low:g}, {high:g}]",
         )
     # The weightiest flat point, a multiple of a half if one is flat.
     point = float(grid[int(np.where(small, weight, -1.0).argmax())])
     halves = np.array(sorted(np.arange(-_WEIGHED, _WEIGHED + 0.5, 0.5), key=abs))
     halves = halves[(halves >= low) & (halves <= high)]
     _, round_slope = curve.at(halves)
-    if round_slope is not None and (flat_halves := halves[np.abs(round_slope) < FLAT]).size:
+    if round_slope is not None and (flat_halves := halves[np.abs(round_slope) < flat_below]).size:
         point = float(flat_halves[0])
     return found(
         curve,

@@ -1,6 +1,8 @@
-"""Products of many probabilities: does float32 still hold them at the size of a real batch?"""
+"""Products of many probabilities: does float32 still hold them at the size of real data?"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,22 +13,42 @@ from actlint.worker.inputs import Template
 from actlint.worker.probes import Trace, finite
 from actlint.worker.samples import Sample
 
-# Rows of a batch, up to what is common.
+# Rows of a batch, or numbers in a row, up to what is common.
 _ROWS = (16, 32, 64, 128, 256)
+# Rows of a batch of which the numbers in a row are counted.
+_FEW = 2
+# Largest factor: an epsilon lifts probabilities a little above 1.
+_MOST = 1.001
 
 
 def check(bench: Bench, suspect: Suspect) -> Outcome:
-    """Show that a product over the batch is 0 though no factor is, and with it its gradient.
+    """Show that a product is 0 though no factor is, and with it its gradient.
 
-    The first target names the product.
+    The first target names the product. With `threshold` 1 it is one of each row.
     """
     product = suspect.targets[0].node
+    along_rows = suspect.threshold == 1.0
     for template in bench.templates:
-        for rows in _ROWS:
-            trace = _run(bench, template, rows)
+        for size in _ROWS:
+            given = _wide(template, size) if along_rows else template
+            trace = _run(bench, given, _FEW if along_rows else size)
             if trace is not None and _underflows(bench, product, trace):
-                return _confirmed(template, trace, rows)
-    return Outcome(Verdict.REFUTED, f"the product of a typical batch of {_ROWS[-1]} rows is not 0")
+                return _confirmed(given, trace, "width" if along_rows else "rows", size)
+    of = "row" if along_rows else "batch"
+    return Outcome(Verdict.REFUTED, f"the product of a typical {of} of {_ROWS[-1]} is not 0")
+
+
+def _wide(template: Template, size: int) -> Template:
+    """Return a template with so many numbers in a row, wherever the source leaves that open."""
+    return replace(
+        template,
+        slots=tuple(
+            replace(slot, shape=(*slot.shape[:-1], size))
+            if len(slot.shape) >= 2 and slot.spec.shape is None
+            else slot
+            for slot in template.slots
+        ),
+    )
 
 
 def _run(bench: Bench, template: Template, rows: int) -> Trace | None:
@@ -44,13 +66,13 @@ def _underflows(bench: Bench, product: int, trace: Trace) -> bool:
     factors = [trace.values.get(ref) for ref in bench.lab.operands[product]]
     if value is None or not value.size or not factors or factors[0] is None:
         return False
-    if np.any(value != 0.0) or np.any((factors[0] <= 0.0) | (factors[0] > 1.0)):
+    if np.any(value != 0.0) or np.any((factors[0] <= 0.0) | (factors[0] > _MOST)):
         return False
     _, handed = bench.lab.local(product, trace, None)
     return all(found is not None and not np.any(found != 0.0) for found in handed.values())
 
 
-def _confirmed(template: Template, trace: Trace, rows: int) -> Outcome:
+def _confirmed(template: Template, trace: Trace, axis: str, size: int) -> Outcome:
     gradients = [found for found in trace.gradients.values() if found is not None]
     value = trace.values[trace.output]
     hazard = witness.hazard_of([value, *gradients])
@@ -69,7 +91,7 @@ def _confirmed(template: Template, trace: Trace, rows: int) -> Outcome:
         rate=None,
         reach=Reach.TYPICAL,
         detail={
-            "rows": float(rows),
+            axis: float(size),
             **({} if finite(value) else {"value_of": "output"}),
         },
     )
