@@ -6,7 +6,7 @@ A rule is a class in its own file under ``rules/``; declaring it registers it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -173,6 +173,7 @@ class View:
         self._flow: Flow | None = None
         self._by_op: dict[str, tuple[Node, ...]] | None = None
         self._hits: dict[int, tuple[Hit, ...]] = {}
+        self._changed: dict[Node, View] = {}
 
     # ---- structure -------------------------------------------------------------------------
 
@@ -279,6 +280,13 @@ class View:
     def _own_gradients(self) -> tuple[tuple[Site, ...], ...]:
         found = (node for node in self._graph.nodes if node.op == "with_gradient")
         return tuple((*node.path, node.site) for node in found)
+
+    def changed(self, node: Node) -> View:
+        """Return the view of the same graph with another node in the place of one."""
+        if node not in self._changed:
+            nodes = (*self._graph.nodes[: node.id], node, *self._graph.nodes[node.id + 1 :])
+            self._changed[node] = View(replace(self._graph, nodes=nodes))
+        return self._changed[node]
 
     # ---- intervals -------------------------------------------------------------------------
 

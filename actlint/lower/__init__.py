@@ -298,11 +298,19 @@ def _unit_value(machine: Machine, unit: Unit) -> tuple[Site, Value]:
         function = _function(machine, scope, definition)
     if function is None:
         return _nothing(unit)
+    if _has_run(machine, unit, function):
+        return machine.site(function.node), Static(None)
     machine.modules.append(function.scope.module)
     try:
         return _apply(machine, function, dict(unit.inputs))
     finally:
         machine.modules.pop()
+
+
+def _has_run(machine: Machine, unit: Unit, function: Function) -> bool:
+    """Tell whether making the object has run the constructor that the unit is, up to a sink."""
+    constructor = unit.qualname.rpartition(".")[2] == "__init__" and function.instance is not None
+    return constructor and bool(machine.sinks) and unit.role in {Role.GRAPH, Role.TRAINING_STEP}
 
 
 def _inherited(machine: Machine, unit: Unit) -> Function | None:
