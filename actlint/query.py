@@ -6,14 +6,27 @@ A rule is a class in its own file under ``rules/``; declaring it registers it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
 from actlint.absint import Evaluation
 from actlint.findings import Check, Hazard, Safety, Severity, Suspect, Target, Verdict
 from actlint.flow import Flow
-from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Role, Site, Slice, refs
+from actlint.graph import (
+    Arg,
+    Graph,
+    Input,
+    InputRole,
+    Items,
+    Node,
+    Ref,
+    Role,
+    Site,
+    Slice,
+    exchanged,
+    refs,
+)
 from actlint.interval import Interval, between
 from actlint.ops.model import Cause, Effect, Gradient, Kind, Op, Region, Trend
 from actlint.ops.table import TABLE, row
@@ -284,8 +297,7 @@ class View:
     def changed(self, node: Node) -> View:
         """Return the view of the same graph with another node in the place of one."""
         if node not in self._changed:
-            nodes = (*self._graph.nodes[: node.id], node, *self._graph.nodes[node.id + 1 :])
-            self._changed[node] = View(replace(self._graph, nodes=nodes))
+            self._changed[node] = View(exchanged(self._graph, node))
         return self._changed[node]
 
     # ---- intervals -------------------------------------------------------------------------

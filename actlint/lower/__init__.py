@@ -20,6 +20,7 @@ from actlint.lower.attributes import (
     injected,
     parameter,
 )
+from actlint.lower.distinct import distinct
 from actlint.lower.domains import with_domains
 from actlint.lower.machine import ENOUGH_BUILDING, MAX_PATHS, MAX_STEPS, Hooks, Machine, TooLarge
 from actlint.lower.marks import Mark
@@ -119,25 +120,13 @@ def lower(module: Module, unit: Unit, *, marked: bool = False) -> Lowered:
         if choices is None or steps <= (MAX_STEPS - ENOUGH_BUILDING if unit.builds else 0):
             break
     graphs += [(graph, ()) for graph in both_ways(paths)]
-    distinct = _distinct(graphs)
+    kept = distinct(graphs)
     return Lowered(
         unit,
-        tuple(graph for graph, _ in distinct),
+        tuple(graph for graph, _ in kept),
         too_large=too_large,
-        marks=tuple(marks for _, marks in distinct) if marked else (),
+        marks=tuple(marks for _, marks in kept) if marked else (),
     )
-
-
-def _distinct(
-    graphs: list[tuple[Graph, tuple[Mark, ...]]],
-) -> tuple[tuple[Graph, tuple[Mark, ...]], ...]:
-    """Return the graphs without those that differ only in what comes after the output."""
-    found: dict[object, tuple[Graph, tuple[Mark, ...]]] = {}
-    for graph, marks in graphs:
-        head = graph.nodes[: graph.output + 1]
-        key = (head, graph.output, graph.assumptions, graph.partial)
-        found.setdefault(key, (graph, marks))
-    return tuple(found.values())
 
 
 def _next_choices(taken: list[bool]) -> tuple[bool, ...] | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Table
 from dataclasses import replace
 from typing import Final
 
 import libcst as cst
 
-from actlint.graph import Arg, InputRole, Items, Node, Ref, Slice
+from actlint.graph import InputRole, Node, moved
 from actlint.lower import models, tapes
 from actlint.lower.machine import Machine
 from actlint.lower.values import (
@@ -138,20 +137,9 @@ class _Call:
         return sorted(found)
 
     def _copy(self, node: Node) -> int:
-        args = [(name, _moved(value, self.copies)) for name, value in node.args]
+        args = [(name, moved(value, self.copies)) for name, value in node.args]
         made = self.machine.emit(TABLE[node.op], args, self.at).node
         new = self.machine.nodes[made]
         # It is the model's code that computes it.
         self.machine.nodes[made] = replace(new, site=node.site, path=node.path)
         return made
-
-
-def _moved(arg: Arg, ids: Table[int, int]) -> Arg:
-    """Return an operand with the nodes that stand for those it refers to."""
-    if isinstance(arg, Ref):
-        return Ref(ids.get(arg.node, arg.node))
-    if isinstance(arg, Items):
-        return Items(tuple(_moved(item, ids) for item in arg.items))
-    if isinstance(arg, Slice):
-        return Slice(*(_moved(part, ids) for part in (arg.start, arg.stop, arg.step)))
-    return arg
