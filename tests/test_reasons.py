@@ -87,7 +87,17 @@ WEIGHED = (
 """, (("ACT114", "tf.exp(y_pred)"),)),
 )  # fmt: skip
 
-CASES = (*MASKED, *BATCHES, *DATA, *WEIGHED)
+OPTIONAL = (
+    Case("weights_of_classes_that_may_be_given", HEADER + """\
+def my_loss(y_true, y_pred, head=None):
+    shares = tf.nn.softmax(y_pred)
+    if head is not None:
+        return -tf.reduce_mean(y_true * tf.math.log(shares) * head)
+    return keras.losses.categorical_crossentropy(y_true, shares)
+""", known_miss="of a parameter other than a layer's mask, the default None alone is looked at"),
+)  # fmt: skip
+
+CASES = (*MASKED, *BATCHES, *DATA, *WEIGHED, *OPTIONAL)
 
 
 @pytest.fixture(scope="module")
