@@ -363,7 +363,7 @@ class _Collector:
                 if not name and isinstance(node.func, ast.Attribute):
                     name = node.func.attr
                 calls.add(name)
-                self.changed.call(node, name)
+                self.changed.call(node, name, self._inside)
                 sinks += name in SINKS
                 self._uses_of(node, name)
             elif isinstance(node, ast.BinOp):
