@@ -42,8 +42,8 @@ class SumInsteadOfMean(Rule):
     samples: in a loss that a Keras model is compiled with or that a `Loss` subclass brings; in
     other losses if the sum is a term beside a mean over the batch, if it is subtracted from a
     number, `1.0 - tf.reduce_sum(similarity)`, or if it runs over axis 0 and the mean of what is
-    left is taken. So is a sum that is a whole loss for itself, if it adds one number for each
-    sample, as behind a sum over the features, and nothing of the project calls the function.
+    left is taken. So is a sum that is the whole loss, if it adds one number for each sample, as
+    behind a sum over the features, and nothing of the project calls the function.
 
     ## Why is this bad?
     Keras takes means: over what a loss returns, and over batches in its log. A sum over the batch
