@@ -9,6 +9,7 @@ import libcst as cst
 from actlint.dotted import bare, replaced
 from actlint.graph import DType, InputRole
 from actlint.index import Definition
+from actlint.lower import options
 from actlint.lower.machine import PARAMETER_DOMAIN, Machine
 from actlint.lower.module import Library, Module
 from actlint.lower.values import (
@@ -429,7 +430,10 @@ def initialise(machine: Machine, base: Instance, at: cst.CSTNode) -> None:
     if method is not None and method.owner_class is not None:
         definition = method.owner_class.module.index.definitions[method.qualname]
         required = [p for p in definition.params if p != "self"][: max(definition.required, 0)]
-        machine.call(machine, method, [parameter(machine, n, at) for n in required], {}, at)
+        args = [parameter(machine, n, at) for n in required]
+        public = options.is_public(last(base.cls.qualname))
+        settings = options.defaults(machine, method.node) if public else {}
+        machine.call(machine, method, args, settings, at)
     run_build(machine, base, at)
 
 
