@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import libcst as cst
-from libcst import matchers
 
 from actlint.dotted import bare
 from actlint.graph import DType, Graph, InputRole, Node, Role, Site, Span
 from actlint.index import Definition
 from actlint.literals import Settings
-from actlint.lower import calls, expressions, gradients, options, statements, tapes
+from actlint.lower import calls, expressions, gradients, optional, options, statements, tapes
 from actlint.lower.attributes import (
     bound_method,
     function_node,
@@ -482,10 +481,9 @@ def _bind(
             )
         elif item.default is not None:
             value = expressions.evaluate(machine, function.scope, item.default)
-            if _is_keras_mask(machine, function, name, value) and not machine.decide(Opaque("")):
-                value = machine.input(
-                    name, InputRole.LABEL, machine.site(item.name), differentiated=False
-                )
+            given = optional.role(machine, function, name, value)
+            if given is not None and not machine.decide(Opaque("")):
+                value = machine.input(name, given, machine.site(item.name), differentiated=False)
             elif isinstance(value, Static) and value.value is None:
                 value = injected(machine, function.scope.module, name) or value
             public = options.is_public(bare(function.qualname))
@@ -494,11 +492,3 @@ def _bind(
             scope.variables[name] = Static(True)
         else:
             scope.variables[name] = parameter(machine, name, item.name, item.annotation)
-
-
-def _is_keras_mask(machine: Machine, function: Function, name: str, default: Value) -> bool:
-    """Tell whether a layer's ``call`` reads what Keras gives it if an earlier layer masks."""
-    if machine.role is not Role.LAYER or function.instance is None or name != "mask":
-        return False
-    none = isinstance(default, Static) and default.value is None
-    return none and bool(matchers.findall(function.node.body, matchers.Name("mask")))
