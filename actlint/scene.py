@@ -16,7 +16,7 @@ from actlint.graph import InputRole, Role, Site, Span
 from actlint.index import SINKS, Definition, FileIndex
 from actlint.names import last, meanings
 from actlint.parameters import PREDICTION, input_roles, label_like, parameter_like
-from actlint.project import Place, Project
+from actlint.project import MARK, Place, Project
 
 _LOSS_NAME = re.compile(
     r"(^|_)(loss|losses|objective|cross_?entropy|crossentropy|cost|xent)($|_|\d)", re.IGNORECASE
@@ -74,6 +74,8 @@ _BASES: tuple[tuple[re.Pattern[str], Role], ...] = (
     (re.compile(r"Regulari[sz]er$"), Role.REGULARIZER),
     (re.compile(r"Layer$|Activation$|^Model$"), Role.LAYER),
 )
+# Layers that Keras comes with: what is derived from one is a layer.
+_KERAS_LAYER = re.compile(r"^(tensorflow\.(\w+\.)*)?keras\.(\w+\.)*layers\.(\w+\.)*[A-Z]\w*$")
 _ENTRY_METHODS = {
     Role.LOSS: ("call", "__call__"),
     Role.LAYER: ("call", "__call__"),
@@ -225,6 +227,15 @@ class _Scene:
         parts = bare(definition.qualname).replace(".<locals>", "").split(".")
         return any(".".join(parts[: end + 1]) in self.compiled for end in range(len(parts)))
 
+    def _handed_as_method(self, definition: Definition) -> bool:
+        """Tell whether a Keras model is compiled with a method of an object: ``loss=self.f``."""
+        name = last(bare(definition.qualname))
+        uses = (use.rpartition(".") for use in self.compiled)
+        return self._owner(definition) is not None and any(
+            method == name and base and base.partition(".")[0] not in self.index.imports
+            for base, _, method in uses
+        )
+
     def _called(self, definition: Definition) -> bool:
         """Tell whether the project calls the function, or what makes it, or hands it to others."""
         parts = bare(definition.qualname).replace(".<locals>", "").split(".")
@@ -310,7 +321,16 @@ class _Scene:
                 for pattern, role in _BASES:
                     if pattern.search(last(meaning)):
                         return role
+            if any(_KERAS_LAYER.match(name) for name in self._outside(home, base)):
+                return Role.LAYER
         return None
+
+    def _outside(self, home: FileIndex, name: str) -> Iterator[str]:
+        """Yield what a name of a file means in a library, also if another file imports it."""
+        for meaning in meanings(home, name):
+            path, mark, rest = self.project.absolute(meaning, home).partition(MARK)
+            index = self.project.file(path) if mark and rest else None
+            yield from (meaning,) if index is None else meanings(index, rest)
 
     def _inherited(self, owner: Definition) -> Unit | None:
         """Return the unit of a class that takes its entry method over from a base class."""
@@ -449,7 +469,8 @@ class _Scene:
 
     def _unit(self, definition: Definition, role: Role, evidence: str) -> Unit:
         given = self.given.get(bare(definition.qualname))
-        compiled = role is Role.LOSS and self._handed_to_keras(definition)
+        method = role is Role.LOSS and self._handed_as_method(definition)
+        compiled = method or (role is Role.LOSS and self._handed_to_keras(definition))
         return Unit(
             path=self.index.path,
             qualname=definition.qualname,
@@ -459,6 +480,6 @@ class _Scene:
             line=definition.line,
             used=() if given is None else (given.site,),
             compiled=compiled,
-            aligned=compiled and self._owner(definition) is None,
+            aligned=method or (compiled and self._owner(definition) is None),
             called=role is Role.LOSS and self._called(definition),
         )

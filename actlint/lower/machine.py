@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
@@ -42,9 +43,13 @@ from actlint.ops.model import Kind, Op
 from actlint.ops.table import TABLE, row
 from actlint.values import SHAPE_ONLY
 
+if TYPE_CHECKING:
+    from actlint.lower.options import Known
+
 MAX_NODES = 6000
 MAX_DEPTH = 24  # of inlined calls
 MAX_PATHS = 8  # ways through Python branches that are looked at
+MAX_TRIES = 32  # ways that are begun: those that raise count for nothing
 _MAX_NAME = 64  # characters of an expression that its name is made of
 MAX_STEPS = 200_000  # expressions and statements that are gone through, on all paths together
 # After so many no other way through a function that builds a Keras model is begun: such functions
@@ -157,6 +162,9 @@ class Machine:
         self.path: list[Site] = []
         self.modules: list[Module] = [module]
         self._choices = choices
+        # What this path has decided of each option, and the inputs that are options.
+        self.options: list[Known] = []
+        self.option_nodes: dict[int, int] = {}
         # Functions that are being run: those whose body is run again at each call of the unit.
         self.running: list[tuple[Module, cst.FunctionDef | cst.Lambda]] = []
         self.steps = steps  # that are left

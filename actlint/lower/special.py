@@ -8,7 +8,7 @@ import libcst as cst
 
 from actlint.bindings import SUBMODULES, SUBMODULES_HELPER
 from actlint.graph import EXTENDED_LIMIT, DType, InputRole, Role
-from actlint.lower import folding, models, tapes, variables
+from actlint.lower import folding, models, options, tapes, variables
 from actlint.lower.attributes import injected
 from actlint.lower.builtin import BUILTINS, Call
 from actlint.lower.layers import layer_function
@@ -450,15 +450,7 @@ def method_call(
             return Static(None)
     if isinstance(base, StaticShape) and name in {"as_list", "with_rank"}:
         return base
-    if isinstance(base, Static) and isinstance(base.value, str) and not args:
-        match name:
-            case "lower":
-                return Static(base.value.lower())
-            case "upper":
-                return Static(base.value.upper())
-            case "strip":
-                return Static(base.value.strip())
-    return None
+    return None if args else options.respelled(machine, base, name)
 
 
 def _list_method(base: Sequence, name: str, args: list[Value]) -> Value | None:
@@ -478,8 +470,12 @@ def _list_method(base: Sequence, name: str, args: list[Value]) -> Value | None:
 
 
 def _dict_method(machine: Machine, base: Mapping, name: str, args: list[Value]) -> Value | None:
-    if name in {"get", "pop"} and args and isinstance(args[0], Static):
-        key = args[0].value
+    if name in {"get", "pop"} and args:
+        wanted = args[0]
+        key: object = options.entry(machine, wanted, base.items)
+        if key is None and not isinstance(wanted, Static):
+            return None
+        key = wanted.value if key is None and isinstance(wanted, Static) else key
         default = args[1] if len(args) > 1 else Static(None)
         found = base.items.get(key, default)
         if base.keywords and isinstance(found, Static) and found.value is None:

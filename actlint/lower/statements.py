@@ -7,8 +7,10 @@ from collections.abc import Sequence as Statements
 import libcst as cst
 
 from actlint.lower import tapes
+from actlint.lower.comparing import compare
 from actlint.lower.expressions import assign, evaluate, index_value, operate
 from actlint.lower.machine import Machine
+from actlint.lower.options import Raised
 from actlint.lower.values import (
     Class,
     Function,
@@ -44,10 +46,6 @@ class Returned(Exception):
 
     def __init__(self, value: Value) -> None:
         self.value = value
-
-
-class Raised(Exception):
-    """A ``raise`` was reached: this path computes nothing."""
 
 
 class _Break(Exception):
@@ -245,9 +243,11 @@ def _match(machine: Machine, scope: Scope, node: cst.Match) -> None:
     subject = evaluate(machine, scope, node.subject)
     for case in node.cases:
         pattern = case.pattern
-        if isinstance(pattern, cst.MatchValue) and isinstance(subject, Static):
+        if isinstance(pattern, cst.MatchValue):
             wanted = evaluate(machine, scope, pattern.value)
-            if not (isinstance(wanted, Static) and wanted.value == subject.value):
+            same = compare(machine, subject, cst.Equal(), wanted, pattern.value)
+            known = truth(same)
+            if not (machine.decide(same) if known is None else known):
                 continue
         elif not (isinstance(pattern, cst.MatchAs) and pattern.pattern is None):
             if not machine.decide(Opaque("")):

@@ -28,6 +28,8 @@ class Static:
     value: Arg | complex | bytes
     # Where an integer division stands that gave 0 for a fraction, and the fraction.
     lost: tuple[Site, float] | None = None
+    # Of a default that callers may replace by another literal: its number, see options.py.
+    option: int | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
