@@ -24,6 +24,7 @@ from actlint.lower.domains import with_domains
 from actlint.lower.machine import ENOUGH_BUILDING, MAX_PATHS, MAX_STEPS, Hooks, Machine, TooLarge
 from actlint.lower.marks import Mark
 from actlint.lower.module import Module
+from actlint.lower.results import minimised
 from actlint.lower.special import FOREIGN
 from actlint.lower.tracing import Path, Tracing, both_ways
 from actlint.lower.values import (
@@ -188,6 +189,7 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
             called=unit.called,
             read=unit.reads,
             linear=tuple(machine.linear),
+            gradients=tuple(machine.gradients),
             networks=tapes.networks(machine, output),
             tracing=unit.tracing,
             once=() if machine.tracing is None else tuple(machine.tracing.once),
@@ -203,6 +205,8 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
     if machine.homes and machine.homes <= FOREIGN and not unit.evidence.startswith("passed on"):
         # A reference implementation in NumPy or another library: no tape watches it.
         return []
+    if unit.role is Role.LOSS and whole:
+        graphs = minimised(graphs, len(outputs[:most]))
     if unit.role is Role.LAYER:
         # A layer that hands out classes or decisions is not trained through.
         graphs = [graph for graph in graphs if not _is_decision(nodes[graph.output])]

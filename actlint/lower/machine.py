@@ -143,6 +143,7 @@ class Machine:
         self.building = False  # the outputs of functional models are looked at
         self.compiling = False  # the losses of compiled models are minimised, and nothing else
         self.linear: list[int] = []  # inputs that are outputs of linear layers
+        self.gradients: list[int] = []  # inputs that are gradients
         # See tapes.py: tapes that record now, what is called meanwhile, which of these calls made
         # an input, and the networks by whose variables each sink is differentiated.
         self.taping = 0
@@ -474,6 +475,8 @@ class Machine:
         made = self.cut_input(site, dependencies(value), called=called, real=real, part=part)
         if isinstance(value, Opaque) and value.linear:
             self.linear.append(made.node)
+        if isinstance(value, Opaque) and value.gradient:
+            self.gradients.append(made.node)
         if isinstance(value, Opaque) and value.network is not None:
             self.computed_by.setdefault(made.node, value.network)
         return made
