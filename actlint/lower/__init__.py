@@ -258,7 +258,8 @@ def _finish(machine: Machine) -> tuple[Node, ...]:
         else node
         for node in machine.nodes
     ]
-    return with_domains(named, machine.role, machine.assumed_rank, frozenset(machine.linear))
+    known = frozenset((*machine.linear, *machine.cosines))
+    return with_domains(named, machine.role, machine.assumed_rank, known)
 
 
 def _outputs(value: Value) -> tuple[list[int], bool]:
