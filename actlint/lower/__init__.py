@@ -31,6 +31,7 @@ from actlint.lower.machine import (
 )
 from actlint.lower.marks import Mark
 from actlint.lower.module import Module
+from actlint.lower.results import minimised
 from actlint.lower.special import FOREIGN
 from actlint.lower.tracing import Path, Tracing, both_ways
 from actlint.lower.values import (
@@ -199,6 +200,7 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
             called=unit.called,
             read=unit.reads,
             linear=tuple(machine.linear),
+            gradients=tuple(machine.gradients),
             networks=tapes.networks(machine, output),
             tracing=unit.tracing,
             once=() if machine.tracing is None else tuple(machine.tracing.once),
@@ -214,6 +216,8 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
     if machine.homes and machine.homes <= FOREIGN and not unit.evidence.startswith("passed on"):
         # A reference implementation in NumPy or another library: no tape watches it.
         return []
+    if unit.role is Role.LOSS and whole:
+        graphs = minimised(graphs, len(outputs[:most]))
     if unit.role is Role.LAYER:
         # A layer that hands out classes or decisions is not trained through.
         graphs = [graph for graph in graphs if not _is_decision(nodes[graph.output])]
@@ -265,7 +269,8 @@ def _finish(machine: Machine) -> tuple[Node, ...]:
         else node
         for node in machine.nodes
     ]
-    return with_domains(named, machine.role, machine.assumed_rank, frozenset(machine.linear))
+    known = frozenset((*machine.linear, *machine.cosines))
+    return with_domains(named, machine.role, machine.assumed_rank, known)
 
 
 def _outputs(value: Value) -> tuple[list[int], bool]:

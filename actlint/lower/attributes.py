@@ -287,6 +287,8 @@ def attribute(machine: Machine, base: Value, name: str, at: cst.CSTNode) -> Valu
         if name == "dtype":
             return Static(DType("float32"))
         return StaticShape(machine.cut(base, at).node)
+    if isinstance(base, Opaque) and base.gradient and name == "values":
+        return base  # those of a gradient by an embedding, which is sparse
     if isinstance(base, StaticShape) and name in {"ndims", "rank"}:
         return machine.rank(base.node, at)
     if isinstance(base, Class):

@@ -124,7 +124,7 @@ def with_domains(
     nodes: Sequence[Node],
     role: Role = Role.LOSS,
     rank: int | None = None,
-    linear: Collection[int] = (),
+    settled: Collection[int] = (),
 ) -> tuple[Node, ...]:
     """Return the nodes with what is known of their free inputs filled in.
 
@@ -132,13 +132,13 @@ def with_domains(
         nodes: the values of a graph in order.
         role: that of the unit.
         rank: number of axes that inputs of open shape are taken to have, or None.
-        linear: inputs that are known to be any real number, whatever takes them.
+        settled: inputs whose values are known, whatever takes them.
     """
     users = _users(nodes)
     found: dict[int, Input] = {}
     for node in nodes:
         record = node.input
-        if record is None or node.id in linear:
+        if record is None or node.id in settled:
             continue
         if record.role in {InputRole.PREDICTION, InputRole.CUT}:
             lo, hi = _prediction_domain(nodes, users, node.id, record)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from actlint.graph import (
     Span,
     refs,
 )
+from actlint.lower import naming, products
 from actlint.lower.marks import Mark, marked, written
 from actlint.lower.module import Module
 from actlint.lower.tracing import Tracing
@@ -50,7 +49,6 @@ MAX_NODES = 6000
 MAX_DEPTH = 24  # of inlined calls
 MAX_PATHS = 8  # ways through Python branches that are looked at
 MAX_TRIES = 32  # ways that are begun: those that raise count for nothing
-_MAX_NAME = 64  # characters of an expression that its name is made of
 MAX_STEPS = 200_000  # expressions and statements that are gone through, on all paths together
 # After so many no other way through a function that builds a Keras model is begun: such functions
 # are long, and their ways differ in layers, not in expressions.
@@ -148,6 +146,8 @@ class Machine:
         self.building = False  # the outputs of functional models are looked at
         self.compiling = False  # the losses of compiled models are minimised, and nothing else
         self.linear: list[int] = []  # inputs that are outputs of linear layers
+        self.cosines: list[int] = []  # inputs that are products of vectors of length 1
+        self.gradients: list[int] = []  # inputs that are gradients
         # See tapes.py: tapes that record now, what is called meanwhile, which of these calls made
         # an input, and the networks by whose variables each sink is differentiated.
         self.taping = 0
@@ -253,9 +253,11 @@ class Machine:
             bound = tuple(self._divisor(op, name, value, at) for name, value in bound)
         operands = {ref for _, value in bound for ref in refs(value)}
         if op.key in _LINEAR and operands & self._trained:
-            depends = frozenset(operands)
-            value = self.cut_input(self.site(at), depends, called=True, real=True, pure=True)
-            self.linear.append(value.node)
+            limits = products.limits(self.nodes, op.key, bound)
+            value = self.cut_input(
+                self.site(at), frozenset(operands), called=True, real=True, pure=True, limits=limits
+            )
+            (self.linear if limits is None else self.cosines).append(value.node)
             return value
         value = self._append(Node(len(self.nodes), op.key, bound, self.site(at), tuple(self.path)))
         if operands & self._differentiable and op.key not in SHAPE_ONLY:
@@ -359,6 +361,7 @@ class Machine:
         real: bool,
         part: str = "",
         pure: bool = False,
+        limits: tuple[float, float] | None = None,
     ) -> TensorValue:
         """Make a free input of something that cannot be run; the same thing is cut once.
 
@@ -369,6 +372,7 @@ class Machine:
             real: a layer or linear op computed it, so that any real number can come out.
             part: which of several results it is, by the name that it is bound to.
             pure: the same call elsewhere gives the same value.
+            limits: the values that it can take, if they are known.
         """
         key = (site.text + part, site.span if called and not pure else None, depends)
         if key in self._cuts:
@@ -395,11 +399,11 @@ class Machine:
         if any(r is not None and r.name == part and r.role is InputRole.LABEL for r in inputs):
             role, differentiated, real = InputRole.LABEL, False, True
         value = self.input(
-            part or _callee_name(site.text),
+            part or naming.of_callee(site.text),
             role,
             site,
             differentiated=differentiated,
-            domain=domain,
+            domain=limits or domain,
             unknown=role is InputRole.CUT and not real and not steps,
         )
         if role is InputRole.CUT and depends:
@@ -419,14 +423,7 @@ class Machine:
         return self._append(Node(len(self.nodes), "", given, site, tuple(self.path), value=0))
 
     def _identifier(self, name: str) -> str:
-        base = (
-            name
-            if name.isidentifier()
-            else re.sub(r"\W+", "_", name[:_MAX_NAME]).strip("_") or "value"
-        )
-        if base[0].isdigit() or keyword.iskeyword(base) or base in {"tf", "np"}:
-            base = f"v_{base}"
-        unique = base
+        base = unique = naming.identifier(name)
         while unique in self._used_names:
             self._numbers[base] += 1
             unique = f"{base}_{self._numbers[base] + 1}"
@@ -482,6 +479,8 @@ class Machine:
         made = self.cut_input(site, dependencies(value), called=called, real=real, part=part)
         if isinstance(value, Opaque) and value.linear:
             self.linear.append(made.node)
+        if isinstance(value, Opaque) and value.gradient:
+            self.gradients.append(made.node)
         if isinstance(value, Opaque) and value.network is not None:
             self.computed_by.setdefault(made.node, value.network)
         return made
@@ -500,12 +499,3 @@ def is_outside(op: Op) -> bool:
 def is_number(value: object) -> bool:
     """Tell whether a constant can be an operand."""
     return isinstance(value, (int, float))
-
-
-def _callee_name(text: str) -> str:
-    head = text.partition("(")[0].strip()
-    attribute = re.search(r"\.(\w+)$", text)
-    if attribute and attribute[1].isidentifier():
-        return attribute[1]
-    base = head.rpartition(".")[2] if re.fullmatch(r"[\w.]+", head) else "value"
-    return f"{base}_output" if "(" in text and base.isidentifier() else base or "value"

@@ -287,14 +287,18 @@ def _shape(value: Value | None) -> tuple[int | None, ...] | None:
 
 
 def _gradient(machine: Machine, loss: Value, sources: Value | None, at: cst.CSTNode) -> Value:
-    """Return a gradient, which can be any real number; a training step minimises its target."""
-    if machine.role in {Role.GRAPH, Role.TRAINING_STEP}:
+    """Return a gradient, which can be any real number; a training step minimises its target.
+
+    Not that by a tensor while a tape records: a penalty is made of it.
+    """
+    inner = machine.taping > 0 and sources is not None and tapes.by_tensors(machine, sources)
+    if machine.role in {Role.GRAPH, Role.TRAINING_STEP} and not inner:
         return _sink(machine, loss, at, sources)
     depends = dependencies(loss)
     if sources is not None:
         depends |= dependencies(sources)
     site = machine.site(at)
-    found = Opaque(site.text, depends, real=True, origin=site)
+    found = Opaque(site.text, depends, real=True, origin=site, gradient=True)
     if isinstance(sources, Sequence):
         return Sequence([replace(found, part=f"gradient_{n}") for n in range(len(sources.items))])
     return found

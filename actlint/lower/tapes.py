@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
+from actlint.graph import InputRole
 from actlint.lower.machine import Machine
 from actlint.lower.values import (
     Api,
     Built,
     Function,
     Instance,
+    Mapping,
     Method,
     Opaque,
     Sequence,
     TensorValue,
     Value,
+    leaves,
 )
 from actlint.names import last
 
@@ -48,6 +51,17 @@ def sources(value: Value | None) -> tuple[Value, ...]:
     if isinstance(value, Sequence):
         return tuple(found for item in value.items for found in sources(item))
     return ()
+
+
+def by_tensors(machine: Machine, sources: Value) -> bool:
+    """Tell whether a gradient is taken by tensors, none of which is a variable."""
+    if isinstance(sources, (Sequence, Mapping)):
+        found = leaves(sources)
+        return bool(found) and all(by_tensors(machine, leaf) for leaf in found)
+    if not isinstance(sources, TensorValue):
+        return isinstance(sources, Opaque) and bool(sources.dependencies)
+    given = machine.nodes[sources.node].input
+    return given is None or given.role is not InputRole.VARIABLE
 
 
 def networks(machine: Machine, output: int) -> tuple[tuple[int, int], ...]:

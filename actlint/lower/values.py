@@ -157,6 +157,7 @@ class Opaque:
     origin: Site | None = None  # the call that computed it
     part: str = ""  # which of several results of that call it is
     linear: bool = False  # it is a product with weights, without an activation
+    gradient: bool = False  # it is a gradient that the code takes
     network: int | None = None  # number of the call that computed it, if a tape records that
 
 

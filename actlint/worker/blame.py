@@ -11,6 +11,9 @@ from actlint.worker import witness
 from actlint.worker.inputs import Template
 from actlint.worker.probes import Lab, Trace, finite
 
+# Share of the typical points from which on one of them is the witness, not a special point.
+COMMON = 0.05
+
 
 @dataclass(slots=True)
 class Tally:
@@ -19,6 +22,7 @@ class Tally:
     samples: int = 0
     hits: int = 0
     typical_hits: int = 0
+    common: float = 0.0  # share of the typical points of an elementwise program that are hit
     largest: float = 0.0  # magnitude of any input
     # Share of the typical points whose gradient is finite and not 0; None if unknown.
     flowing: float | None = None

@@ -23,6 +23,8 @@ _ROWS = 2
 _FEW = 3
 # The sample that stays: one before it and one behind it change, for the sake of running sums.
 _KEPT = 1
+# Reductions of which a single number is no loss.
+_EXTREMES = frozenset({"reduce_max", "reduce_min"})
 # Change, in terms of how much the value varies, that another sample surely brings about, and what
 # rounding leaves of one that does not.
 _MIXES = 1e-3
@@ -136,7 +138,7 @@ def check_lost(bench: Bench, suspect: Suspect) -> Outcome:
         after = [run[bench.job.output].shape for run in runs if run is not None]
         if before != [(_FEW,), (2 * _FEW,)] or after[0] != after[1]:
             return Outcome(Verdict.REFUTED, "the output has an axis of samples")
-        if int(np.prod(after[0])) <= 1:
+        if int(np.prod(after[0])) <= 1 and bench.lab.steps[suspect.node].op not in _EXTREMES:
             return Outcome(Verdict.REFUTED, "the output is a single number")
         shape = list(after[0])
         evidence = Evidence(
