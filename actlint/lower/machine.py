@@ -38,7 +38,7 @@ from actlint.lower.values import (
     Value,
     dependencies,
 )
-from actlint.ops.model import Kind, Op
+from actlint.ops.model import Gradient, Kind, Op
 from actlint.ops.table import TABLE, row
 from actlint.values import SHAPE_ONLY
 
@@ -76,6 +76,9 @@ _DIVISIONS = (
     frozenset({"divide", "div", "floordiv", "truncatediv", "mod", "floormod", "np_divide"})
     & TABLE.keys()
 )
+
+# Ops that pass no gradient, unless the user gives them one.
+_WITHOUT = frozenset({Gradient.NONE, Gradient.ZERO})
 
 _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
 _IMAGE_RANK = 4  # batch, height, width, channels
@@ -146,6 +149,7 @@ class Machine:
         # See tapes.py: tapes that record now, what is called meanwhile, which of these calls made
         # an input, and the networks by whose variables each sink is differentiated.
         self.taping = 0
+        self.overriding = False  # gradients of the user's take the place of TensorFlow's
         self.called: list[Value] = []
         self.computed_by: dict[int, int] = {}
         self.trained_by: dict[int, tuple[Value, ...]] = {}
@@ -249,6 +253,8 @@ class Machine:
             value = self.cut_input(self.site(at), depends, called=True, real=True, pure=True)
             self.linear.append(value.node)
             return value
+        if self.overriding and op.gradient in _WITHOUT and op.gradients is None:
+            return self.cut_input(self.site(at), frozenset(operands), called=True, real=False)
         value = self._append(Node(len(self.nodes), op.key, bound, self.site(at), tuple(self.path)))
         if operands & self._differentiable and op.key not in SHAPE_ONLY:
             self._differentiable.add(value.node)
