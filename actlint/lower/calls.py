@@ -66,7 +66,7 @@ def opaque(
         *(dependencies(value) for value in (*args, *keywords.values()))
     )
     site = machine.site(at)
-    linear = models.is_linear_call(callee, keywords)
+    linear = models.is_linear_call(callee, args, keywords)
     network = tapes.note(machine, callee)
     return Opaque(site.text, depends, _is_layer(callee), site, linear=linear, network=network)
 

@@ -138,7 +138,7 @@ def with_domains(
     found: dict[int, Input] = {}
     for node in nodes:
         record = node.input
-        if record is None or node.id in linear:
+        if record is None or node.id in linear or _is_told(record):
             continue
         if record.role in {InputRole.PREDICTION, InputRole.CUT}:
             lo, hi = _prediction_domain(nodes, users, node.id, record)
@@ -183,6 +183,11 @@ def with_domains(
             if record is not None and record.shape is None and record.role in _SHAPED:
                 found[node.id] = replace(record, shape=(None,) * rank)
     return tuple(replace(n, input=found[n.id]) if n.id in found else n for n in nodes)
+
+
+def _is_told(record: Input) -> bool:
+    """Tell whether the range of a value is known from the function that computes it."""
+    return record.role is InputRole.CUT and (record.lo, record.hi) != REAL
 
 
 def _meets_fraction(users: dict[int, list[Node]], start: int) -> bool:

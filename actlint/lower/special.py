@@ -8,7 +8,7 @@ import libcst as cst
 
 from actlint.bindings import SUBMODULES, SUBMODULES_HELPER
 from actlint.graph import EXTENDED_LIMIT, DType, InputRole, Role
-from actlint.lower import folding, models, tapes, variables
+from actlint.lower import distributions, folding, models, tapes, variables
 from actlint.lower.attributes import injected
 from actlint.lower.builtin import BUILTINS, Call
 from actlint.lower.layers import layer_function
@@ -126,7 +126,7 @@ def api_call(
     if all(lookup(name) is None for name in callee.names):
         if all(last(name)[:1].isupper() for name in callee.names):
             return models.built(machine, callee.names, args, keywords, at)
-        return layer_function(machine, args, keywords, at)
+        return layer_function(machine, callee.names, args, keywords, at)
     return None
 
 
@@ -418,7 +418,9 @@ def method_call(
 ) -> Value | None:
     """Return the value of a method call that means something here, or None."""
     base, name = callee.base, callee.name
-    found = models.method(machine, base, name, args, keywords, at)
+    found = models.method(machine, base, name, args, keywords, at) or distributions.method(
+        machine, base, name, [*args, *keywords.values()], at
+    )
     if found is not None:
         return found
     if name in {"add_weight", "add_variable"} and isinstance(base, Instance):
