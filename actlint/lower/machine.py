@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -25,6 +22,8 @@ from actlint.graph import (
 )
 from actlint.lower.marks import Mark, marked, written
 from actlint.lower.module import Module
+from actlint.lower.naming import Names, callee_name
+from actlint.lower.slopes import WITHOUT, Slopes
 from actlint.lower.tracing import Tracing
 from actlint.lower.values import (
     Built,
@@ -38,14 +37,13 @@ from actlint.lower.values import (
     Value,
     dependencies,
 )
-from actlint.ops.model import Gradient, Kind, Op
+from actlint.ops.model import Kind, Op
 from actlint.ops.table import TABLE, row
 from actlint.values import SHAPE_ONLY
 
 MAX_NODES = 6000
 MAX_DEPTH = 24  # of inlined calls
 MAX_PATHS = 8  # ways through Python branches that are looked at
-_MAX_NAME = 64  # characters of an expression that its name is made of
 MAX_STEPS = 200_000  # expressions and statements that are gone through, on all paths together
 # After so many no other way through a function that builds a Keras model is begun: such functions
 # are long, and their ways differ in layers, not in expressions.
@@ -76,9 +74,6 @@ _DIVISIONS = (
     frozenset({"divide", "div", "floordiv", "truncatediv", "mod", "floormod", "np_divide"})
     & TABLE.keys()
 )
-
-# Ops that pass no gradient, unless the user gives them one.
-_WITHOUT = frozenset({Gradient.NONE, Gradient.ZERO})
 
 _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
 _IMAGE_RANK = 4  # batch, height, width, channels
@@ -138,6 +133,8 @@ class Machine:
         self.assumptions: list[tuple[int, bool]] = []
         self.sinks: list[int] = []
         self.sink_sites: set[Span] = set()  # where they are minimised; a loop counts once
+        self.slopes = Slopes()
+        self.collections: dict[str, list[Value]] = {}  # of the graph, by their keys
         self.assumed_rank: int | None = None  # of inputs whose shape the source leaves open
         self.cut_texts: list[str] = []
         # What was cut off: the input that stands for it, and the nodes that feed it.
@@ -167,8 +164,7 @@ class Machine:
         self.marks: list[Mark] | None = None  # what is evaluated, if anyone wants to know
         self.tracing: Tracing | None = None  # of rules that look at numbers of Python's
         self.taken: list[bool] = []
-        self._used_names: set[str] = set()
-        self._numbers = Counter[str]()  # the last one given to each base name
+        self._names = Names()
         self._differentiable: set[int] = set()
         self._trained: set[int] = set()  # nodes that a VARIABLE input feeds
         self._plain: set[int] = set()  # nodes that only hyperparameters and sizes feed
@@ -247,25 +243,33 @@ class Machine:
         bound = tuple(args)
         if op.key in _DIVISIONS:
             bound = tuple(self._divisor(op, name, value, at) for name, value in bound)
+        bound = tuple((name, self._ended(op, value, at)) for name, value in bound)
         operands = {ref for _, value in bound for ref in refs(value)}
         if op.key in _LINEAR and operands & self._trained:
             depends = frozenset(operands)
             value = self.cut_input(self.site(at), depends, called=True, real=True, pure=True)
             self.linear.append(value.node)
             return value
-        if self.overriding and op.gradient in _WITHOUT and op.gradients is None:
+        if self.overriding and op.gradient in WITHOUT and op.gradients is None:
             return self.cut_input(self.site(at), frozenset(operands), called=True, real=False)
         value = self._append(Node(len(self.nodes), op.key, bound, self.site(at), tuple(self.path)))
         if operands & self._differentiable and op.key not in SHAPE_ONLY:
             self._differentiable.add(value.node)
         if operands & self._trained:
             self._trained.add(value.node)
+        self.slopes.follow(operands, value.node)
         if self.tracing is not None:
             self.tracing.follow(operands, value.node)
         if op.key in _SIZES or (operands and operands <= self._plain):
             self._plain.add(value.node)
         elif is_outside(op) or (operands and operands <= self._plain | self._drawn):
             self._drawn.add(value.node)
+        return value
+
+    def _ended(self, op: Op, value: Arg, at: cst.CSTNode) -> Arg:
+        """Stop the gradient of an operand that is itself one, where that is meant."""
+        if isinstance(value, Ref) and self.slopes.end(op, value.node):
+            return Ref(self.emit_key("stop_gradient", (TensorValue(value.node),), at).node)
         return value
 
     def _divisor(self, op: Op, name: str, value: Arg, at: cst.CSTNode) -> tuple[str, Arg]:
@@ -332,7 +336,7 @@ class Machine:
         per_class: bool = False,
     ) -> TensorValue:
         """Append a free input; its name is made a unique identifier."""
-        unique = self._identifier(name)
+        unique = self._names.unique(name)
         record = Input(
             unique, role, differentiated, domain[0], domain[1], shape, integer,
             unknown=unknown, least=least, per_class=per_class,
@@ -393,7 +397,7 @@ class Machine:
         if any(r is not None and r.name == part and r.role is InputRole.LABEL for r in inputs):
             role, differentiated, real = InputRole.LABEL, False, True
         value = self.input(
-            part or _callee_name(site.text),
+            part or callee_name(site.text),
             role,
             site,
             differentiated=differentiated,
@@ -403,6 +407,7 @@ class Machine:
         if role is InputRole.CUT and depends:
             self.cut_sources.append((value.node, tuple(sorted(depends))))
         self._cuts[key] = value
+        self.slopes.note(site, value.node)
         return value
 
     def _append(self, node: Node) -> TensorValue:
@@ -415,21 +420,6 @@ class Machine:
         """Append the 0 that an integer division gave, with what a true one would give."""
         given = (("quotient", quotient),)
         return self._append(Node(len(self.nodes), "", given, site, tuple(self.path), value=0))
-
-    def _identifier(self, name: str) -> str:
-        base = (
-            name
-            if name.isidentifier()
-            else re.sub(r"\W+", "_", name[:_MAX_NAME]).strip("_") or "value"
-        )
-        if base[0].isdigit() or keyword.iskeyword(base) or base in {"tf", "np"}:
-            base = f"v_{base}"
-        unique = base
-        while unique in self._used_names:
-            self._numbers[base] += 1
-            unique = f"{base}_{self._numbers[base] + 1}"
-        self._used_names.add(unique)
-        return unique
 
     def is_plain(self, node: int) -> bool:
         """Tell whether a node is a plain number: only hyperparameters and sizes feed it."""
@@ -498,12 +488,3 @@ def is_outside(op: Op) -> bool:
 def is_number(value: object) -> bool:
     """Tell whether a constant can be an operand."""
     return isinstance(value, (int, float))
-
-
-def _callee_name(text: str) -> str:
-    head = text.partition("(")[0].strip()
-    attribute = re.search(r"\.(\w+)$", text)
-    if attribute and attribute[1].isidentifier():
-        return attribute[1]
-    base = head.rpartition(".")[2] if re.fullmatch(r"[\w.]+", head) else "value"
-    return f"{base}_output" if "(" in text and base.isidentifier() else base or "value"
