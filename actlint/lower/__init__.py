@@ -10,7 +10,7 @@ from actlint.dotted import bare
 from actlint.graph import DType, Graph, InputRole, Node, Role, Site, Span
 from actlint.index import Definition
 from actlint.literals import Settings
-from actlint.lower import calls, expressions, gradients, optional, options, statements, tapes
+from actlint.lower import calls, expressions, gradients, optional, options, sinks, statements, tapes
 from actlint.lower.attributes import (
     bound_method,
     function_node,
@@ -165,7 +165,7 @@ def _next_choices(taken: list[bool]) -> tuple[bool, ...] | None:
 
 def _run(machine: Machine, unit: Unit) -> list[Graph]:
     site, value = _unit_value(machine, unit)
-    outputs = list(dict.fromkeys(machine.sinks))
+    outputs = sinks.minimised(machine)
     whole = bool(outputs)
     if not outputs or unit.role not in {Role.GRAPH, Role.TRAINING_STEP}:
         found, whole = _outputs(value)

@@ -138,7 +138,7 @@ def with_domains(
     found: dict[int, Input] = {}
     for node in nodes:
         record = node.input
-        if record is None or node.id in settled:
+        if record is None or node.id in settled or _is_told(record):
             continue
         if record.role in {InputRole.PREDICTION, InputRole.CUT}:
             lo, hi = _prediction_domain(nodes, users, node.id, record)
@@ -149,6 +149,8 @@ def with_domains(
             )
         elif record.role is InputRole.PARAMETER:
             found[node.id] = _parameter(users, node.id, record)
+        elif record.role is InputRole.VARIABLE and _is_logit(users, node.id):
+            found[node.id] = replace(record, lo=REAL[0], hi=REAL[1])
         elif record.role is InputRole.DATA:
             known = as_label(record, nodes, users, node.id)
             if role is Role.TRAINING_STEP and not _truncated(users, node.id):
@@ -183,6 +185,24 @@ def with_domains(
             if record is not None and record.shape is None and record.role in _SHAPED:
                 found[node.id] = replace(record, shape=(None,) * rank)
     return tuple(replace(n, input=found[n.id]) if n.id in found else n for n in nodes)
+
+
+def _is_logit(users: dict[int, list[Node]], start: int) -> bool:
+    """Tell whether a weight is itself the logit of a share: training moves it on without end."""
+    seen, pending = {start}, [start]
+    while pending:
+        for user in users.get(pending.pop(), ()):
+            if user.op in _GIVES_SHARES:
+                return True
+            if user.op in _TRANSPARENT and user.id not in seen:
+                seen.add(user.id)
+                pending.append(user.id)
+    return False
+
+
+def _is_told(record: Input) -> bool:
+    """Tell whether the range of a value is known from the function that computes it."""
+    return record.role is InputRole.CUT and (record.lo, record.hi) != REAL
 
 
 def _meets_fraction(users: dict[int, list[Node]], start: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,9 +21,11 @@ from actlint.graph import (
     Span,
     refs,
 )
-from actlint.lower import naming, products
+from actlint.lower import products
 from actlint.lower.marks import Mark, marked, written
 from actlint.lower.module import Module
+from actlint.lower.naming import Names, callee_name
+from actlint.lower.slopes import WITHOUT, Slopes
 from actlint.lower.tracing import Tracing
 from actlint.lower.values import (
     Built,
@@ -138,6 +139,8 @@ class Machine:
         self.assumptions: list[tuple[int, bool]] = []
         self.sinks: list[int] = []
         self.sink_sites: set[Span] = set()  # where they are minimised; a loop counts once
+        self.slopes = Slopes()
+        self.collections: dict[str, list[Value]] = {}  # of the graph, by their keys
         self.assumed_rank: int | None = None  # of inputs whose shape the source leaves open
         self.cut_texts: list[str] = []
         # What was cut off: the input that stands for it, and the nodes that feed it.
@@ -151,6 +154,7 @@ class Machine:
         # See tapes.py: tapes that record now, what is called meanwhile, which of these calls made
         # an input, and the networks by whose variables each sink is differentiated.
         self.taping = 0
+        self.overriding = False  # gradients of the user's take the place of TensorFlow's
         self.called: list[Value] = []
         self.computed_by: dict[int, int] = {}
         self.trained_by: dict[int, tuple[Value, ...]] = {}
@@ -171,8 +175,7 @@ class Machine:
         self.marks: list[Mark] | None = None  # what is evaluated, if anyone wants to know
         self.tracing: Tracing | None = None  # of rules that look at numbers of Python's
         self.taken: list[bool] = []
-        self._used_names: set[str] = set()
-        self._numbers = Counter[str]()  # the last one given to each base name
+        self._names = Names()
         self._differentiable: set[int] = set()
         self._trained: set[int] = set()  # nodes that a VARIABLE input feeds
         self._plain: set[int] = set()  # nodes that only hyperparameters and sizes feed
@@ -251,6 +254,7 @@ class Machine:
         bound = tuple(args)
         if op.key in _DIVISIONS:
             bound = tuple(self._divisor(op, name, value, at) for name, value in bound)
+        bound = tuple((name, self._ended(op, value, at)) for name, value in bound)
         operands = {ref for _, value in bound for ref in refs(value)}
         if op.key in _LINEAR and operands & self._trained:
             limits = products.limits(self.nodes, op.key, bound)
@@ -259,17 +263,26 @@ class Machine:
             )
             (self.linear if limits is None else self.cosines).append(value.node)
             return value
+        if self.overriding and op.gradient in WITHOUT and op.gradients is None:
+            return self.cut_input(self.site(at), frozenset(operands), called=True, real=False)
         value = self._append(Node(len(self.nodes), op.key, bound, self.site(at), tuple(self.path)))
         if operands & self._differentiable and op.key not in SHAPE_ONLY:
             self._differentiable.add(value.node)
         if operands & self._trained:
             self._trained.add(value.node)
+        self.slopes.follow(operands, value.node)
         if self.tracing is not None:
             self.tracing.follow(operands, value.node)
         if op.key in _SIZES or (operands and operands <= self._plain):
             self._plain.add(value.node)
         elif is_outside(op) or (operands and operands <= self._plain | self._drawn):
             self._drawn.add(value.node)
+        return value
+
+    def _ended(self, op: Op, value: Arg, at: cst.CSTNode) -> Arg:
+        """Stop the gradient of an operand that is itself one, where that is meant."""
+        if isinstance(value, Ref) and self.slopes.end(op, value.node):
+            return Ref(self.emit_key("stop_gradient", (TensorValue(value.node),), at).node)
         return value
 
     def _divisor(self, op: Op, name: str, value: Arg, at: cst.CSTNode) -> tuple[str, Arg]:
@@ -336,7 +349,7 @@ class Machine:
         per_class: bool = False,
     ) -> TensorValue:
         """Append a free input; its name is made a unique identifier."""
-        unique = self._identifier(name)
+        unique = self._names.unique(name)
         record = Input(
             unique, role, differentiated, domain[0], domain[1], shape, integer,
             unknown=unknown, least=least, per_class=per_class,
@@ -399,7 +412,7 @@ class Machine:
         if any(r is not None and r.name == part and r.role is InputRole.LABEL for r in inputs):
             role, differentiated, real = InputRole.LABEL, False, True
         value = self.input(
-            part or naming.of_callee(site.text),
+            part or callee_name(site.text),
             role,
             site,
             differentiated=differentiated,
@@ -409,6 +422,7 @@ class Machine:
         if role is InputRole.CUT and depends:
             self.cut_sources.append((value.node, tuple(sorted(depends))))
         self._cuts[key] = value
+        self.slopes.note(site, value.node)
         return value
 
     def _append(self, node: Node) -> TensorValue:
@@ -421,14 +435,6 @@ class Machine:
         """Append the 0 that an integer division gave, with what a true one would give."""
         given = (("quotient", quotient),)
         return self._append(Node(len(self.nodes), "", given, site, tuple(self.path), value=0))
-
-    def _identifier(self, name: str) -> str:
-        base = unique = naming.identifier(name)
-        while unique in self._used_names:
-            self._numbers[base] += 1
-            unique = f"{base}_{self._numbers[base] + 1}"
-        self._used_names.add(unique)
-        return unique
 
     def is_plain(self, node: int) -> bool:
         """Tell whether a node is a plain number: only hyperparameters and sizes feed it."""

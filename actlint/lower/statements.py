@@ -139,16 +139,17 @@ def _compound(machine: Machine, scope: Scope, node: cst.BaseCompoundStatement) -
     elif isinstance(node, cst.While):
         _while(machine, scope, node)
     elif isinstance(node, cst.With):
-        taping = machine.taping
+        taping, overriding = machine.taping, machine.overriding
         for item in node.items:
             value = evaluate(machine, scope, item.item)
             machine.taping = tapes.depth(machine, value)
+            machine.overriding |= tapes.overrides(value)
             if item.asname is not None and isinstance(item.asname.name, cst.BaseExpression):
                 assign(machine, scope, item.asname.name, value)
         try:
             run_body(machine, scope, node.body)
         finally:
-            machine.taping = taping
+            machine.taping, machine.overriding = taping, overriding
     elif isinstance(node, (cst.Try, cst.TryStar)):
         run_body(machine, scope, node.body)
         if node.orelse is not None:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from actlint.graph import InputRole
 from actlint.lower.machine import Machine
 from actlint.lower.values import (
     Api,
     Built,
     Function,
     Instance,
-    Mapping,
     Method,
     Opaque,
     Sequence,
     TensorValue,
     Value,
-    leaves,
 )
 from actlint.names import last
 
@@ -25,6 +22,8 @@ from actlint.names import last
 _VARIABLES: Final = frozenset({"trainable_variables", "trainable_weights", "variables", "weights"})
 _TAPE: Final = "GradientTape"
 _PAUSE: Final = ".stop_recording()"
+# tf.Graph.gradient_override_map, with what tf.RegisterGradient made known.
+_OVERRIDE: Final = ".gradient_override_map("
 
 
 def depth(machine: Machine, context: Value) -> int:
@@ -34,6 +33,11 @@ def depth(machine: Machine, context: Value) -> int:
     if isinstance(context, Opaque) and context.text.endswith(_PAUSE):
         return 0
     return machine.taping
+
+
+def overrides(context: Value) -> bool:
+    """Tell whether ops in a ``with`` block of `context` get gradients of the user's."""
+    return isinstance(context, Opaque) and _OVERRIDE in context.text
 
 
 def note(machine: Machine, callee: Value) -> int | None:
@@ -51,17 +55,6 @@ def sources(value: Value | None) -> tuple[Value, ...]:
     if isinstance(value, Sequence):
         return tuple(found for item in value.items for found in sources(item))
     return ()
-
-
-def by_tensors(machine: Machine, sources: Value) -> bool:
-    """Tell whether a gradient is taken by tensors, none of which is a variable."""
-    if isinstance(sources, (Sequence, Mapping)):
-        found = leaves(sources)
-        return bool(found) and all(by_tensors(machine, leaf) for leaf in found)
-    if not isinstance(sources, TensorValue):
-        return isinstance(sources, Opaque) and bool(sources.dependencies)
-    given = machine.nodes[sources.node].input
-    return given is None or given.role is not InputRole.VARIABLE
 
 
 def networks(machine: Machine, output: int) -> tuple[tuple[int, int], ...]:
