@@ -28,6 +28,10 @@ from actlint.worker.protocol import Answer, Failed, Job, ProtocolError, Ready, d
 _START_LIMIT = 300.0
 # Memory that the jobs of one worker may take, beyond TensorFlow itself.
 MEMORY = 4 << 30
+# How often the time limit of a job may go by while other processes keep the worker from computing,
+# and the share of its time which it must compute to be taken for alive.
+_PATIENCE = 15
+_ALIVE = 0.005
 # Single suspects of one job that may cost a worker before the rest is given up.
 _DEATHS_PER_JOB = 2
 
@@ -144,17 +148,44 @@ class _Process:
             stream.write(encode(job).encode("ascii"))
             stream.flush()
 
-    def receive(self, job: Job, deadline: float, timeout: float) -> Answer:
+    def now(self) -> tuple[float, float | None]:
+        """Return the time, and the processor time that the worker has used, in seconds."""
+        return time.monotonic(), _processor_time(self.process.pid)
+
+    def _line(self, begun: tuple[float, float | None], timeout: float) -> bytes | None:
+        """Return the next line of the worker; what others compute meanwhile is not its fault.
+
+        Else the verdict of a long job would depend on what the machine is busy with.
+        """
+        start, used = begun
+        last, wait = used, start + timeout - time.monotonic()
+        while True:
+            try:
+                return self._lines.get(timeout=max(wait, 0.0))
+            except queue.Empty:
+                now = _processor_time(self.process.pid)
+            if now is None or used is None or last is None:
+                break
+            if now - used >= timeout or now - last < _ALIVE * wait:
+                break
+            if time.monotonic() - start > _PATIENCE * timeout:
+                break
+            last, wait = now, max(timeout - (now - used), timeout / 10.0)
+        raise _Hang(f"no answer within {timeout:g} s")
+
+    def receive(self, job: Job, begun: tuple[float, float | None], timeout: float) -> Answer:
         """Return the answer to `job`, which was sent before.
 
+        Args:
+            job: what was sent.
+            begun: when, by the clocks of `now`.
+            timeout: seconds that the worker may compute, or wait, for it.
+
         Raises:
-            _Hang: there is none by `deadline`.
+            _Hang: there is no answer in time.
             _Death: the worker ended, or it answers nonsense.
         """
-        try:
-            line = self._lines.get(timeout=max(deadline - time.monotonic(), 0.0))
-        except queue.Empty:
-            raise _Hang(f"no answer within {timeout:g} s") from None
+        line = self._line(begun, timeout)
         if line is None:
             raise _Death(self._cause())
         try:
@@ -222,7 +253,8 @@ class Client:
     with the thread that made the client, where the kernel sees to that.
 
     Args:
-        timeout: seconds that one job may take, counted from when the worker takes it.
+        timeout: seconds that the worker may compute for one job; of waiting, where the kernel
+            does not tell what a process has computed.
         python: interpreter of another environment that has TensorFlow; ours by default.
         memory: bytes that jobs may take, beyond TensorFlow itself.
     """
@@ -299,17 +331,17 @@ class Client:
         while job is not None:
             process = self._current()
             self._ready = process.ready()
-            deadline = time.monotonic() + self._timeout
+            begun = process.now()
             process.send(job)
             upcoming = next(source, None)
-            yield self._settle(process, job, deadline)
+            yield self._settle(process, job, begun)
             job = upcoming
 
-    def _settle(self, process: _Process, job: Job, deadline: float) -> Answer:
+    def _settle(self, process: _Process, job: Job, begun: tuple[float, float | None]) -> Answer:
         """Return the answer to a job that was sent, trying again if the worker dies of it."""
         fresh = process.fresh
         try:
-            return process.receive(job, deadline, self._timeout)
+            return process.receive(job, begun, self._timeout)
         except _Death as death:
             self._drop()
             self.deaths += 1
@@ -331,10 +363,10 @@ class Client:
             single = replace(job, suspects=(suspect,))
             process = self._current()
             process.ready()
-            deadline = time.monotonic() + self._timeout
+            begun = process.now()
             process.send(single)
             try:
-                outcomes += process.receive(single, deadline, self._timeout).outcomes
+                outcomes += process.receive(single, begun, self._timeout).outcomes
             except _Death as death:
                 self._drop()
                 self.deaths += 1
@@ -354,6 +386,17 @@ class Client:
 
     def _spawn(self) -> _Process:
         return _Process(self._python, self._timeout, self._memory)
+
+
+def _processor_time(pid: int) -> float | None:
+    """Return the seconds that a process has computed, or None if the kernel does not tell."""
+    if sys.platform != "linux":
+        return None
+    try:
+        # linux/posix-timers.h: the process-wide clock of another process.
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError:  # it is gone, which reading its answer will tell
+        return None
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -6,7 +6,8 @@ nothing but the standard library, so that the TensorFlow worker can share it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 # Magnitude up to which a free real value is taken to go before training has visibly diverged.
@@ -222,3 +223,40 @@ class Graph:
     def inputs(self) -> tuple[Node, ...]:
         """The free inputs, in order of appearance."""
         return tuple(node for node in self.nodes if node.input is not None)
+
+
+def needed(graph: Graph) -> tuple[int, ...]:
+    """Return the nodes that the output and the conditions of its path rest on, in order."""
+    found = {graph.output, *(node for node, _ in graph.assumptions)}
+    for node in reversed(graph.nodes):
+        if node.id in found:
+            found.update(node.operands)
+    return tuple(sorted(found))
+
+
+def exchanged(graph: Graph, node: Node) -> Graph:
+    """Return the graph with another node for one; what the output does not rest on is left out."""
+    live = set(needed(graph))
+    nodes = [
+        each if each.id in live else replace(each, op="", args=(), input=None, value=0.0)
+        for each in graph.nodes
+    ]
+    nodes[node.id] = node
+    return replace(graph, nodes=tuple(nodes))
+
+
+def renumbered(node: Node, ids: Mapping[int, int]) -> Node:
+    """Return a node with other ids for itself and for what it refers to."""
+    args = tuple((name, moved(arg, ids)) for name, arg in node.args)
+    return replace(node, id=ids.get(node.id, node.id), args=args, value=moved(node.value, ids))
+
+
+def moved(arg: Arg, ids: Mapping[int, int]) -> Arg:
+    """Return an operand with other ids for the nodes that it mentions, however nested."""
+    if isinstance(arg, Ref):
+        return Ref(ids.get(arg.node, arg.node))
+    if isinstance(arg, Items):
+        return Items(tuple(moved(item, ids) for item in arg.items))
+    if isinstance(arg, Slice):
+        return Slice(*(moved(part, ids) for part in (arg.start, arg.stop, arg.step)))
+    return arg

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
-from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Slice
+from actlint.graph import Graph, Input, InputRole, needed, renumbered
 
 
 def joined(graph: Graph, mended: Graph) -> tuple[Graph, int] | None:
@@ -22,10 +21,10 @@ def joined(graph: Graph, mended: Graph) -> tuple[Graph, int] | None:
             if known is not None:
                 ids[node.id] = known
                 continue
-            if _needed(mended, node.id):
+            if node.id in needed(mended):
                 return None
         ids[node.id] = len(nodes)
-        nodes.append(_renumbered(node, ids))
+        nodes.append(renumbered(node, ids))
     return replace(graph, nodes=tuple(nodes)), ids[mended.output]
 
 
@@ -33,27 +32,3 @@ def _identity(spec: Input) -> tuple[str, InputRole]:
     """Return what tells an input; data may turn out to be labels once arguments are exchanged."""
     role = InputRole.DATA if spec.role is InputRole.LABEL else spec.role
     return spec.name, role
-
-
-def _needed(graph: Graph, wanted: int) -> bool:
-    """Tell whether the output is computed from a node."""
-    reached = {graph.output}
-    for node in reversed(graph.nodes):
-        if node.id in reached:
-            reached.update(node.operands)
-    return wanted in reached
-
-
-def _renumbered(node: Node, ids: Mapping[int, int]) -> Node:
-    args = tuple((name, _moved(arg, ids)) for name, arg in node.args)
-    return replace(node, id=ids[node.id], args=args, value=_moved(node.value, ids))
-
-
-def _moved(arg: Arg, ids: Mapping[int, int]) -> Arg:
-    if isinstance(arg, Ref):
-        return Ref(ids[arg.node])
-    if isinstance(arg, Items):
-        return Items(tuple(_moved(item, ids) for item in arg.items))
-    if isinstance(arg, Slice):
-        return Slice(*(_moved(part, ids) for part in (arg.start, arg.stop, arg.step)))
-    return arg

@@ -13,7 +13,20 @@ from typing import ClassVar
 from actlint.absint import Evaluation
 from actlint.findings import Check, Hazard, Safety, Severity, Suspect, Target, Verdict
 from actlint.flow import Flow
-from actlint.graph import Arg, Graph, Input, InputRole, Items, Node, Ref, Role, Site, Slice, refs
+from actlint.graph import (
+    Arg,
+    Graph,
+    Input,
+    InputRole,
+    Items,
+    Node,
+    Ref,
+    Role,
+    Site,
+    Slice,
+    exchanged,
+    refs,
+)
 from actlint.interval import Interval, between
 from actlint.ops.model import Cause, Effect, Gradient, Kind, Op, Region, Trend
 from actlint.ops.table import TABLE, row
@@ -173,6 +186,7 @@ class View:
         self._flow: Flow | None = None
         self._by_op: dict[str, tuple[Node, ...]] | None = None
         self._hits: dict[int, tuple[Hit, ...]] = {}
+        self._changed: dict[Node, View] = {}
 
     # ---- structure -------------------------------------------------------------------------
 
@@ -279,6 +293,12 @@ class View:
     def _own_gradients(self) -> tuple[tuple[Site, ...], ...]:
         found = (node for node in self._graph.nodes if node.op == "with_gradient")
         return tuple((*node.path, node.site) for node in found)
+
+    def changed(self, node: Node) -> View:
+        """Return the view of the same graph with another node in the place of one."""
+        if node not in self._changed:
+            self._changed[node] = View(exchanged(self._graph, node))
+        return self._changed[node]
 
     # ---- intervals -------------------------------------------------------------------------
 

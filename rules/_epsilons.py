@@ -137,8 +137,7 @@ def _with(view: View, guard: Guard, epsilon: float) -> View:
         changed = replace(source, args=args)
     else:
         changed = replace(source, value=value)
-    nodes = tuple(changed if node.id == source.id else node for node in view.graph.nodes)
-    return View(replace(view.graph, nodes=nodes))
+    return view.changed(changed)
 
 
 # Epsilons that are written in place of a lost one; beside 0 those under roots are squared.

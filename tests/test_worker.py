@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import venv
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,17 @@ def test_a_hang_costs_the_one_excerpt():
         answers = list(client.examine([job_of(slow), job_of(pole)]))
         assert verdicts(answers) == [["unconfirmed"], ["confirmed"]]
         assert answers[0].outcomes[0].reason == "no answer within 3 s"
+
+
+def test_a_worker_that_others_keep_from_computing_is_waited_for(monkeypatch: pytest.MonkeyPatch):
+    clock = count(0.0, 0.02)
+    monkeypatch.setattr("actlint.client._processor_time", lambda _: next(clock))
+    with Client(2.0) as client:
+        assert client.tensorflow
+        os.kill(client.pid, signal.SIGSTOP)
+        threading.Timer(4.0, os.kill, (client.pid, signal.SIGCONT)).start()
+        assert verdicts(list(client.examine([job_of(pole)]))) == [["confirmed"]]
+        assert client.deaths == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other kernels do not limit address space")

@@ -19,6 +19,7 @@ from actlint.lower.attributes import (
     injected,
     parameter,
 )
+from actlint.lower.distinct import distinct
 from actlint.lower.domains import with_domains
 from actlint.lower.machine import (
     ENOUGH_BUILDING,
@@ -131,25 +132,13 @@ def lower(module: Module, unit: Unit, *, marked: bool = False) -> Lowered:
         if choices is None or ways == MAX_PATHS or spent:
             break
     graphs += [(graph, ()) for graph in both_ways(paths)]
-    distinct = _distinct(graphs)
+    kept = distinct(graphs)
     return Lowered(
         unit,
-        tuple(graph for graph, _ in distinct),
+        tuple(graph for graph, _ in kept),
         too_large=too_large,
-        marks=tuple(marks for _, marks in distinct) if marked else (),
+        marks=tuple(marks for _, marks in kept) if marked else (),
     )
-
-
-def _distinct(
-    graphs: list[tuple[Graph, tuple[Mark, ...]]],
-) -> tuple[tuple[Graph, tuple[Mark, ...]], ...]:
-    """Return the graphs without those that differ only in what comes after the output."""
-    found: dict[object, tuple[Graph, tuple[Mark, ...]]] = {}
-    for graph, marks in graphs:
-        head = graph.nodes[: graph.output + 1]
-        key = (head, graph.output, graph.assumptions, graph.partial)
-        found.setdefault(key, (graph, marks))
-    return tuple(found.values())
 
 
 def _next_choices(taken: list[bool]) -> tuple[bool, ...] | None:
@@ -314,11 +303,19 @@ def _unit_value(machine: Machine, unit: Unit) -> tuple[Site, Value]:
         function = _function(machine, scope, definition)
     if function is None:
         return _nothing(unit)
+    if _has_run(machine, unit, function):
+        return machine.site(function.node), Static(None)
     machine.modules.append(function.scope.module)
     try:
         return _apply(machine, function, dict(unit.inputs))
     finally:
         machine.modules.pop()
+
+
+def _has_run(machine: Machine, unit: Unit, function: Function) -> bool:
+    """Tell whether making the object has run the constructor that the unit is, up to a sink."""
+    constructor = unit.qualname.rpartition(".")[2] == "__init__" and function.instance is not None
+    return constructor and bool(machine.sinks) and unit.role in {Role.GRAPH, Role.TRAINING_STEP}
 
 
 def _inherited(machine: Machine, unit: Unit) -> Function | None:

@@ -6,7 +6,7 @@ import re
 
 import libcst as cst
 
-from actlint.lower import gradients, models, sinks, special, tapes
+from actlint.lower import densities, gradients, models, sinks, special, tapes
 from actlint.lower.attributes import bound_method, initialise, injected, run_build
 from actlint.lower.layers import built_call
 from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable, is_outside
@@ -93,7 +93,9 @@ def _call(
         merged = dict(callee.keywords) | keywords
         return call(machine, callee.function, [*callee.args, *args], merged, at)
     if isinstance(callee, Api):
-        handled = special.api_call(machine, callee, args, keywords, at)
+        handled = densities.api_call(
+            machine, callee, [*args, *keywords.values()], at
+        ) or special.api_call(machine, callee, args, keywords, at)
         if handled is not None:
             return handled
         made = api_op(machine, callee, args, keywords, at)
@@ -337,7 +339,9 @@ def _method(
     if isinstance(callee.base, Super):
         # The class above is not the project's: its constructor sets nothing that is known.
         return Static(None) if callee.name in {"__init__", "build"} else None
-    handled = special.method_call(machine, callee, args, keywords, at)
+    handled = densities.method(
+        machine, callee.base, callee.name, [*args, *keywords.values()], at
+    ) or special.method_call(machine, callee, args, keywords, at)
     if handled is not None:
         return handled
     if isinstance(callee.base, TensorValue):

@@ -111,6 +111,7 @@ _COUNT = re.compile(r"^(height|width|channels|size|ndim|(num|n)_\w+|\w+_(size|co
 _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
 _CONSTANTS = frozenset({"constant", "convert_to_tensor", "cast", "identity", "ones_like"})
 _COMPARISONS = frozenset({"equal", "not_equal"})
+_COUNTING = frozenset({"add", "floordiv", "multiply", "pow", "square", "subtract"})
 _ARITHMETIC = frozenset({"add", "divide", "multiply", "subtract"})
 # An additive constant no larger than this is a guard, not part of the formula.
 _GUARD = 0.1
@@ -286,7 +287,14 @@ def _parameter(users: dict[int, list[Node]], start: int, record: Input) -> Input
         if user.op in _OF_TENSORS and op is not None and user.arg(op.operands[0]) == Ref(start):
             return replace(record, role=InputRole.DATA)
         names = [name for name, value in user.args if start in refs(value)]
-        if op is None or all(name in op.operands for name in names):
+        if op is None:
+            continue
+        if all(name in op.operands for name in names):
+            # `2 * n` is a size as well.
+            if user.op in _COUNTING and len(set(user.operands)) == 1:
+                inner = _parameter(users, user.id, record)
+                if inner.integer and inner.default is None:
+                    return inner
             continue
         if any("axis" in name or "axes" in name for name in names):
             return replace(record, integer=True, lo=-1, hi=-1, default=-1)

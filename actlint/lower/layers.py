@@ -6,7 +6,7 @@ from functools import reduce
 
 import libcst as cst
 
-from actlint.lower import models, signatures
+from actlint.lower import models, networks, signatures
 from actlint.lower.machine import Machine
 from actlint.lower.values import Built, Opaque, Sequence, Static, Value, dependencies
 from actlint.names import last
@@ -60,6 +60,10 @@ def built_call(
     """Return the result of calling a Keras layer or loss object."""
     if machine.reading:
         output = models.layer_call(machine, callee, args, at)
+        if output is not None:
+            return output
+    elif args:
+        output = networks.model_call(machine, callee, args, at)
         if output is not None:
             return output
     rows = {id(found): found for name in callee.names if (found := object_row(name)) is not None}

@@ -70,10 +70,10 @@ def built(
                 machine.sinks.append(machine.cut(leaf, at).node)
             elif isinstance(leaf, TensorValue):
                 machine.sinks.append(leaf.node)
-    if not machine.reading:
-        return Built(names, tuple(args), tuple(keywords.items()))
     if not args and all(last(name) == "Sequential" for name in names) and "layers" not in keywords:
         args = [Sequence([])]
+    if not machine.reading:
+        return Built(names, tuple(args), tuple(keywords.items()))
     return Built(names, tuple(args), tuple(keywords.items()), machine.site(at))
 
 
@@ -86,8 +86,6 @@ def method(  # noqa: PLR0917  # a call has as many parts
     at: cst.CSTNode,
 ) -> Value | None:
     """Return what a method of a model does, or None if it is no such method."""
-    if not machine.reading:
-        return None
     if (
         machine.compiling
         and name == "compile"
@@ -117,9 +115,9 @@ def layer_call(machine: Machine, callee: Built, args: list[Value], at: cst.CSTNo
     if not args or not callee.names[0].startswith(_HOMES):
         return None
     if name == "Sequential":
-        return _sequential(machine, callee, args[0], at)
+        return sequential(machine, callee, args[0], at)
     if name in _MODELS:
-        return _outputs(callee)
+        return outputs(callee)
     if name in _KEEPING:
         return args[0]
     if name in _SHAPING:
@@ -189,9 +187,10 @@ def _activate(
     return machine.call(machine, activation, [logits], {}, at)
 
 
-def _sequential(machine: Machine, model: Built, start: Value, at: cst.CSTNode) -> Value | None:
+def sequential(machine: Machine, model: Built, start: Value, at: cst.CSTNode) -> Value | None:
+    """Return what a Sequential makes of its last product with weights; None if that is unknown."""
     layers = model.args[0] if model.args else dict(model.keywords).get("layers")
-    if not isinstance(layers, Sequence):
+    if not isinstance(layers, Sequence) or not (layers.items or machine.reading):
         return None
     value = start
     products = [n for n, layer in enumerate(layers.items) if _is_linear(layer)]
@@ -246,17 +245,26 @@ def _output(machine: Machine, model: Value, at: cst.CSTNode) -> Value | None:
     """Return what a model computes, from its last product with weights on."""
     start = machine.input("x", InputRole.DATA, machine.site(at), differentiated=False)
     if isinstance(model, Built) and not is_keras(model, frozenset({"Sequential"})):
-        return _outputs(model)
+        return outputs(model)
     method = bound_method(model, "call") if isinstance(model, Instance) else None
     training = {"training": Static(True)} if method is not None and _trains(method) else {}
     return machine.call(machine, model, [start], dict(training), at)
 
 
-def _outputs(model: Built) -> Value | None:
+def outputs(model: Built) -> Value | None:
     """Return the outputs of a functional model, which stand for those of any call."""
+    return _given(model, 1, "outputs", "output")
+
+
+def inputs(model: Built) -> Value | None:
+    """Return the inputs of a functional model."""
+    return _given(model, 0, "inputs", "input")
+
+
+def _given(model: Built, position: int, *names: str) -> Value | None:
     named = dict(model.keywords)
-    outputs = named.get("outputs", named.get("output"))
-    return outputs if outputs is not None or len(model.args) < 2 else model.args[1]
+    found = next((named[name] for name in names if name in named), None)
+    return found if found is not None or len(model.args) <= position else model.args[position]
 
 
 def _trains(method: Function) -> bool:

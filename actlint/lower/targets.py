@@ -12,6 +12,10 @@ _LABELS = frozenset(
     {"labels", "target", "targets", "y_true", "onehot_labels", "multi_class_labels"}
 )
 _LOGS = frozenset({"log", "log2", "log10", "log1p", "log_softmax", "log_sigmoid", "K_log"})
+_SHARES = frozenset({"softmax"})
+# Ops that keep the operand of a logarithm away from 0, and how many of them are looked through.
+_GUARDING = frozenset({"add", "clip_by_value", "K_clip", "maximum"})
+_GUARDS = 3
 # What hands values on to one op or another as they are.
 _HANDING = frozenset(
     {
@@ -55,6 +59,8 @@ def _kind(
             elif user.op == "multiply" and _weighs(nodes, user, current):
                 # One number for each row may be anything, such as an advantage.
                 shares = shares or _classes(record) > 1 or current != start
+            elif user.op == "multiply" and _picks(nodes, users, user, current):
+                shares = shares or _classes(record) > 1
             elif _hands_on(user) and user.id not in seen:
                 seen.add(user.id)
                 pending.append(user.id)
@@ -76,6 +82,22 @@ def _weighs(nodes: Sequence[Node], product: Node, operand: int) -> bool:
     while others and others[0].op in _HANDING and others[0].operands:
         others = [nodes[others[0].operands[0]]]
     return bool(others) and others[0].op in _LOGS
+
+
+def _picks(
+    nodes: Sequence[Node], users: Mapping[int, Sequence[Node]], product: Node, operand: int
+) -> bool:
+    """Tell whether a product picks a share of a softmax, whose logarithm is taken."""
+    others = [nodes[ref] for ref in product.operands if ref != operand]
+    if not others or others[0].op not in _SHARES:
+        return False
+    after = [user for user in users.get(product.id, ()) if user.op == "reduce_sum"]
+    for _ in range(_GUARDS):
+        after = [user for node in after for user in users.get(node.id, ())]
+        if any(user.op in _LOGS for user in after):
+            return True
+        after = [user for user in after if user.op in _GUARDING]
+    return False
 
 
 def _compared(nodes: Sequence[Node], users: Mapping[int, Sequence[Node]], places: Node) -> bool:

@@ -62,7 +62,7 @@ def _by_row(bench: Bench, suspect: Suspect, index: int, tally: Tally) -> Case | 
             continue
         runs.append(trace)
         tally.samples += len(block.origins)
-        tally.largest = max(tally.largest, _magnitude(template, trace))
+        tally.saw(template.elements, trace.sample.feeds)
         broken, own, nan = _suspicious(bench, rows, suspect.node, trace, len(block.origins))
         hits = 0
         for at in _ordered(block.origins, own, nan):
@@ -160,7 +160,7 @@ def _by_batch(bench: Bench, suspect: Suspect, index: int, tally: Tally) -> Case 
         seen += traces
         for trace in traces:
             tally.samples += 1
-            tally.largest = max(tally.largest, _magnitude(template, trace))
+            tally.saw(template.elements, trace.sample.feeds)
             if not trace.broken:
                 continue
             if not _shows(bench, suspect.node, index, trace):
@@ -227,13 +227,6 @@ def broken_anyway(bench: Bench, template: Template, trace: Trace) -> bool:
     }
     run = bench.run(Sample({**sample.feeds, **small}, Reach.TYPICAL, ""))
     return run is not None and run.broken
-
-
-def _magnitude(template: Template, trace: Trace) -> float:
-    return max(
-        (float(np.abs(trace.sample.feeds[slot.id]).max(initial=0.0)) for slot in template.elements),
-        default=0.0,
-    )
 
 
 def _shrunk(bench: Bench, node: int, index: int, case: Case) -> Case:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from actlint.findings import Hazard, Reach
 from actlint.worker import witness
-from actlint.worker.inputs import Template
+from actlint.worker.inputs import Encoding, Slot, Template
 from actlint.worker.probes import Lab, Trace, finite
+from actlint.worker.samples import Feeds
 
 # Share of the typical points from which on one of them is the witness, not a special point.
 COMMON = 0.05
@@ -24,9 +26,26 @@ class Tally:
     typical_hits: int = 0
     common: float = 0.0  # share of the typical points of an elementwise program that are hit
     largest: float = 0.0  # magnitude of any input
+    given: float | None = None  # that of numbers which nothing differentiates, if there are any
     # Share of the typical points whose gradient is finite and not 0; None if unknown.
     flowing: float | None = None
     elsewhere: bool = False  # something was not finite, but did not start at the node
+
+    def saw(self, slots: Iterable[Slot], feeds: Feeds) -> None:
+        """Note how large the inputs of some samples are."""
+        for slot in slots:
+            value = feeds[slot.id]
+            size = float(np.abs(value).max()) if value.size else 0.0
+            self.largest = max(self.largest, size)
+            if slot.encoding is Encoding.REAL and not slot.spec.differentiated:
+                self.given = max(self.given or 0.0, size)
+
+    @property
+    def sizes(self) -> str:
+        """How large the inputs were, in words."""
+        rest = self.given is not None and self.given < self.largest
+        less = f", those that nothing trains up to {self.given:.3g}" if rest else ""
+        return f"inputs up to {self.largest:g} in magnitude{less}"
 
 
 @dataclass(frozen=True, slots=True)

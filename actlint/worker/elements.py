@@ -44,9 +44,7 @@ def search(
             tally.typical_hits += int(mask[:normal].sum())
             tally.flowing = _flowing(trace, normal)
         tally.elsewhere |= bool((broken & valid & ~mask).any())
-        tally.largest = max(
-            tally.largest, *(float(np.abs(value).max()) for value in feeds.values() if value.size)
-        )
+        tally.saw(line.slots, feeds)
         for at in np.flatnonzero(mask):
             single = {key: value[at : at + 1] for key, value in feeds.items()}
             reach = reach_at(line, single)

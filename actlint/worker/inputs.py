@@ -21,7 +21,8 @@ WIDTH = 3
 
 # Sensible hyperparameters, the neutral one first, tried in this order within the limits.
 PARAMETERS = (1.0, 0.5, 2.0)
-INTEGER_PARAMETERS = (2.0, 1.0, 3.0, 4.0)
+# A count is first taken to be that of the classes; of one class no share would ever be 0.
+COUNTS = (2.0, 3.0, float(BATCH), 1.0)
 
 _MAX_TRIES = 160
 # Instructions that all tries together may run, and the tries that even a long program gets.
@@ -270,7 +271,7 @@ def slots(
         return [
             Slot(ident, spec, (), "int32" if spec.integer else "float32", Encoding.PARAMETER,
                  number=number)
-            for number in _parameters(spec)
+            for number in _parameters(spec, classes)
         ]  # fmt: skip
     if spec.per_class:
         return [Slot(ident, spec, (classes,), "float32", Encoding.REAL, classes)]
@@ -364,11 +365,11 @@ def _complete(shape: Shape, small: Mapping[int, int]) -> Shape:
     )
 
 
-def _parameters(spec: Input) -> list[float]:
+def _parameters(spec: Input, classes: int) -> list[float]:
     """Return sensible values of a hyperparameter, the source's own first."""
     if spec.default is not None:
         return [spec.default]
-    usual = INTEGER_PARAMETERS if spec.integer else PARAMETERS
+    usual = dict.fromkeys((float(classes), *COUNTS)) if spec.integer else PARAMETERS
     inside = [value for value in usual if spec.lo <= value <= spec.hi]
     return inside or [min(max(1.0, spec.lo), spec.hi)]
 

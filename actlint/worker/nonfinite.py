@@ -49,8 +49,7 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
     where = "finite" if not tally.elsewhere else "finite or broken by another expression"
     return Outcome(
         Verdict.REFUTED,
-        f"{where} for all {tally.samples} samples and at the aimed points, "
-        f"inputs up to {tally.largest:g} in magnitude",
+        f"{where} for all {tally.samples} samples and at the aimed points, " + tally.sizes,
     )
 
 
