@@ -14,6 +14,8 @@ from actlint.dotted import dotted
 
 # Calls that train, or run a step of training.
 _TRAINS = re.compile(r"^fit($|_)|(^|_)train(_|$)|^apply_gradients$|^minimize$")
+# Calls after which a function is traced again.
+_RETRACES = frozenset({"compile", "function", "make_train_function"})
 # Methods that Keras calls between steps and epochs, while it trains.
 _HOOK = re.compile(r"^on_(train_|test_)?(epoch|batch)_(begin|end)$")
 
@@ -59,6 +61,7 @@ class Collector:
         self._loops: list[tuple[int, int]] = []
         self._calls: list[tuple[str, int]] = []
         self._hooks: set[str] = set()
+        self._retracing: set[str] = set()  # functions that have something traced again
 
     def look(self, node: ast.AST, inside: str) -> None:
         """Look at one statement of the tree, which stands inside a function."""
@@ -74,9 +77,11 @@ class Collector:
                     advances = _mentions(node.value, target)
                     self._assign(target, node, inside, advances=advances)
 
-    def call(self, node: ast.Call, name: str) -> None:
+    def call(self, node: ast.Call, name: str, inside: str) -> None:
         """Look at a call, and what is handed to it to be called while a model trains."""
         self._calls.append((name, node.lineno))
+        if name in _RETRACES:
+            self._retracing.add(inside)
         for keyword in node.keywords:
             if keyword.arg is not None and is_hook(keyword.arg):
                 self._hooks.add(dotted(keyword.value).rpartition(".")[2])
@@ -97,6 +102,8 @@ class Collector:
         loops = self._training_loops()
         kept: list[Change] = []
         for found in self._found:
+            if is_hook(found.inside.rpartition(".")[2]) and found.inside in self._retracing:
+                continue
             looped = any(first < found.line <= last for first, last in loops)
             shared = (found.inside, found.name) in self._shared
             if found.owner or shared or (looped and found.inside == "<module>"):
@@ -110,16 +117,16 @@ class Collector:
         return frozenset((inside | self._hooks) - {""})
 
     def _training_loops(self) -> list[tuple[int, int]]:
-        """Return the loops that train a model, less those that compile one each time."""
+        """Return the loops that train a model, less those that have it traced each time."""
         if not self._loops:
             return []
         training = [line for name, line in self._calls if _TRAINS.search(name)]
-        compiling = [line for name, line in self._calls if name == "compile"]
+        again = [line for name, line in self._calls if name in _RETRACES]
         return [
             (first, last)
             for first, last in self._loops
             if any(first < line <= last for line in training)
-            and not any(first < line <= last for line in compiling)
+            and not any(first < line <= last for line in again)
         ]
 
 

@@ -138,7 +138,8 @@ class Check(StrEnum):
     OTHER_SAMPLES = "other-samples"
     # The node, a term of a sum, has the same value on all samples although its operands move.
     CONTRIBUTION = "contribution"
-    # The node's mean at least doubles, and the output changes, with every sample repeated.
+    # The node's mean doubles (with `threshold` 1: at least), and the output changes, with every
+    # sample repeated.
     BATCH_SIZE = "batch-size"
     # The cotangent of the node, an error of a prediction, is the same whatever the labels are.
     LABEL_FREE = "label-free"

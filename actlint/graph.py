@@ -208,6 +208,9 @@ class Graph:
     policy: str = ""
     # Free inputs that are outputs of linear layers: dense or convolution without activation.
     linear: tuple[int, ...] = ()
+    # Free inputs that are gradients which the code takes: their axes are those of what it takes
+    # them by.
+    gradients: tuple[int, ...] = ()
     # Of a training step: the free inputs that networks compute under the tape whose variables the
     # output is differentiated by, and a number for each of these networks.
     networks: tuple[tuple[int, int], ...] = ()

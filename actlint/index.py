@@ -16,14 +16,12 @@ from actlint import bindings, changes
 from actlint.dotted import dotted, replaced
 from actlint.findings import FileError
 from actlint.literals import Settings, settings_of
+from actlint.minimising import SINKS, minimises
 from actlint.registration import registered
 from actlint.source import parse
 
 # A file without any of these bytes cannot contain a TensorFlow or Keras computation.
 _LIBRARY = re.compile(rb"tensorflow|keras|tflearn")
-
-# Calls that turn a value into the thing that training minimises.
-SINKS = frozenset({"minimize", "compute_gradients", "gradient", "gradients", "add_loss"})
 
 _ACTIVATION_CALLS = frozenset({"Activation"})
 _ACTIVATION_KEYWORDS = frozenset({"activation", "activation_fn", "recurrent_activation", "act"})
@@ -58,6 +56,7 @@ class Definition:
     nested: tuple[str, ...] = ()  # qualified names of functions defined directly inside
     # Last part of every called name inside a function, and DIVISION if it divides.
     calls: frozenset[str] = frozenset()
+    minimises: bool = False  # an argument of it
     returns: tuple[str, ...] = ()  # plain names that a function returns
     constants: tuple[str, ...] = ()  # names assigned in a class body, in order
 
@@ -303,6 +302,7 @@ class _Collector:
             decorators=decorators,
             nested=tuple(nested),
             calls=frozenset(calls),
+            minimises=bool(calls & SINKS) and minimises(node),
             returns=tuple(returns),
         )
         return qualname
@@ -363,7 +363,7 @@ class _Collector:
                 if not name and isinstance(node.func, ast.Attribute):
                     name = node.func.attr
                 calls.add(name)
-                self.changed.call(node, name)
+                self.changed.call(node, name, self._inside)
                 sinks += name in SINKS
                 self._uses_of(node, name)
             elif isinstance(node, ast.BinOp):

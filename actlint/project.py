@@ -48,6 +48,7 @@ class Project:
         self._given = tuple(sorted(self._indexes))
         self._registered: dict[str, set[str]] | None = None
         self._callers: dict[str, set[tuple[str, str]]] | None = None
+        self._minimising: frozenset[str] | None = None
         self._near: dict[str, bool] = {}
         self._missing: set[str] = set()
         # Files without ending and folders, so that most imports are told to be foreign at once.
@@ -102,6 +103,42 @@ class Project:
                 for called in other.script_calls:
                     self._callers.setdefault(called, set()).add((other.path, ""))
         return not self._callers.get(name, set()) <= {(index.path, inside)}
+
+    def lineage(self, name: str, index: FileIndex) -> tuple[Place, ...]:
+        """Return a class of a file and those above it, the nearest first."""
+        pending, found = [Place(index, name)], dict[tuple[str, str], Place]()
+        while pending:
+            place = pending.pop(0)
+            key = (place.index.path, place.qualname)
+            if key not in found:
+                found[key] = place
+                bases = place.index.definitions[place.qualname].bases
+                above = (self.locate(base, place.index) for base in bases if base)
+                pending += [p for p in above if p is not None]
+        return tuple(found.values())
+
+    def minimises(self, name: str, index: FileIndex) -> bool:
+        """Tell whether a function of the project minimises what it is given.
+
+        Args:
+            name: the last part of what is called.
+            index: the file that calls it, by that name or as one of a module that it imports.
+        """
+        if self._minimising is None:
+            self._minimising = frozenset(
+                found.qualname
+                for other in self.given
+                for found in other.definitions.values()
+                if found.minimises
+            )
+        written = [name] if name in index.definitions or name in index.imports else []
+        if name in self._minimising and not written:
+            written = [f"{module}.{name}" for module in index.imports]
+        places = (self.locate(each, index) for each in written)
+        return any(
+            place is not None and place.index.definitions[place.qualname].minimises
+            for place in places
+        )
 
     def replaced(self, index: FileIndex) -> Project:
         """Return the project with another version of one file."""

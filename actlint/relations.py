@@ -23,6 +23,7 @@ from actlint.attained import (
     axes_of,
     reduced,
 )
+from actlint.cosines import MOST, UNIT, are_cosines, factors, normalised
 from actlint.interval import (
     INF,
     MAX_ELEMENTS,
@@ -202,12 +203,21 @@ class Relations:
         if key in SOFTMAX and axes == axes_of(self._values.statics[operand].get("axis", -1)):
             return 0.99, 1.01  # float32 sums of up to MAX_ELEMENTS terms, generously
         if key == "multiply" and axes not in (None, UNKNOWN) and self._is_cosine(operand, axes):
-            most = widen_up(1.0, 64)
-            return -most, most
+            return -MOST, MOST
         attained = self._attained.along(operand, axes)
         if attained is not None and self._lookup[operand].lo >= 0.0:
             return attained.lo, INF
         return None
+
+    def _product(self, index: int) -> Range | None:
+        """Bound cosines."""
+        values, key = self._values, self._values.key(index)
+        names = factors(key)
+        sides = [values.operands[index].get(name) for name in names]
+        if not all(side is not None and values.key(side) == UNIT for side in sides):
+            return None
+        left, right = (normalised(values.statics[side]) for side in sides if side is not None)
+        return (-MOST, MOST) if are_cosines(key, values.statics[index], left, right) else None
 
     def _mean(self, index: int) -> Range | None:
         operand = self._values.first(index)
@@ -234,7 +244,7 @@ class Relations:
         values = self._values
         pair = values.pair(product)
         return pair is not None and all(
-            values.key(side) == "l2_normalize" and axes_of(values.statics[side].get("axis")) == axes
+            values.key(side) == UNIT and axes_of(values.statics[side].get("axis")) == axes
             for side in pair
         )
 
@@ -432,6 +442,8 @@ _RULES: Final = {
     "multiply": Relations._multiply,
     "square": Relations._square,
     SUM: Relations._sum,
+    "matmul": Relations._product,
+    "dot": Relations._product,
     MEAN: Relations._mean,
     LARGEST: Relations._greatest,
     LEAST: Relations._least,

@@ -13,10 +13,11 @@ from pathlib import PurePosixPath
 from actlint.changes import State
 from actlint.dotted import bare
 from actlint.graph import InputRole, Role, Site, Span
-from actlint.index import SINKS, Definition, FileIndex
+from actlint.index import Definition, FileIndex
+from actlint.minimising import SINKS
 from actlint.names import last, meanings
 from actlint.parameters import PREDICTION, input_roles, label_like, parameter_like
-from actlint.project import Place, Project
+from actlint.project import MARK, Project
 
 _LOSS_NAME = re.compile(
     r"(^|_)(loss|losses|objective|cross_?entropy|crossentropy|cost|xent)($|_|\d)", re.IGNORECASE
@@ -61,6 +62,9 @@ _REGISTRATIONS = frozenset({"register_keras_serializable", "register_keras_custo
 _MAX_BASES = 8
 
 # Calls that make a training step of a function.
+# Calls that take no step unless a tape records.
+_UNDER_TAPE = frozenset({"gradient", "add_loss"})
+_TEST_FOLDERS = frozenset({"test", "tests"})
 _STEPS = frozenset({"minimize", "apply_gradients", "compute_gradients"})
 
 # The body of a function under the first is a value and its gradient; under the second it is a
@@ -74,6 +78,8 @@ _BASES: tuple[tuple[re.Pattern[str], Role], ...] = (
     (re.compile(r"Regulari[sz]er$"), Role.REGULARIZER),
     (re.compile(r"Layer$|Activation$|^Model$"), Role.LAYER),
 )
+# Layers that Keras comes with: what is derived from one is a layer.
+_KERAS_LAYER = re.compile(r"^(tensorflow\.(\w+\.)*)?keras\.(\w+\.)*layers\.(\w+\.)*[A-Z]\w*$")
 _ENTRY_METHODS = {
     Role.LOSS: ("call", "__call__"),
     Role.LAYER: ("call", "__call__"),
@@ -174,6 +180,11 @@ class _Scene:
         parts = (*PurePosixPath(index.path).parts[:-1][-1:], stem)
         # The toys of a test have no role by their name alone.
         self.tests = stem.startswith("test_") or stem.endswith("_test")
+        self.tested = (
+            self.tests
+            or stem == "conftest"
+            or bool(_TEST_FOLDERS & set(PurePosixPath(index.path).parts[:-1]))
+        )
         self.in_activations = any(_ACTIVATION_MODULE.search(p) for p in parts)
         self.in_losses = any(_LOSS_MODULE.search(p) for p in parts)
         self.supports = bool(_SUPPORT_MODULE.search(stem))
@@ -211,7 +222,7 @@ class _Scene:
                     compiled=use.compiled,
                     aligned=use.compiled,
                 )
-        if self.index.script_sinks:
+        if self.index.script_sinks or self._has_minimised(self.index.script_calls, None):
             yield Unit(
                 self.index.path,
                 "<module>",
@@ -220,10 +231,33 @@ class _Scene:
                 line=max(1, len(self.index.text.splitlines())),
             )
 
+    def _has_minimised(self, calls: frozenset[str], owner: Definition | None) -> bool:
+        """Tell whether one of the functions that are called minimises what it is given.
+
+        Args:
+            calls: the last part of each name that is called.
+            owner: the class whose methods may be meant, too.
+        """
+        return any(self.project.minimises(name, self.index) for name in calls) or any(
+            found is not None and found.minimises
+            for place in (() if owner is None else self.project.lineage(owner.qualname, self.index))
+            for name in calls
+            if (found := place.index.definitions.get(f"{place.qualname}.{name}")) is not None
+        )
+
     def _handed_to_keras(self, definition: Definition) -> bool:
         """Tell whether a Keras model is compiled with the function or what makes it."""
         parts = bare(definition.qualname).replace(".<locals>", "").split(".")
         return any(".".join(parts[: end + 1]) in self.compiled for end in range(len(parts)))
+
+    def _handed_as_method(self, definition: Definition) -> bool:
+        """Tell whether a Keras model is compiled with a method of an object: ``loss=self.f``."""
+        name = last(bare(definition.qualname))
+        uses = (use.rpartition(".") for use in self.compiled)
+        return self._owner(definition) is not None and any(
+            method == name and base and base.partition(".")[0] not in self.index.imports
+            for base, _, method in uses
+        )
 
     def _called(self, definition: Definition) -> bool:
         """Tell whether the project calls the function, or what makes it, or hands it to others."""
@@ -245,9 +279,9 @@ class _Scene:
         name = last(bare(definition.qualname))
         if any(last(d) == _REGISTERED_GRADIENT for d in definition.decorators):
             return None
-        # What a test function defines inside is made up for the test.
-        if any(part.lower().startswith("test") for part in definition.qualname.split(".")) or (
-            owner and owner.qualname.startswith("Test")
+        # What a test defines inside is made up for it; the name alone says that it evaluates.
+        if any(part.lower().startswith("test") for part in definition.qualname.split(".")) and (
+            self._is_test(definition) or not self._steps(definition, owner)
         ):
             return None
         if any(last(d) == _CUSTOM_GRADIENT for d in definition.decorators):
@@ -262,10 +296,7 @@ class _Scene:
         if found is not None and found[0] is Role.LOSS and not definition.calls & _STEPS:
             # A gradient penalty takes a gradient and is itself minimised elsewhere.
             return self._unit(definition, *found) if not self._closes(definition) else None
-        if definition.calls & SINKS and (
-            "GradientTape" in definition.calls
-            or definition.calls & (SINKS - {"gradient", "add_loss"})
-        ):
+        if self._steps(definition, owner):
             return self._unit(definition, Role.TRAINING_STEP, "takes a gradient step")
         if owner is not None and self._class_role(owner) is not None:
             return None
@@ -275,6 +306,23 @@ class _Scene:
         if role is Role.METRIC or self._closes(definition):
             return None
         return self._unit(definition, role, evidence)
+
+    def _is_test(self, definition: Definition) -> bool:
+        """Tell whether a function, or what it stands in, is one of a file or class of tests."""
+        parts = definition.qualname.split(".")
+        owners = (self.index.definitions.get(".".join(parts[:n])) for n in range(1, len(parts)))
+        return self.tested or any(
+            last(base).endswith("TestCase")
+            for owner in owners
+            for base in (() if owner is None else owner.bases)
+        )
+
+    def _steps(self, definition: Definition, owner: Definition | None) -> bool:
+        """Tell whether a function takes a gradient step, itself or by one that it calls."""
+        calls = definition.calls
+        return bool(
+            (calls & SINKS and "GradientTape" in calls) or calls & (SINKS - _UNDER_TAPE)
+        ) or self._has_minimised(calls, owner)
 
     def _custom_gradient(self, definition: Definition) -> Unit | None:
         """Return the unit of a function with a gradient of its own, unless it is a gradient."""
@@ -310,7 +358,16 @@ class _Scene:
                 for pattern, role in _BASES:
                     if pattern.search(last(meaning)):
                         return role
+            if any(_KERAS_LAYER.match(name) for name in self._outside(home, base)):
+                return Role.LAYER
         return None
+
+    def _outside(self, home: FileIndex, name: str) -> Iterator[str]:
+        """Yield what a name of a file means in a library, also if another file imports it."""
+        for meaning in meanings(home, name):
+            path, mark, rest = self.project.absolute(meaning, home).partition(MARK)
+            index = self.project.file(path) if mark and rest else None
+            yield from (meaning,) if index is None else meanings(index, rest)
 
     def _inherited(self, owner: Definition) -> Unit | None:
         """Return the unit of a class that takes its entry method over from a base class."""
@@ -318,12 +375,7 @@ class _Scene:
         methods = _ENTRY_METHODS.get(role, ()) if role is not None else ()
         if role is None or any(f"{owner.qualname}.{m}" in self.index.definitions for m in methods):
             return None
-        pending, seen = [Place(self.index, owner.qualname)], set[tuple[str, str]]()
-        while pending:
-            place = pending.pop(0)
-            if (place.index.path, place.qualname) in seen:
-                continue
-            seen.add((place.index.path, place.qualname))
+        for place in self.project.lineage(owner.qualname, self.index):
             for method in methods:
                 found = place.index.definitions.get(f"{place.qualname}.{method}")
                 if found is not None:
@@ -331,9 +383,6 @@ class _Scene:
                     name = f"{owner.qualname}.{method}"
                     evidence = f"{method} inherited from {place.qualname}"
                     return Unit(self.index.path, name, role, evidence, inputs, owner.line)
-            bases = place.index.definitions[place.qualname].bases
-            above = (self.project.locate(base, place.index) for base in bases if base)
-            pending += [p for p in above if p is not None]
         return None
 
     def _method(self, definition: Definition, owner: Definition) -> Unit | None:
@@ -449,7 +498,8 @@ class _Scene:
 
     def _unit(self, definition: Definition, role: Role, evidence: str) -> Unit:
         given = self.given.get(bare(definition.qualname))
-        compiled = role is Role.LOSS and self._handed_to_keras(definition)
+        method = role is Role.LOSS and self._handed_as_method(definition)
+        compiled = method or (role is Role.LOSS and self._handed_to_keras(definition))
         return Unit(
             path=self.index.path,
             qualname=definition.qualname,
@@ -459,6 +509,6 @@ class _Scene:
             line=definition.line,
             used=() if given is None else (given.site,),
             compiled=compiled,
-            aligned=compiled and self._owner(definition) is None,
+            aligned=method or (compiled and self._owner(definition) is None),
             called=role is Role.LOSS and self._called(definition),
         )

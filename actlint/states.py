@@ -29,7 +29,11 @@ _SETTING = re.compile(r"^_*(re)?(set|init|load|build|initiali[sz]e|setup|create|
 # Methods of dictionaries, lists and files, too.
 _COMMON = frozenset({"add", "append", "clear", "close", "copy", "extend", "get", "insert", "items",
                      "log", "pop", "remove", "reset", "save", "update", "write"})  # fmt: skip
-_EAGER = re.compile(r"run_eagerly\s*=\s*True|functions_eagerly\(\s*True|\.functions_run_eagerly\(")
+# What runs eagerly, or has Keras trace anew.
+_EAGER = re.compile(
+    r"run_eagerly\s*=\s*True|functions_eagerly\(\s*True|train_function\s*=\s*None|"
+    r"make_train_function\(\s*(force\s*=\s*)?True"
+)
 _TRACING = re.compile(
     r"\.compile\(|\.fit\(|tf\.function|@function\b|jit_compile|Callback\b|def train_step\("
 )

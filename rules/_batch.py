@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from actlint.query import Graph, InputRole, Items, Kind, Node, Ref, Role, View
+from actlint.query import Graph, InputRole, Items, Kind, Node, Ref, Role, Slice, View
 
 from ._common import ancestors, descendants, is_constant
 
@@ -28,6 +28,8 @@ REDUCTIONS: Final = frozenset(
         "reduce_variance",
     }
 )
+# Reductions that are no loss if nothing is left of their operand's axes.
+_EXTREMES: Final = frozenset({"reduce_max", "reduce_min"})
 # Divisions, sums and norms, and what is taken of a value before its sum.
 QUOTIENTS: Final = frozenset({"div", "divide", "divide_no_nan"})
 SIZES: Final = frozenset({"keras_norm", "norm", "reduce_euclidean_norm", "reduce_sum"})
@@ -259,8 +261,9 @@ def losing(view: View) -> Iterator[Node]:
     if graph.role is not Role.LAYER or graph.partial or not graph.evidence.endswith("subclass"):
         return
     for node in view.nodes(*REDUCTIONS):
+        everything = axes(view, node) == () and node.op in _EXTREMES
         if (
-            axes(view, node) == (0,)
+            (everything or axes(view, node) == (0,))
             and view.static(node, "keepdims") is not True
             and view.on_gradient_path(node)
             and all(_keeps_rows(view, found) for found in ancestors(view, node.id)[1:])
@@ -271,6 +274,24 @@ def losing(view: View) -> Iterator[Node]:
             )
         ):
             yield node
+
+
+def of_own_rows(view: View, node: Node) -> bool:
+    """Return whether each row of a value is made of that row of what a layer is given alone."""
+    found = [part for part in ancestors(view, node.id) if view.depends(part)]
+    return all(
+        _keeps_rows(view, part)
+        and (part.input is None or part.input.role is InputRole.ACTIVATION)
+        and (part.op != "getitem" or _takes_all_rows(part))
+        for part in found
+    )
+
+
+def _takes_all_rows(node: Node) -> bool:
+    """Return whether a subscript begins with ``:``."""
+    index = node.arg("index")
+    first = index.items[0] if isinstance(index, Items) and index.items else index
+    return first == Slice(None, None, None)
 
 
 def _keeps_rows(view: View, node: Node) -> bool:
@@ -350,7 +371,10 @@ def mean_of_sums(view: View, node: Node) -> bool:
             later.op == "reduce_mean" and view.reaches_output(later)
             for later in descendants(view, node.id)
         )
-        and not any(found.op in _PER_SAMPLE for found in elementwise(view, view.operands(node)[0]))
+        # A factor such as tf.eye picks one value for each sample out of a matrix of pairs.
+        and not any(
+            found.op in _PER_SAMPLE | {"eye"} for found in elementwise(view, view.operands(node)[0])
+        )
     )
 
 

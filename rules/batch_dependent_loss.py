@@ -31,7 +31,9 @@ from ._batch import (
     axes,
     dividend,
     elementwise,
+    has_target,
     losing,
+    of_own_rows,
     over_batch,
     rows_are_samples,
     sources,
@@ -51,8 +53,10 @@ class BatchDependentLoss(Rule):
     Reports a softmax, a normalisation or a running sum over axis 0 of what a loss or an activation
     is given, where everything else treats the samples one by one: `tf.nn.softmax(logits, axis=0)`,
     `tf.cumsum(y_pred)` of rows, `y_pred / tf.reduce_sum(y_pred, axis=0)`, a mean over the batch
-    beside a variance over the features. So is a layer's reduction over axis 0 after which no axis
-    of samples is left.
+    beside a variance over the features, and the largest prediction of the batch beside the
+    prediction, `K.max(y_pred, 0) - y_pred * y_true`, where `tf.maximum(y_pred, 0)` is meant. So is
+    a layer's reduction over axis 0, or its maximum over everything, after which no axis of samples
+    is left, and a layer's difference from a mean, or quotient by a deviation, that names no axis.
 
     ## Why is this bad?
     Axis 0 holds the samples. A softmax over it lets them compete for each class instead of the
@@ -101,11 +105,13 @@ class BatchDependentLoss(Rule):
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the values that are normalised or accumulated along the batch, or lose it."""
         yield from self._lost(view)
-        if view.graph.partial or not rows_are_samples(view):
+        largest = dict(_beside_largest(view))
+        if view.graph.partial or not (rows_are_samples(view) or largest):
             return
         # Each way that the batch comes in: the op along axis 0, and where it meets the samples.
         found = {node.id: node for node in _along(view)}
         met = {axis: where for axis, where in _against_own_batch(view) if axis.id not in found}
+        met |= largest | dict(_against_everything(view))
         every = (*found.values(), *met)
         if not every or _draws(view, every):
             return
@@ -120,14 +126,18 @@ class BatchDependentLoss(Rule):
             # What is done to the labels to match is no cause of its own.
             if not view.depends(axis) and any(view.depends(other) for other in every):
                 continue
+            everything = axes(view, axis) == ()
+            way = "runs over axis 0, the batch"
+            if everything:
+                way = f"combines samples with {shown(axis)}, which names no axis"
             yield Suspect(
                 code=self.code,
                 node=where.id,
-                message=f"{shown(where)} runs over axis 0, the batch, so that the value of each "
-                "sample depends on the others",
+                message=f"{shown(where)} {way}, so that the value of each sample depends on the "
+                "others",
                 check=Check.OTHER_SAMPLES,
                 targets=targets,
-                severity=Severity.ERROR,
+                severity=Severity.WARNING if everything else Severity.ERROR,
                 provisional=True,
             )
 
@@ -138,11 +148,11 @@ class BatchDependentLoss(Rule):
     def _lost(self, view: View) -> Iterator[Suspect]:
         """Yield the reductions after which a layer has no axis of samples."""
         for node in losing(view):
+            named = "runs over axis 0, the batch," if axes(view, node) else "names no axis"
             yield Suspect(
                 code=self.code,
                 node=node.id,
-                message=f"{shown(node)} runs over axis 0, the batch, and leaves the layer without "
-                "samples",
+                message=f"{shown(node)} {named} and leaves the layer without samples",
                 check=Check.LOST_BATCH,
                 severity=Severity.ERROR,
                 provisional=True,
@@ -151,6 +161,42 @@ class BatchDependentLoss(Rule):
             )
 
     VALID: ClassVar[tuple[Good, ...]] = (
+        Good(
+            """\
+import tensorflow as tf
+
+
+class Standardised(tf.keras.layers.Dense):
+    def call(self, inputs):
+        kernel = self.kernel - tf.reduce_mean(self.kernel)
+        kernel = kernel / tf.sqrt(tf.math.reduce_variance(kernel) + 1e-5)
+        return tf.matmul(inputs, kernel) + self.bias
+""",
+            note="moments of weights, not of samples",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+class Share(tf.keras.layers.Layer):
+    def call(self, inputs):
+        largest = tf.reduce_max(inputs, axis=-1, keepdims=True)
+        return inputs - largest + tf.reduce_mean(inputs, axis=-1, keepdims=True)
+"""
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+def stable_loss(y_true, y_pred):
+    positive = tf.maximum(y_pred, 0)
+    return tf.reduce_mean(
+        positive - y_pred * y_true + tf.math.log1p(tf.exp(-tf.abs(y_pred))), axis=-1
+    )
+"""
+        ),
         Good(
             """\
 import tensorflow as tf
@@ -250,6 +296,47 @@ def compile_model(model):
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
+        Bad(
+            """\
+from keras import backend as K
+from keras.layers import Dense, Input, Lambda
+
+state = Input((8,))
+heads = Dense(5)(state)
+values = Lambda(
+    lambda h: K.expand_dims(h[:, 0], -1) + h[:, 1:] - K.mean(h[:, 1:], keepdims=True)
+)(heads)
+""",
+            at="K.expand_dims(h[:, 0], -1) + h[:, 1:] - K.mean(h[:, 1:], keepdims=True)",
+            hazard=Hazard.MIXED_SAMPLES,
+            note="the mean of a duelling head, for want of an axis",
+        ),
+        Bad(
+            """\
+from tensorflow.keras import backend as K
+from tensorflow.keras.layers import Layer
+
+
+class Largest(Layer):
+    def call(self, inputs):
+        return K.max(inputs)
+""",
+            at="K.max(inputs)",
+            hazard=Hazard.MIXED_SAMPLES,
+        ),
+        Bad(
+            """\
+from keras import backend as K
+
+
+def stable_loss(y_true, y_pred):
+    positive = K.max(y_pred, 0)
+    return K.mean(positive - y_pred * y_true + K.log(1 + K.exp(-K.abs(y_pred))), axis=-1)
+""",
+            at="positive - y_pred * y_true",
+            hazard=Hazard.MIXED_SAMPLES,
+            note="K.maximum is meant",
+        ),
         Bad(
             """\
 import tensorflow as tf
@@ -451,6 +538,55 @@ def _against_own_batch(view: View) -> Iterator[tuple[Node, Node]]:
                 yield node, where
         elif node.op == "reduce_max" or not _both_ways(view, node):
             yield node, where
+
+
+def _against_everything(view: View) -> Iterator[tuple[Node, Node]]:
+    """Yield moments over all that a layer is given with the op where that meets them."""
+    if view.graph.role is not Role.LAYER:
+        return
+    for node in view.nodes(*_MOMENTS):
+        reduced = view.operands(node)[0]
+        if axes(view, node) == () and view.depends(node) and of_own_rows(view, reduced):
+            for where in _centred(view, node):
+                if any(
+                    view.same_value(part, reduced)
+                    for operand in view.operands(where)
+                    for part in elementwise(view, operand)
+                ):
+                    yield node, where
+                    break
+
+
+def _centred(view: View, node: Node) -> Iterator[Node]:
+    """Yield differences from a moment, and quotients by it."""
+    for where in descendants(view, node.id):
+        if where.op in {*QUOTIENTS, "subtract"}:
+            other = view.operand(where, "y")
+            if other is not None and node in elementwise(view, other):
+                yield where
+
+
+def _beside_largest(view: View) -> Iterator[tuple[Node, Node]]:
+    """Yield extremes over axis 0 of a prediction with the op where they meet it.
+
+    ``K.max(x, 0)`` is read as the larger one of x and 0. A prediction less its largest value is
+    shifted, which is something else.
+    """
+    if not has_target(view):
+        return
+    for node in view.nodes("reduce_max", "reduce_min"):
+        if axes(view, node) != (0,) or view.static(node, "keepdims") is True:
+            continue
+        origin = _origin(view, node)
+        for where in view.users(node) if _moves(view, node) else ():
+            left, right = view.operand(where, "x"), view.operand(where, "y")
+            if left is None or right is None or where.op not in {"add", "subtract"}:
+                continue
+            other = right if left == node else left
+            shifted = where.op == "subtract" and right == node
+            if not shifted and origin & sources(view, other) and view.depends(other):
+                yield node, where
+                break
 
 
 def _other_moment(view: View, node: Node) -> bool:

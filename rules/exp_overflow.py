@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 from actlint.query import Bad, Cause, Good, Hazard, Hit, Node, Remedy, Rule, Suspect, View
 
-from ._common import condition, descendants, first_hit, nonfinite, not_overflow, shown
+from ._common import (
+    DIVISION,
+    ancestors,
+    condition,
+    descendants,
+    first_hit,
+    nonfinite,
+    not_overflow,
+    shown,
+)
 from ._patterns import softmax_exponentials
 from ._stable import bounded_exponent, stable
 
@@ -73,7 +83,8 @@ class ExpOverflow(Rule):
                 continue
             hit = first_hit(view, node, _OVERFLOW)
             # What can be infinite itself became so at an earlier pole, which is told there.
-            if hit is None or _is_infinite(view, hit):
+            infinite = hit is not None and _is_infinite(view, hit)
+            if hit is None or (infinite and not _is_quotient(view, node, hit)):
                 continue
             if not view.depends(hit.operand):
                 continue  # labels and data stay what they are while training diverges
@@ -82,7 +93,7 @@ class ExpOverflow(Rule):
             if any(view.same_value(node, other) for other in told):
                 continue
             told.append(node)
-            yield nonfinite(
+            suspect = nonfinite(
                 view,
                 self.code,
                 node,
@@ -90,6 +101,7 @@ class ExpOverflow(Rule):
                 f"{shown(node)} overflows float32: {shown(hit.operand)} {condition(hit)}",
                 hint=_stable(view, node),
             )
+            yield replace(suspect, provisional=infinite)
 
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Write the stable function; else bound the exponent."""
@@ -172,6 +184,23 @@ def squared_loss(y_true, y_pred):
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
+        Bad(
+            """\
+from keras import backend as K
+
+
+def weibull_loss(y_true, y_pred):
+    y, u = y_true[..., 0], y_true[..., 1]
+    a, b = y_pred[..., 0] + 1e-3, y_pred[..., 1]
+    before = K.pow((y + 1e-7) / a, b)
+    after = K.pow((y + 1.0) / a, b)
+    likelihood = u * K.log(K.exp(after - before) - (1.0 - 1e-7)) - after
+    return -1.0 * K.mean(K.clip(likelihood, -13.8, -1e-6), axis=-1)
+""",
+            at="K.exp(after - before)",
+            hazard=Hazard.NAN,
+            note="the clip hides the infinity, not its gradient",
+        ),
         Bad(
             """\
 import tensorflow as tf
@@ -277,6 +306,24 @@ def _is_infinite(view: View, hit: Hit) -> bool:
     """Return whether the operand of `hit` can be infinite on the side that overflows."""
     known = view.interval(hit.operand)
     return math.isinf(known.hi if hit.target.lo > 0 else known.lo)
+
+
+def _is_quotient(view: View, node: Node, hit: Hit) -> bool:
+    """Return whether an exponent is infinite by divisions alone: at any small divisor it is large.
+
+    An epsilon in the divisor does not help there, so that this is told beside the division.
+    """
+    if node.op not in {"exp", "expm1"}:
+        return False
+    found = {node.id: node for node in ancestors(view, hit.operand.id)}
+    wide = {ident for ident in found if not _is_finite(view, ident)}
+    first = [ident for ident in wide if not wide.intersection(found[ident].operands)]
+    return bool(first) and all(found[ident].op in DIVISION for ident in first)
+
+
+def _is_finite(view: View, ident: int) -> bool:
+    known = view.interval(ident)
+    return math.isfinite(known.lo) and math.isfinite(known.hi)
 
 
 def _stable(view: View, node: Node) -> str:

@@ -110,6 +110,7 @@ class FixedBatchSize(Rule):
                     node=quotient.id,
                     message=_divided(view, node, quotient, number(size)),
                     check=Check.BATCH_SIZE,
+                    threshold=1.0,
                     severity=Severity.WARNING,
                     provisional=True,
                 )

@@ -52,9 +52,9 @@ class FrozenRandomDraw(Rule):
     ```
 
     ## What it misses
-    Python's own `random`, generators such as `np.random.default_rng()`, draws that decide which way
-    a Python branch goes or stand behind `if training`, counters that a Python attribute keeps,
-    training loops that may or may not be traced.
+    Generators such as `np.random.default_rng()`, draws that decide which way a Python branch goes
+    or stand behind `if training`, training loops that may or may not be traced. Python's own
+    `random`, and counters that a Python attribute keeps, are ACT212's.
 
     ## References
     TensorFlow guide: Better performance with tf.function, on tracing and Python side effects.

@@ -14,6 +14,7 @@ from actlint.query import (
     Node,
     Role,
     Rule,
+    Severity,
     Suspect,
     Target,
     View,
@@ -89,6 +90,8 @@ class LossIgnoresPrediction(Rule):
             node=output.id,
             message=f"{shown(output)} does not depend on {shown(predictions[0])}, the prediction",
             check=Check.NO_GRADIENT,
+            # Zeros of the prediction's shape are written for an output that only metrics look at.
+            severity=Severity.INFO if output.op == "zeros_like" else Severity.ERROR,
             targets=tuple(
                 Target(node.id, node.input.lo, node.input.hi) for node in predictions if node.input
             ),

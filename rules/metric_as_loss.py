@@ -130,6 +130,19 @@ class MetricAsLoss(Rule):
 import tensorflow as tf
 
 
+def margin_loss(labels, embeddings, margin=1.0):
+    squared = tf.reduce_sum(tf.square(embeddings - labels), -1)
+    loss = tf.maximum(squared - margin, 0.0)
+    active = tf.reduce_mean(tf.cast(tf.greater(loss, 1e-16), tf.float32))
+    return tf.reduce_mean(loss), active
+""",
+            note="a count for the log beside the loss",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
 def soft_dice_loss(y_true, y_pred):
     p = tf.sigmoid(y_pred)
     overlap = tf.reduce_sum(y_true * p)

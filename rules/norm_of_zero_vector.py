@@ -208,6 +208,32 @@ def squared_norm_loss(y_true, y_pred):
             """\
 import tensorflow as tf
 
+critic = tf.keras.Sequential([tf.keras.layers.Flatten(), tf.keras.layers.Dense(1)])
+optimizer = tf.keras.optimizers.Adam()
+
+
+@tf.function
+def train_step(real, fake):
+    with tf.GradientTape() as tape:
+        between = 0.5 * real + 0.5 * fake
+        with tf.GradientTape() as inner:
+            inner.watch(between)
+            score = critic(between, training=True)
+        slopes = inner.gradient(score, [between])[0]
+        norm = tf.sqrt(tf.reduce_sum(tf.square(slopes), axis=[1, 2, 3]))
+        loss = tf.reduce_mean(critic(fake)) + 10.0 * tf.reduce_mean((norm - 1.0) ** 2)
+    found = tape.gradient(loss, critic.trainable_variables)
+    optimizer.apply_gradients(zip(found, critic.trainable_variables))
+    return loss
+""",
+            at="tf.sqrt(tf.reduce_sum(tf.square(slopes), axis=[1, 2, 3]))",
+            hazard=Hazard.NAN,
+            note="a gradient penalty, of a tape within a tape",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
 
 def distance_loss(y_true, y_pred):
     return tf.reduce_mean(tf.norm(y_true - y_pred, axis=-1))

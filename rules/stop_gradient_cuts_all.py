@@ -43,7 +43,8 @@ class StopGradientCutsAll(Rule):
     Unsafe: values stay, and a gradient comes. Whether the stop is meant, the author has to say.
 
     ## What it misses
-    Paths through parts of the program that cannot be followed.
+    Paths through parts of the program that cannot be followed, and what is handed to a layer or
+    other function behind the stop: its own weights get a gradient.
 
     ## References
     TensorFlow API: tf.stop_gradient.
@@ -58,7 +59,8 @@ class StopGradientCutsAll(Rule):
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the stop_gradient calls of a graph that passes no gradient at all."""
-        if view.has_gradient() or _does_nothing_else(view):
+        # What takes a part of the whole further can have weights of its own, which still learn.
+        if view.graph.partial or view.has_gradient() or _does_nothing_else(view):
             return
         estimated = behind_estimators(view)
         for node in view.cuts():
@@ -154,6 +156,19 @@ def softmax_shifted(x):
 
 layer = tf.keras.layers.Activation(softmax_shifted)
 """
+        ),
+        Good(
+            """\
+import tensorflow.compat.v1 as tf
+
+s = tf.placeholder(tf.float32, [None, 4])
+a = tf.placeholder(tf.int32, [None])
+shared = tf.stop_gradient(tf.layers.dense(s, 8, tf.nn.relu, name="critic"))
+logits = tf.layers.dense(shared, 3, name="actor")
+loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(logits=logits, labels=a))
+train = tf.train.AdamOptimizer(0.001).minimize(loss)
+""",
+            note="the layer behind the stop learns from features that another loss trains",
         ),
     )
 

@@ -30,7 +30,7 @@ from ._batch import (
     mean_of_sums,
     rows_are_samples,
 )
-from ._common import shown
+from ._common import ancestors, shown
 from ._losses_mended import summed_by_sample
 
 
@@ -42,8 +42,8 @@ class SumInsteadOfMean(Rule):
     samples: in a loss that a Keras model is compiled with or that a `Loss` subclass brings; in
     other losses if the sum is a term beside a mean over the batch, if it is subtracted from a
     number, `1.0 - tf.reduce_sum(similarity)`, or if it runs over axis 0 and the mean of what is
-    left is taken. So is a sum that is a whole loss for itself, if it adds one number for each
-    sample, as behind a sum over the features, and nothing of the project calls the function.
+    left is taken. So is a sum that is the whole loss, if it adds one number for each sample, as
+    behind a sum over the features, and nothing of the project calls the function.
 
     ## Why is this bad?
     Keras takes means: over what a loss returns, and over batches in its log. A sum over the batch
@@ -106,6 +106,7 @@ class SumInsteadOfMean(Rule):
                     and is_linear(view, node)
                 )
                 or fixed_divisor(view, node) is not None  # ACT505 speaks of that
+                or _of_gradients(view, node)
             ):
                 continue
             where = _other_size(view, node)
@@ -125,6 +126,25 @@ class SumInsteadOfMean(Rule):
         yield from summed_by_sample(view.node(suspect.node))
 
     VALID: ClassVar[tuple[Good, ...]] = (
+        Good(
+            """\
+import tensorflow as tf
+from keras import backend as K
+
+embedding = tf.keras.layers.Embedding(100, 8)
+
+
+def penalised_loss(y_true, y_pred):
+    loss = K.mean(K.categorical_crossentropy(y_true, y_pred))
+    slopes = K.gradients(loss, [embedding.embeddings])[0].values
+    return loss + 0.5 * K.sum(slopes**2)
+
+
+def compile_model(model):
+    model.compile(loss=penalised_loss, optimizer="adam")
+""",
+            note="a squared norm of a gradient by weights",
+        ),
         Good(
             """\
 import tensorflow as tf
@@ -448,6 +468,12 @@ def triplet_loss(anchor, positive, negative, margin=0.5):
             hazard=Hazard.WRONG_LOSS,
         ),
     )
+
+
+def _of_gradients(view: View, node: Node) -> bool:
+    """Return whether a sum runs over a gradient, by weights as it may be, and nothing else."""
+    found = [part for part in ancestors(view, node.id) if part.input and part.input.differentiated]
+    return bool(found) and all(part.id in view.graph.gradients for part in found)
 
 
 def _other_size(view: View, node: Node) -> str | None:

@@ -176,6 +176,22 @@ model.compile("adam", loss=lambda t, z: tf.nn.sigmoid_cross_entropy_with_logits(
     INVALID: ClassVar[tuple[Bad, ...]] = (
         Bad(
             """\
+from tensorflow.keras import backend as K
+
+
+class Agent:
+    def policy_loss(self, y_pred, y_true):
+        return -K.sum(K.log(y_pred + K.epsilon()) * y_true, axis=-1)
+
+    def compile_model(self, model):
+        model.compile(optimizer="adam", loss=self.policy_loss)
+""",
+            at="y_pred",
+            hazard=Hazard.WRONG_LOSS,
+            note="a method, bound to its object",
+        ),
+        Bad(
+            """\
 import tensorflow as tf
 
 

@@ -27,12 +27,12 @@ SHAPE = (3, 3)
 LISTS = {
     "add_n", "accumulate_n", "einsum", "global_norm", "concat", "concatenate",
     "keras_concatenate", "stack", "parallel_stack", "hstack", "vstack", "meshgrid",
-    "np_concatenate", "np_stack", "polyval", "dstack", "np_hstack", "np_vstack",
+    "np_concatenate", "np_stack", "polyval", "dstack",
 }  # fmt: skip
 # Operands that are booleans.
 BOOLEANS = {
     "logical_and", "logical_or", "logical_xor", "logical_not", "reduce_any", "reduce_all",
-    "np_logical_and", "np_logical_or", "np_logical_not", "np_all", "np_any",
+    "np_logical_and", "np_logical_or", "np_logical_not",
 }  # fmt: skip
 # Operands of other shapes than SHAPE.
 SHAPES = {

@@ -46,6 +46,15 @@ def test_staircase_saturates() -> None:
     assert ask(g, total, total, Check.CONTINUITY).verdict is Verdict.REFUTED
 
 
+@pytest.mark.parametrize(("factor", "verdict"), [(60.0, "confirmed"), (1e-4, "refuted")])
+def test_part_in_front_of_a_softmax_saturates(factor: float, verdict: str) -> None:
+    g = Build()
+    scores = g("tanh", g("multiply", factor, g("subtract", g.input(), 2.0)))
+    out = g("softmax", scores)
+    # A small factor, which another one may undo, is no saturation.
+    assert ask(g, out, scores, Check.SATURATION, threshold=0.75).verdict == verdict
+
+
 def test_pieces_that_do_not_meet() -> None:
     g = Build()
     x = g.input()

@@ -304,6 +304,69 @@ def focal_tversky_loss(y_true, y_pred):
     return K.mean(tf.stack([1 - dice[:, 0], 1 - dice[:, 1]], axis=-1))
 """,
     ),
+    "activations by position": (
+        "actor.py",
+        """\
+import tensorflow as tf
+import tensorflow.contrib.slim as slim
+import tflearn
+from tensorflow.keras import layers
+
+s = tf.placeholder(tf.float32, [None, 4])
+a = tf.placeholder(tf.int32, [None])
+shares = [
+    tf.layers.dense(s, 3, tf.nn.softmax),
+    tf.layers.dense(inputs=s, units=3, activation=tf.nn.softmax),
+    tf.contrib.layers.fully_connected(s, 3, tf.nn.softmax),
+    slim.fully_connected(s, 3, tf.nn.softmax),
+    tflearn.fully_connected(s, 3, "softmax"),
+    layers.Dense(3, "softmax")(s),
+    layers.Conv1D(3, 1, 1, "same", "channels_last", 1, 1, "sigmoid")(s),
+    layers.Conv1D(3, 1, 1, "same", "channels_last", 1, "sigmoid")(s),
+]
+log_prob = [tf.reduce_sum(tf.log(p + 1e-5) * tf.one_hot(a, 3), axis=1) for p in shares]
+train_op = tf.train.AdamOptimizer(1e-3).minimize(-tf.reduce_mean(tf.add_n(log_prob)))
+""",
+    ),
+    "densities and shares of a distribution": (
+        "ratio.py",
+        """\
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+s = tf.placeholder(tf.float32, [None, 4])
+a = tf.placeholder(tf.float32, [None, 1])
+pi = tf.distributions.Normal(tf.layers.dense(s, 1), tf.layers.dense(s, 1, tf.nn.softplus))
+old = tfp.distributions.Normal(loc=tf.layers.dense(s, 1), scale=1.0)
+coin = tfp.distributions.Bernoulli(logits=tf.layers.dense(s, 1))
+ratio = pi.prob(a) / (old.prob(a) + 1e-5)
+inside = tf.log(old.cdf(a) + 1e-5)
+outside = tf.log(1.0 + 1e-5 - coin.prob(a)) + tf.sqrt(0.1 - coin.log_prob(a))
+loss = -tf.reduce_mean(ratio + inside + outside)
+train_op = tf.train.AdamOptimizer(1e-3).minimize(loss)
+""",
+    ),
+    "ops with a gradient of the user's": (
+        "binary.py",
+        """\
+import tensorflow as tf
+
+
+@tf.RegisterGradient("PassThrough")
+def pass_through(op, grad):
+    return grad
+
+
+x = tf.placeholder(tf.float32, [None, 4])
+w = tf.get_variable("w", [4, 1])
+graph = tf.get_default_graph()
+with graph.gradient_override_map({"Sign": "Identity"}):
+    bits = tf.sign(tf.matmul(x, w))
+with tf.get_default_graph().gradient_override_map({"PyFunc": "PassThrough"}):
+    found = tf.py_func(lambda v: v, [bits], tf.float32)
+tf.train.AdamOptimizer().minimize(tf.reduce_mean(tf.square(found)))
+""",
+    ),
 }
 
 

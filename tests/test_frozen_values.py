@@ -235,6 +235,68 @@ def train_step(model, x, y):
 """),
     ),
     Case(
+        "compiled_again_in_the_hook",
+        {
+            **loss(),
+            "main.py": """\
+import tensorflow as tf
+from losses import Weighted
+
+class Annealing(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.loss.weight = 0.1 * epoch
+        self.model.compile("adam", loss=self.loss)
+""",
+        },
+    ),
+    Case(
+        "traced_again_for_each_epoch",
+        alone("""\
+class Trainer:
+    def __init__(self, model):
+        self.model = model
+        self.beta = 0.0
+
+    def step(self, x, y):
+        with tf.GradientTape() as tape:
+            loss = self.beta * tf.reduce_mean(tf.square(y - self.model(x)))
+        return tape.gradient(loss, self.model.trainable_variables)
+
+    def train(self, data):
+        for epoch in range(10):
+            self.beta = 0.1 * epoch
+            train_step = tf.function(self.step)
+            for x, y in data:
+                train_step(x, y)
+"""),
+    ),
+    Case(
+        "flipped_at_random",
+        alone("""\
+class Flipped(tf.keras.layers.Layer):
+    def call(self, inputs):
+        if random.random() < 0.5:
+            inputs = tf.reverse(inputs, [1])
+        return tf.nn.relu(inputs)
+"""),
+        ("random.random()",),
+    ),
+    Case(
+        "branch_for_a_message",
+        alone("""\
+class Noisy(tf.keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.step = 0
+
+    def call(self, inputs):
+        self.step += 1
+        if self.step % 100 == 0:
+            print("step", self.step)
+        return inputs + tf.random.normal(tf.shape(inputs))
+"""),
+    ),
+    Case(
         "time",
         alone("""\
 class Pulsing(tf.keras.layers.Layer):

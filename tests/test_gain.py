@@ -157,6 +157,16 @@ def test_product_over_the_batch(lower: float, verdict: Verdict) -> None:
         assert outcome.evidence.detail["rows"] in (16.0, 32.0, 64.0)
 
 
+def test_product_of_each_row() -> None:
+    g = Build(Role.LOSS)
+    product = g("reduce_prod", g("add", g.prediction(), 1e-6), -1)
+    out = g("negative", g("reduce_mean", product))
+    outcome = ask(g, out, product, Check.UNDERFLOW, at(product, 0.0), threshold=1.0)
+    assert outcome.verdict is Verdict.CONFIRMED
+    assert outcome.evidence is not None
+    assert outcome.evidence.detail["width"] in (16.0, 32.0, 64.0, 128.0)
+
+
 def test_constant_activation() -> None:
     g, x, inner = one_op("relu")
     out = g("minimum", inner, 0.0)

@@ -20,7 +20,7 @@ RULES = next(path for path in (PACKAGE / "rules", PACKAGE.parent / "rules") if p
 LAYERS = (
     "version", "errors", "defaults", "progress", "suppress",
     "graph", "findings", "editing", "interval", "ops",
-    "values", "attained", "narrow", "relations", "absint", "flow",
+    "values", "attained", "cosines", "narrow", "relations", "absint", "flow",
     "remedy", "query", "screening",
     "notebook", "source", "places", "files", "config",
     "dotted", "registration", "literals", "bindings", "changes", "index", "names", "project",

@@ -103,6 +103,16 @@ def test_numpy_functions_of_tensorflow() -> None:
         got = getattr(tf.experimental.numpy, name)(x)
         wanted = functools.reduce(getattr, twin.split(".")[1:], tf)(x)
         np.testing.assert_allclose(np.asarray(got), np.asarray(wanted), rtol=1e-6)
+    index = tf.constant([[1], [0]])
+    for name, args in {
+        "cumprod": (x, 1), "diff": (x,), "flip": (x, 1), "nansum": (x,), "outer": (x[0], x[1]),
+        "ravel": (x,), "roll": (x, 1, 0), "swapaxes": (x, 0, 1), "take": (x, [1, 0], 1),
+        "take_along_axis": (x, index, 1), "trace": (x,), "tril": (x,), "vstack": ([x, x],),
+    }.items():  # fmt: skip
+        twin = found[f"tf.experimental.numpy.{name}"].call
+        got = getattr(tf.experimental.numpy, name)(*args)
+        wanted = functools.reduce(getattr, twin.split(".")[1:], tf)(*args)
+        np.testing.assert_allclose(np.asarray(got), np.asarray(wanted), rtol=1e-6)
     assert lookup("tensorflow.experimental.numpy.log") == found["tf.experimental.numpy.log"]
 
 

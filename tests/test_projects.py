@@ -29,6 +29,15 @@ model = keras.Sequential([keras.layers.Dense(1)])
 model.compile(loss=dice, optimizer="sgd")
 """
 
+TOTAL = """\
+import tensorflow as tf
+
+
+def classifier_loss(labels, logits):
+    costs = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    return tf.reduce_sum(costs)
+"""
+
 CASES = (
     Case(
         "role_from_another_file",
@@ -202,6 +211,26 @@ model.compile(loss=LOSSES["ratio"])
 """,
         },
         (("registry.py", "ACT101", "a / b", "fit.py:5"),),
+    ),
+    Case(
+        "sum_that_nothing_calls",
+        {"losses.py": TOTAL.replace("classifier", "other")},  # names of all cases are one project
+        (("losses.py", "ACT504", "tf.reduce_sum(costs)", ""),),
+    ),
+    Case(
+        "sum_that_another_file_divides",
+        {
+            "losses.py": TOTAL,
+            "train.py": """\
+import tensorflow as tf
+from losses import classifier_loss
+
+def step(model, optimizer, x, y):
+    with tf.GradientTape() as tape:
+        loss = classifier_loss(y, model(x)) / tf.cast(tf.shape(x)[0], tf.float32)
+    optimizer.apply_gradients(zip(tape.gradient(loss, model.weights), model.weights))
+""",
+        },
     ),
 )
 

@@ -78,6 +78,35 @@ def test_other_reductions_do_not(reduce: str, axis: int | None) -> None:
     assert squares(reduce, axis).verdict is Verdict.REFUTED
 
 
+def test_sum_over_data_beside_weights() -> None:
+    g = Build(Role.GRAPH)
+    x = g.input("x", (-1.0, 1.0), InputRole.DATA, shape=(None, 4))
+    w = g.input("w", WIDE, InputRole.VARIABLE, shape=(4, 3))
+    scores = g("reduce_sum", g("square", g("matmul", x, w)), -1)
+    out = g("divide", g("reduce_sum", scores), 32.0)
+    outcome = ask(g, out, out, Check.BATCH_SIZE)
+    assert outcome.verdict is Verdict.CONFIRMED
+    assert outcome.evidence is not None
+    assert outcome.evidence.detail["batched"] == "x"
+
+
+def test_batches_of_one_size_are_not_repeated() -> None:
+    g = Build(Role.GRAPH)
+    x = g.input("x", (-1.0, 1.0), InputRole.DATA, shape=(32, 4))
+    w = g.input("w", WIDE, InputRole.VARIABLE, shape=(4, 3))
+    out = g("divide", g("reduce_sum", g("square", g("matmul", x, w))), 32.0)
+    assert ask(g, out, out, Check.BATCH_SIZE).verdict is Verdict.UNCONFIRMED
+
+
+def test_samples_compared_with_each_other_more_than_double() -> None:
+    g = Build(Role.LOSS)
+    one = g.prediction("one", limits=WIDE)
+    scores = g("matmul", one, one, transpose_b=True)
+    out = g("reduce_sum", g("reduce_logsumexp", scores, -1))
+    assert ask(g, out, out, Check.BATCH_SIZE).verdict is Verdict.REFUTED
+    assert ask(g, out, out, Check.BATCH_SIZE, threshold=1.0).verdict is Verdict.CONFIRMED
+
+
 @pytest.mark.parametrize(("inner", "verdict"), [("abs", "confirmed"), ("square", "refuted")])
 def test_only_the_sum_of_a_softmax_is_constant(inner: str, verdict: str) -> None:
     g = Build(Role.LOSS)

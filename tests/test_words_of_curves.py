@@ -53,6 +53,7 @@ GAIN: Detail = {
             ("close to 0 on 94% of the typical range, but up to 50 in the sliver between",),
         ),
         (Hazard.ZERO_GRADIENT, {"rows": 32.0}, ("with a batch of 32 rows",)),
+        (Hazard.ZERO_GRADIENT, {"width": 64.0}, ("with 64 numbers in a row",)),
         (
             Hazard.NON_MONOTONIC,
             {"turning_points": [0.0], "kinks": [0.0], "slope_jumps": [1.5]},

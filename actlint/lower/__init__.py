@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import libcst as cst
-from libcst import matchers
 
 from actlint.dotted import bare
 from actlint.graph import DType, Graph, InputRole, Node, Role, Site, Span
 from actlint.index import Definition
 from actlint.literals import Settings
-from actlint.lower import calls, expressions, gradients, statements, tapes
+from actlint.lower import calls, expressions, gradients, optional, options, sinks, statements, tapes
 from actlint.lower.attributes import (
     bound_method,
     function_node,
@@ -22,9 +21,18 @@ from actlint.lower.attributes import (
 )
 from actlint.lower.distinct import distinct
 from actlint.lower.domains import with_domains
-from actlint.lower.machine import ENOUGH_BUILDING, MAX_PATHS, MAX_STEPS, Hooks, Machine, TooLarge
+from actlint.lower.machine import (
+    ENOUGH_BUILDING,
+    MAX_PATHS,
+    MAX_STEPS,
+    MAX_TRIES,
+    Hooks,
+    Machine,
+    TooLarge,
+)
 from actlint.lower.marks import Mark
 from actlint.lower.module import Module
+from actlint.lower.results import minimised
 from actlint.lower.special import FOREIGN
 from actlint.lower.tracing import Path, Tracing, both_ways
 from actlint.lower.values import (
@@ -95,7 +103,8 @@ def lower(module: Module, unit: Unit, *, marked: bool = False) -> Lowered:
     choices: tuple[bool, ...] | None = ()
     too_large = False
     steps = MAX_STEPS
-    for _ in range(MAX_PATHS):
+    ways = 0
+    for _ in range(MAX_TRIES):
         machine = Machine(module, unit.role, _HOOKS, choices or (), steps)
         machine.reading, machine.compiling = unit.reads, unit.compiles
         machine.building = unit.builds
@@ -106,10 +115,12 @@ def lower(module: Module, unit: Unit, *, marked: bool = False) -> Lowered:
             graphs += [(graph, tuple(machine.marks or ())) for graph in found]
             if machine.tracing is not None:
                 paths.append(Path(tuple(machine.taken), tuple(machine.tracing.forks), tuple(found)))
-        except statements.Raised:
+            ways += 1
+        except options.Raised:
             pass
         except TooLarge:
             too_large = True
+            ways += 1
         except cst.ParserSyntaxError as error:
             return Lowered(unit, (), f"LibCST cannot parse it: {error.message}")
         except RecursionError:
@@ -117,7 +128,8 @@ def lower(module: Module, unit: Unit, *, marked: bool = False) -> Lowered:
             break
         steps = machine.steps
         choices = _next_choices(machine.taken)
-        if choices is None or steps <= (MAX_STEPS - ENOUGH_BUILDING if unit.builds else 0):
+        spent = steps <= (MAX_STEPS - ENOUGH_BUILDING if unit.builds else 0)
+        if choices is None or ways == MAX_PATHS or spent:
             break
     graphs += [(graph, ()) for graph in both_ways(paths)]
     kept = distinct(graphs)
@@ -142,7 +154,7 @@ def _next_choices(taken: list[bool]) -> tuple[bool, ...] | None:
 
 def _run(machine: Machine, unit: Unit) -> list[Graph]:
     site, value = _unit_value(machine, unit)
-    outputs = list(dict.fromkeys(machine.sinks))
+    outputs = sinks.minimised(machine)
     whole = bool(outputs)
     if not outputs or unit.role not in {Role.GRAPH, Role.TRAINING_STEP}:
         found, whole = _outputs(value)
@@ -177,6 +189,7 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
             called=unit.called,
             read=unit.reads,
             linear=tuple(machine.linear),
+            gradients=tuple(machine.gradients),
             networks=tapes.networks(machine, output),
             tracing=unit.tracing,
             once=() if machine.tracing is None else tuple(machine.tracing.once),
@@ -192,6 +205,8 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
     if machine.homes and machine.homes <= FOREIGN and not unit.evidence.startswith("passed on"):
         # A reference implementation in NumPy or another library: no tape watches it.
         return []
+    if unit.role is Role.LOSS and whole:
+        graphs = minimised(graphs, len(outputs[:most]))
     if unit.role is Role.LAYER:
         # A layer that hands out classes or decisions is not trained through.
         graphs = [graph for graph in graphs if not _is_decision(nodes[graph.output])]
@@ -243,7 +258,8 @@ def _finish(machine: Machine) -> tuple[Node, ...]:
         else node
         for node in machine.nodes
     ]
-    return with_domains(named, machine.role, machine.assumed_rank, frozenset(machine.linear))
+    known = frozenset((*machine.linear, *machine.cosines))
+    return with_domains(named, machine.role, machine.assumed_rank, known)
 
 
 def _outputs(value: Value) -> tuple[list[int], bool]:
@@ -467,22 +483,14 @@ def _bind(
             )
         elif item.default is not None:
             value = expressions.evaluate(machine, function.scope, item.default)
-            if _is_keras_mask(machine, function, name, value) and not machine.decide(Opaque("")):
-                value = machine.input(
-                    name, InputRole.LABEL, machine.site(item.name), differentiated=False
-                )
+            given = optional.role(machine, function, name, value)
+            if given is not None and not machine.decide(Opaque("")):
+                value = machine.input(name, given, machine.site(item.name), differentiated=False)
             elif isinstance(value, Static) and value.value is None:
                 value = injected(machine, function.scope.module, name) or value
-            scope.variables[name] = value
+            public = options.is_public(bare(function.qualname))
+            scope.variables[name] = options.with_default(machine, value) if public else value
         elif last(name) in {"training", "is_training"}:
             scope.variables[name] = Static(True)
         else:
             scope.variables[name] = parameter(machine, name, item.name, item.annotation)
-
-
-def _is_keras_mask(machine: Machine, function: Function, name: str, default: Value) -> bool:
-    """Tell whether a layer's ``call`` reads what Keras gives it if an earlier layer masks."""
-    if machine.role is not Role.LAYER or function.instance is None or name != "mask":
-        return False
-    none = isinstance(default, Static) and default.value is None
-    return none and bool(matchers.findall(function.node.body, matchers.Name("mask")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import takewhile
 
 import libcst as cst
@@ -9,6 +10,7 @@ import libcst as cst
 from actlint.dotted import bare, replaced
 from actlint.graph import DType, InputRole
 from actlint.index import Definition
+from actlint.lower import options
 from actlint.lower.machine import PARAMETER_DOMAIN, Machine
 from actlint.lower.module import Library, Module
 from actlint.lower.values import (
@@ -121,6 +123,9 @@ def injected(machine: Machine, module: Module, name: str) -> Value | None:
     found = module.library.injection.key(module.index, name)
     return api(machine, module, found) if found else None
 
+
+# Where the functions of the Keras backend live.
+_BACKEND = re.compile(r"^(tensorflow\.(\w+\.)*)?keras\.(\w+\.)*backend(\.tensorflow_backend)?$")
 
 # Types of parameters that hold several numbers.
 _LISTS = frozenset({"list", "List", "tuple", "Tuple", "Sequence", "Iterable", "ndarray", "Tensor"})
@@ -263,6 +268,9 @@ def function_node(module: Module, definition: Definition) -> cst.FunctionDef | N
 def attribute(machine: Machine, base: Value, name: str, at: cst.CSTNode) -> Value:
     """Return ``base.name``."""
     if isinstance(base, Api):
+        if name == "tf" and all(_BACKEND.search(m) for m in base.names):
+            # Keras before 2.3 kept the TensorFlow that it ran on there.
+            return Api(("tensorflow",))
         joined = (m + name if m.endswith(MARK) else f"{m}.{name}" for m in base.names)
         return api(machine, machine.modules[-1], tuple(joined))
     if isinstance(base, Instance):
@@ -279,6 +287,8 @@ def attribute(machine: Machine, base: Value, name: str, at: cst.CSTNode) -> Valu
         if name == "dtype":
             return Static(DType("float32"))
         return StaticShape(machine.cut(base, at).node)
+    if isinstance(base, Opaque) and base.gradient and name == "values":
+        return base  # those of a gradient by an embedding, which is sparse
     if isinstance(base, StaticShape) and name in {"ndims", "rank"}:
         return machine.rank(base.node, at)
     if isinstance(base, Class):
@@ -429,7 +439,10 @@ def initialise(machine: Machine, base: Instance, at: cst.CSTNode) -> None:
     if method is not None and method.owner_class is not None:
         definition = method.owner_class.module.index.definitions[method.qualname]
         required = [p for p in definition.params if p != "self"][: max(definition.required, 0)]
-        machine.call(machine, method, [parameter(machine, n, at) for n in required], {}, at)
+        args = [parameter(machine, n, at) for n in required]
+        public = options.is_public(last(base.cls.qualname))
+        settings = options.defaults(machine, method.node) if public else {}
+        machine.call(machine, method, args, settings, at)
     run_build(machine, base, at)
 
 

@@ -6,7 +6,7 @@ import re
 
 import libcst as cst
 
-from actlint.lower import densities, gradients, models, special, tapes
+from actlint.lower import densities, gradients, models, sinks, special, tapes
 from actlint.lower.attributes import bound_method, initialise, injected, run_build
 from actlint.lower.layers import built_call
 from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable, is_outside
@@ -66,7 +66,7 @@ def opaque(
         *(dependencies(value) for value in (*args, *keywords.values()))
     )
     site = machine.site(at)
-    linear = models.is_linear_call(callee, keywords)
+    linear = models.is_linear_call(callee, args, keywords)
     network = tapes.note(machine, callee)
     return Opaque(site.text, depends, _is_layer(callee), site, linear=linear, network=network)
 
@@ -98,7 +98,9 @@ def _call(
         ) or special.api_call(machine, callee, args, keywords, at)
         if handled is not None:
             return handled
-        return api_op(machine, callee, args, keywords, at)
+        made = api_op(machine, callee, args, keywords, at)
+        sinks.keep(machine, callee, made)
+        return made
     if isinstance(callee, Method):
         return _method(machine, callee, args, keywords, at)
     if isinstance(callee, Class):

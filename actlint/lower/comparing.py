@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import libcst as cst
 
+from actlint.lower import options
 from actlint.lower.machine import Machine, Unlowerable, is_number
 from actlint.lower.values import Mapping, Opaque, Sequence, Static, TensorValue, Value, dependencies
 
@@ -50,7 +51,9 @@ def compare(
             return unknown
         return Static(same if isinstance(operation, cst.Is) else not same)
     if isinstance(operation, (cst.In, cst.NotIn)):
-        found = _contains(right, left)
+        found = _one_of(machine, right, left)
+        if found is None:
+            found = _contains(right, left)
         if found is None:
             return unknown
         return Static(found if isinstance(operation, cst.In) else not found)
@@ -59,6 +62,10 @@ def compare(
     key = _COMPARE.get(type(operation))
     if key is None:
         return unknown
+    if key in {"equal", "not_equal"}:
+        found = _same_option(machine, left, right)
+        if found is not None:
+            return Static(found if key == "equal" else not found)
     if isinstance(left, Static) and isinstance(right, Static):
         try:
             return Static(_COMPARE_STATIC[key](left.value, right.value))
@@ -77,6 +84,31 @@ def compare(
         except Unlowerable:
             return unknown
     return unknown
+
+
+def _same_option(machine: Machine, left: Value, right: Value) -> bool | None:
+    """Tell whether an option is the literal it is compared with; None if neither is an option."""
+    for value, literal in ((left, right), (right, left)):
+        if not isinstance(literal, Static) or literal.option is not None:
+            continue
+        if isinstance(literal.value, (str, int, float)):
+            found = options.member(machine, value, (literal.value,))
+            if found is not None:
+                return found
+    return None
+
+
+def _one_of(machine: Machine, container: Value, item: Value) -> bool | None:
+    """Tell whether an option is among literals; None if it is no option, or they are unknown."""
+    if isinstance(container, Mapping):
+        return options.member(machine, item, tuple(container.items))
+    if not isinstance(container, Sequence):
+        return None
+    literals = [v.value for v in container.items if isinstance(v, Static)]
+    plain = [v for v in literals if isinstance(v, (str, int, float))]
+    if not plain or len(plain) < len(container.items):
+        return None
+    return options.member(machine, item, plain)
 
 
 def _identical(left: Value, right: Value) -> bool | None:

@@ -128,7 +128,7 @@ def with_domains(
     nodes: Sequence[Node],
     role: Role = Role.LOSS,
     rank: int | None = None,
-    linear: Collection[int] = (),
+    settled: Collection[int] = (),
 ) -> tuple[Node, ...]:
     """Return the nodes with what is known of their free inputs filled in.
 
@@ -136,13 +136,13 @@ def with_domains(
         nodes: the values of a graph in order.
         role: that of the unit.
         rank: number of axes that inputs of open shape are taken to have, or None.
-        linear: inputs that are known to be any real number, whatever takes them.
+        settled: inputs whose values are known, whatever takes them.
     """
     users = _users(nodes)
     found: dict[int, Input] = {}
     for node in nodes:
         record = node.input
-        if record is None or node.id in linear:
+        if record is None or node.id in settled or _is_told(record):
             continue
         if record.role in {InputRole.PREDICTION, InputRole.CUT}:
             lo, hi = _prediction_domain(nodes, users, node.id, record)
@@ -153,6 +153,8 @@ def with_domains(
             )
         elif record.role is InputRole.PARAMETER:
             found[node.id] = _parameter(users, node.id, record)
+        elif record.role is InputRole.VARIABLE and _is_logit(users, node.id):
+            found[node.id] = replace(record, lo=REAL[0], hi=REAL[1])
         elif record.role is InputRole.DATA:
             known = as_label(record, nodes, users, node.id)
             if role is Role.TRAINING_STEP and not _truncated(users, node.id):
@@ -187,6 +189,24 @@ def with_domains(
             if record is not None and record.shape is None and record.role in _SHAPED:
                 found[node.id] = replace(record, shape=(None,) * rank)
     return tuple(replace(n, input=found[n.id]) if n.id in found else n for n in nodes)
+
+
+def _is_logit(users: dict[int, list[Node]], start: int) -> bool:
+    """Tell whether a weight is itself the logit of a share: training moves it on without end."""
+    seen, pending = {start}, [start]
+    while pending:
+        for user in users.get(pending.pop(), ()):
+            if user.op in _GIVES_SHARES:
+                return True
+            if user.op in _TRANSPARENT and user.id not in seen:
+                seen.add(user.id)
+                pending.append(user.id)
+    return False
+
+
+def _is_told(record: Input) -> bool:
+    """Tell whether the range of a value is known from the function that computes it."""
+    return record.role is InputRole.CUT and (record.lo, record.hi) != REAL
 
 
 def _meets_fraction(users: dict[int, list[Node]], start: int) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import libcst as cst
 
 from actlint.graph import Arg, Dots, Items, Ref, Slice
-from actlint.lower import folding
+from actlint.lower import folding, options
 from actlint.lower.attributes import attribute, global_value, injected
 from actlint.lower.calls import call
 from actlint.lower.comparing import compare
@@ -135,7 +135,10 @@ def _name(machine: Machine, scope: Scope, node: cst.Name) -> Value:
         return constants[node.value]
     found = scope.find(node.value)
     if found is None:
-        found = global_value(machine, scope.module, node.value) or Opaque(node.value)
+        found = global_value(machine, scope.module, node.value)
+    if found is None:
+        options.check_bound(machine, node.value)
+        found = Opaque(node.value)
     if machine.tracing is not None:
         return machine.tracing.variable(machine, scope, node.value, found, node)
     return found
@@ -343,17 +346,14 @@ def _comprehension(machine: Machine, scope: Scope, node: cst.ListComp | cst.Gene
 
 def _subscript(machine: Machine, scope: Scope, node: cst.Subscript) -> Value:
     base = evaluate(machine, scope, node.value)
+    if isinstance(base, Mapping) and len(node.slice) == 1:
+        return _looked_up(machine, scope, base, node)
     parts = [_index(machine, scope, element.slice) for element in node.slice]
     one = parts[0] if len(parts) == 1 else None
     if isinstance(base, Sequence) and one is not None:
         found = _pick(base, one)
         if found is not None:
             return found
-    if isinstance(base, Mapping) and isinstance(one, (str, int, float)):
-        found = base.items.get(one)
-        if found is None and base.keywords and isinstance(one, str):
-            found = injected(machine, scope.module, one)
-        return found or Opaque(_text(machine, node))
     if isinstance(base, Opaque) and isinstance(one, int) and _LISTS.search(base.text):
         return replace(base, part=f"{base.part or 'output'}_{one}")
     if isinstance(base, StaticShape) and isinstance(one, (int, Slice)):
@@ -365,6 +365,21 @@ def _subscript(machine: Machine, scope: Scope, node: cst.Subscript) -> Value:
         index: Arg = parts[0] if len(parts) == 1 else Items(tuple(parts))
         return index_value(machine, base, index, node)
     return Opaque(_text(machine, node), dependencies(base))
+
+
+def _looked_up(machine: Machine, scope: Scope, base: Mapping, node: cst.Subscript) -> Value:
+    """Return an entry of a table: of each key in turn, if an option is looked up."""
+    index = node.slice[0].slice
+    value = evaluate(machine, scope, index.value) if isinstance(index, cst.Index) else None
+    one = value.value if isinstance(value, Static) else None
+    if value is not None:
+        one = options.entry(machine, value, base.items, required=not base.keywords) or one
+    if not isinstance(one, (str, int, float)):
+        return Opaque(_text(machine, node), dependencies(base))
+    found = base.items.get(one)
+    if found is None and base.keywords and isinstance(one, str):
+        found = injected(machine, scope.module, one)
+    return found or Opaque(_text(machine, node))
 
 
 _UNKNOWN: Arg = "\0unknown index"

@@ -6,7 +6,7 @@ from functools import reduce
 
 import libcst as cst
 
-from actlint.lower import models, networks
+from actlint.lower import models, networks, signatures
 from actlint.lower.machine import Machine
 from actlint.lower.values import Built, Opaque, Sequence, Static, Value, dependencies
 from actlint.names import last
@@ -16,20 +16,23 @@ _ACTIVATION_KEYWORDS = ("activation", "activation_fn")
 
 
 def layer_function(
-    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+    machine: Machine,
+    names: tuple[str, ...],
+    args: list[Value],
+    keywords: dict[str, Value],
+    at: cst.CSTNode,
 ) -> Value | None:
-    """Return the output of ``tf.layers.dense(x, 10, activation=f)``: f of any real number."""
-    activation = next((keywords[k] for k in _ACTIVATION_KEYWORDS if k in keywords), None)
-    if activation is None or not args:
-        return None
-    return _activated(machine, activation, args, at)
+    """Return the output of ``tf.layers.dense(x, 10, f)``: f of any real number."""
+    given = signatures.settings(names, args, keywords)
+    return _activated(machine, given, [*args, *keywords.values()], at)
 
 
 def _activated(
-    machine: Machine, activation: Value, args: list[Value], at: cst.CSTNode
+    machine: Machine, given: dict[str, Value], args: list[Value], at: cst.CSTNode
 ) -> Value | None:
+    activation = next((given[k] for k in _ACTIVATION_KEYWORDS if k in given), None)
     depends = frozenset[int]().union(*(dependencies(a) for a in args))
-    if not depends:
+    if activation is None or not depends:
         return None
     linear = machine.cut_input(machine.site(at), depends, called=True, real=True)
     return _apply(machine, activation, [linear], at)
@@ -68,7 +71,8 @@ def built_call(
         return _object(machine, next(iter(rows.values())), callee, args, keywords, at)
     if last(callee.names[0]) == "Lambda" and callee.args and args:
         return machine.call(machine, callee.args[0], args, {}, at)
-    return layer_function(machine, args, dict(callee.keywords), at)
+    given = signatures.settings(callee.names, callee.args, dict(callee.keywords))
+    return _activated(machine, given, args, at)
 
 
 def _object(  # noqa: PLR0917  # a call has as many parts

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import keyword
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
@@ -23,8 +21,11 @@ from actlint.graph import (
     Span,
     refs,
 )
+from actlint.lower import products
 from actlint.lower.marks import Mark, marked, written
 from actlint.lower.module import Module
+from actlint.lower.naming import Names, callee_name
+from actlint.lower.slopes import WITHOUT, Slopes
 from actlint.lower.tracing import Tracing
 from actlint.lower.values import (
     Built,
@@ -42,10 +43,13 @@ from actlint.ops.model import Kind, Op
 from actlint.ops.table import TABLE, row
 from actlint.values import SHAPE_ONLY
 
+if TYPE_CHECKING:
+    from actlint.lower.options import Known
+
 MAX_NODES = 6000
 MAX_DEPTH = 24  # of inlined calls
 MAX_PATHS = 8  # ways through Python branches that are looked at
-_MAX_NAME = 64  # characters of an expression that its name is made of
+MAX_TRIES = 32  # ways that are begun: those that raise count for nothing
 MAX_STEPS = 200_000  # expressions and statements that are gone through, on all paths together
 # After so many no other way through a function that builds a Keras model is begun: such functions
 # are long, and their ways differ in layers, not in expressions.
@@ -135,6 +139,8 @@ class Machine:
         self.assumptions: list[tuple[int, bool]] = []
         self.sinks: list[int] = []
         self.sink_sites: set[Span] = set()  # where they are minimised; a loop counts once
+        self.slopes = Slopes()
+        self.collections: dict[str, list[Value]] = {}  # of the graph, by their keys
         self.assumed_rank: int | None = None  # of inputs whose shape the source leaves open
         self.cut_texts: list[str] = []
         # What was cut off: the input that stands for it, and the nodes that feed it.
@@ -143,9 +149,12 @@ class Machine:
         self.building = False  # the outputs of functional models are looked at
         self.compiling = False  # the losses of compiled models are minimised, and nothing else
         self.linear: list[int] = []  # inputs that are outputs of linear layers
+        self.cosines: list[int] = []  # inputs that are products of vectors of length 1
+        self.gradients: list[int] = []  # inputs that are gradients
         # See tapes.py: tapes that record now, what is called meanwhile, which of these calls made
         # an input, and the networks by whose variables each sink is differentiated.
         self.taping = 0
+        self.overriding = False  # gradients of the user's take the place of TensorFlow's
         self.called: list[Value] = []
         self.computed_by: dict[int, int] = {}
         self.trained_by: dict[int, tuple[Value, ...]] = {}
@@ -157,14 +166,16 @@ class Machine:
         self.path: list[Site] = []
         self.modules: list[Module] = [module]
         self._choices = choices
+        # What this path has decided of each option, and the inputs that are options.
+        self.options: list[Known] = []
+        self.option_nodes: dict[int, int] = {}
         # Functions that are being run: those whose body is run again at each call of the unit.
         self.running: list[tuple[Module, cst.FunctionDef | cst.Lambda]] = []
         self.steps = steps  # that are left
         self.marks: list[Mark] | None = None  # what is evaluated, if anyone wants to know
         self.tracing: Tracing | None = None  # of rules that look at numbers of Python's
         self.taken: list[bool] = []
-        self._used_names: set[str] = set()
-        self._numbers = Counter[str]()  # the last one given to each base name
+        self._names = Names()
         self._differentiable: set[int] = set()
         self._trained: set[int] = set()  # nodes that a VARIABLE input feeds
         self._plain: set[int] = set()  # nodes that only hyperparameters and sizes feed
@@ -243,23 +254,35 @@ class Machine:
         bound = tuple(args)
         if op.key in _DIVISIONS:
             bound = tuple(self._divisor(op, name, value, at) for name, value in bound)
+        bound = tuple((name, self._ended(op, value, at)) for name, value in bound)
         operands = {ref for _, value in bound for ref in refs(value)}
         if op.key in _LINEAR and operands & self._trained:
-            depends = frozenset(operands)
-            value = self.cut_input(self.site(at), depends, called=True, real=True, pure=True)
-            self.linear.append(value.node)
+            limits = products.limits(self.nodes, op.key, bound)
+            value = self.cut_input(
+                self.site(at), frozenset(operands), called=True, real=True, pure=True, limits=limits
+            )
+            (self.linear if limits is None else self.cosines).append(value.node)
             return value
+        if self.overriding and op.gradient in WITHOUT and op.gradients is None:
+            return self.cut_input(self.site(at), frozenset(operands), called=True, real=False)
         value = self._append(Node(len(self.nodes), op.key, bound, self.site(at), tuple(self.path)))
         if operands & self._differentiable and op.key not in SHAPE_ONLY:
             self._differentiable.add(value.node)
         if operands & self._trained:
             self._trained.add(value.node)
+        self.slopes.follow(operands, value.node)
         if self.tracing is not None:
             self.tracing.follow(operands, value.node)
         if op.key in _SIZES or (operands and operands <= self._plain):
             self._plain.add(value.node)
         elif is_outside(op) or (operands and operands <= self._plain | self._drawn):
             self._drawn.add(value.node)
+        return value
+
+    def _ended(self, op: Op, value: Arg, at: cst.CSTNode) -> Arg:
+        """Stop the gradient of an operand that is itself one, where that is meant."""
+        if isinstance(value, Ref) and self.slopes.end(op, value.node):
+            return Ref(self.emit_key("stop_gradient", (TensorValue(value.node),), at).node)
         return value
 
     def _divisor(self, op: Op, name: str, value: Arg, at: cst.CSTNode) -> tuple[str, Arg]:
@@ -326,7 +349,7 @@ class Machine:
         per_class: bool = False,
     ) -> TensorValue:
         """Append a free input; its name is made a unique identifier."""
-        unique = self._identifier(name)
+        unique = self._names.unique(name)
         record = Input(
             unique, role, differentiated, domain[0], domain[1], shape, integer,
             unknown=unknown, least=least, per_class=per_class,
@@ -351,6 +374,7 @@ class Machine:
         real: bool,
         part: str = "",
         pure: bool = False,
+        limits: tuple[float, float] | None = None,
     ) -> TensorValue:
         """Make a free input of something that cannot be run; the same thing is cut once.
 
@@ -361,6 +385,7 @@ class Machine:
             real: a layer or linear op computed it, so that any real number can come out.
             part: which of several results it is, by the name that it is bound to.
             pure: the same call elsewhere gives the same value.
+            limits: the values that it can take, if they are known.
         """
         key = (site.text + part, site.span if called and not pure else None, depends)
         if key in self._cuts:
@@ -387,16 +412,17 @@ class Machine:
         if any(r is not None and r.name == part and r.role is InputRole.LABEL for r in inputs):
             role, differentiated, real = InputRole.LABEL, False, True
         value = self.input(
-            part or _callee_name(site.text),
+            part or callee_name(site.text),
             role,
             site,
             differentiated=differentiated,
-            domain=domain,
+            domain=limits or domain,
             unknown=role is InputRole.CUT and not real and not steps,
         )
         if role is InputRole.CUT and depends:
             self.cut_sources.append((value.node, tuple(sorted(depends))))
         self._cuts[key] = value
+        self.slopes.note(site, value.node)
         return value
 
     def _append(self, node: Node) -> TensorValue:
@@ -409,21 +435,6 @@ class Machine:
         """Append the 0 that an integer division gave, with what a true one would give."""
         given = (("quotient", quotient),)
         return self._append(Node(len(self.nodes), "", given, site, tuple(self.path), value=0))
-
-    def _identifier(self, name: str) -> str:
-        base = (
-            name
-            if name.isidentifier()
-            else re.sub(r"\W+", "_", name[:_MAX_NAME]).strip("_") or "value"
-        )
-        if base[0].isdigit() or keyword.iskeyword(base) or base in {"tf", "np"}:
-            base = f"v_{base}"
-        unique = base
-        while unique in self._used_names:
-            self._numbers[base] += 1
-            unique = f"{base}_{self._numbers[base] + 1}"
-        self._used_names.add(unique)
-        return unique
 
     def is_plain(self, node: int) -> bool:
         """Tell whether a node is a plain number: only hyperparameters and sizes feed it."""
@@ -474,6 +485,8 @@ class Machine:
         made = self.cut_input(site, dependencies(value), called=called, real=real, part=part)
         if isinstance(value, Opaque) and value.linear:
             self.linear.append(made.node)
+        if isinstance(value, Opaque) and value.gradient:
+            self.gradients.append(made.node)
         if isinstance(value, Opaque) and value.network is not None:
             self.computed_by.setdefault(made.node, value.network)
         return made
@@ -492,12 +505,3 @@ def is_outside(op: Op) -> bool:
 def is_number(value: object) -> bool:
     """Tell whether a constant can be an operand."""
     return isinstance(value, (int, float))
-
-
-def _callee_name(text: str) -> str:
-    head = text.partition("(")[0].strip()
-    attribute = re.search(r"\.(\w+)$", text)
-    if attribute and attribute[1].isidentifier():
-        return attribute[1]
-    base = head.rpartition(".")[2] if re.fullmatch(r"[\w.]+", head) else "value"
-    return f"{base}_output" if "(" in text and base.isidentifier() else base or "value"

@@ -7,6 +7,7 @@ from dataclasses import replace
 import libcst as cst
 
 from actlint.graph import EXTENDED_LIMIT, InputRole, Site
+from actlint.lower import signatures
 from actlint.lower.attributes import bound_method
 from actlint.lower.folding import MAX_ITEMS
 from actlint.lower.machine import Machine
@@ -126,7 +127,7 @@ def layer_call(machine: Machine, callee: Built, args: list[Value], at: cst.CSTNo
     if name not in _LINEAR:
         return None
     parameter, rank = _LINEAR[name]
-    settings = dict(callee.keywords)
+    settings = signatures.settings(callee.names, callee.args, dict(callee.keywords))
     size = settings.get(parameter, callee.args[0] if callee.args else None)
     count = size.value if isinstance(size, Static) else None
     units = count if isinstance(count, int) and not isinstance(count, bool) else None
@@ -140,10 +141,7 @@ def layer_call(machine: Machine, callee: Built, args: list[Value], at: cst.CSTNo
         shape=(*(None,) * (rank - 1), units) if units is not None else None,
     )
     machine.linear.append(logits.node)
-    # The position of `activation` differs from layer to layer; after the first it is rare.
     activation = settings.get("activation")
-    if activation is None and name == "Dense" and len(callee.args) > 1:
-        activation = callee.args[1]
     if activation is None or (isinstance(activation, Static) and activation.value == "linear"):
         return logits
     first = len(machine.nodes)
@@ -161,19 +159,20 @@ def _reshaped(machine: Machine, value: Value, site: Site) -> Value:
     return logits
 
 
-def is_linear_call(callee: Value, keywords: dict[str, Value]) -> bool:
+def is_linear_call(callee: Value, args: list[Value], keywords: dict[str, Value]) -> bool:
     """Tell whether a call is that of a layer that ends in a product with weights."""
     if isinstance(callee, Built):
-        return is_keras(callee, frozenset(_LINEAR)) and not _activated(dict(callee.keywords))
+        given = signatures.settings(callee.names, callee.args, dict(callee.keywords))
+        return is_keras(callee, frozenset(_LINEAR)) and not _activated(given)
     return (
         isinstance(callee, Api)
         and all(last(name) in _FUNCTIONS and ".layers." in name for name in callee.names)
-        and not _activated(keywords)
+        and not _activated(signatures.settings(callee.names, args, keywords))
     )
 
 
-def _activated(keywords: dict[str, Value]) -> bool:
-    activation = keywords.get("activation", Static(None))
+def _activated(given: dict[str, Value]) -> bool:
+    activation = given.get("activation", Static(None))
     return not (isinstance(activation, Static) and activation.value in {None, "linear"})
 
 

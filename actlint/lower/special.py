@@ -7,8 +7,8 @@ from dataclasses import replace
 import libcst as cst
 
 from actlint.bindings import SUBMODULES, SUBMODULES_HELPER
-from actlint.graph import EXTENDED_LIMIT, DType, InputRole, Role
-from actlint.lower import folding, models, tapes, variables
+from actlint.graph import EXTENDED_LIMIT, DType, InputRole
+from actlint.lower import distributions, folding, models, options, sinks, variables
 from actlint.lower.attributes import injected
 from actlint.lower.builtin import BUILTINS, Call
 from actlint.lower.layers import layer_function
@@ -20,7 +20,6 @@ from actlint.lower.values import (
     Instance,
     Mapping,
     Method,
-    Opaque,
     Partial,
     Sequence,
     Static,
@@ -28,7 +27,6 @@ from actlint.lower.values import (
     TensorValue,
     Value,
     dependencies,
-    leaves,
     truth,
 )
 from actlint.names import last
@@ -86,14 +84,11 @@ _IDENTITY = frozenset(
     }
 )
 _MAPS = frozenset({"tf.map_fn", "tf.vectorized_map", "K.map_fn", "ops.vectorized_map", "ops.map"})
-_GRADIENTS = frozenset({"tf.gradients", "tf.compat.v1.gradients", "K.gradients"})
 _IGNORED = frozenset(
     {
         "builtins.print",
         "tf.print",
         "tf.summary.scalar",
-        "tf.add_to_collection",
-        "tf.compat.v1.add_to_collection",
         "tf.summary.histogram",
     }
 )
@@ -125,8 +120,9 @@ def api_call(
             return found
     if all(lookup(name) is None for name in callee.names):
         if all(last(name)[:1].isupper() for name in callee.names):
+            sinks.built(machine, callee.names, args, keywords, at)
             return models.built(machine, callee.names, args, keywords, at)
-        return layer_function(machine, args, keywords, at)
+        return layer_function(machine, callee.names, args, keywords, at)
     return None
 
 
@@ -172,9 +168,9 @@ def _one_name(
         return _placeholder(machine, args, keywords, at)
     if short in _KERAS_INPUTS:
         return _placeholder(machine, args, keywords, at, batched=False)
-    if short in _GRADIENTS and args:
-        sources = args[1] if len(args) > 1 else keywords.get("xs")
-        return _gradient(machine, args[0], sources, at)
+    trained = sinks.function(machine, qualified, args, keywords, at)
+    if trained is not None:
+        return trained
     if short in _IGNORED:
         return Static(None)
     if last(short) == "custom_gradient" and args and isinstance(args[0], Function):
@@ -286,40 +282,6 @@ def _shape(value: Value | None) -> tuple[int | None, ...] | None:
     return tuple(sizes)
 
 
-def _gradient(machine: Machine, loss: Value, sources: Value | None, at: cst.CSTNode) -> Value:
-    """Return a gradient, which can be any real number; a training step minimises its target."""
-    if machine.role in {Role.GRAPH, Role.TRAINING_STEP}:
-        return _sink(machine, loss, at, sources)
-    depends = dependencies(loss)
-    if sources is not None:
-        depends |= dependencies(sources)
-    site = machine.site(at)
-    found = Opaque(site.text, depends, real=True, origin=site)
-    if isinstance(sources, Sequence):
-        return Sequence([replace(found, part=f"gradient_{n}") for n in range(len(sources.items))])
-    return found
-
-
-def _sink(machine: Machine, loss: Value, at: cst.CSTNode, sources: Value | None = None) -> Value:
-    """Note what is minimised, and by which variables."""
-    site = machine.site(at)
-    if machine.compiling:
-        return Opaque(site.text)
-    if site.span in machine.sink_sites:
-        return Opaque(site.text)
-    machine.sink_sites.add(site.span)
-    if isinstance(loss, Function):
-        machine.taping += 1
-        loss = machine.call(machine, loss, [], {}, at)
-        machine.taping -= 1
-    found = leaves(loss) if isinstance(loss, (Sequence, Mapping)) else [loss]
-    for value in found:
-        if isinstance(value, TensorValue) and value.node not in machine.sinks:
-            machine.sinks.append(value.node)
-            machine.trained_by[value.node] = tapes.sources(sources)
-    return Opaque(site.text)
-
-
 def _cond(
     machine: Machine,
     args: list[Value],
@@ -418,7 +380,9 @@ def method_call(
 ) -> Value | None:
     """Return the value of a method call that means something here, or None."""
     base, name = callee.base, callee.name
-    found = models.method(machine, base, name, args, keywords, at)
+    found = models.method(machine, base, name, args, keywords, at) or distributions.method(
+        machine, base, name, [*args, *keywords.values()], at
+    )
     if found is not None:
         return found
     if name in {"add_weight", "add_variable"} and isinstance(base, Instance):
@@ -426,17 +390,9 @@ def method_call(
         if not given and args and isinstance(args[0], Static) and isinstance(args[0].value, str):
             given = args[0].value
         return variable(machine, given or "weight", args, keywords, at, weight=True)
-    if name == "add_loss" and args:
-        _sink(machine, args[0], at)
-        return Static(None)
-    if name in {"add_metric", "add_update"}:
-        return Static(None)
-    if name in {"minimize", "compute_gradients"} and (args or "loss" in keywords):
-        by = keywords.get("var_list")
-        return _sink(machine, args[0] if args else keywords["loss"], at, by)
-    if name == "gradient" and isinstance(base, Built) and (args or "target" in keywords):
-        sources = args[1] if len(args) > 1 else keywords.get("sources")
-        return _gradient(machine, args[0] if args else keywords["target"], sources, at)
+    trained = sinks.method(machine, base, name, args, keywords, at)
+    if trained is not None:
+        return trained
     if isinstance(base, Sequence):
         return _list_method(base, name, args)
     if isinstance(base, Mapping):
@@ -450,15 +406,7 @@ def method_call(
             return Static(None)
     if isinstance(base, StaticShape) and name in {"as_list", "with_rank"}:
         return base
-    if isinstance(base, Static) and isinstance(base.value, str) and not args:
-        match name:
-            case "lower":
-                return Static(base.value.lower())
-            case "upper":
-                return Static(base.value.upper())
-            case "strip":
-                return Static(base.value.strip())
-    return None
+    return None if args else options.respelled(machine, base, name)
 
 
 def _list_method(base: Sequence, name: str, args: list[Value]) -> Value | None:
@@ -478,8 +426,12 @@ def _list_method(base: Sequence, name: str, args: list[Value]) -> Value | None:
 
 
 def _dict_method(machine: Machine, base: Mapping, name: str, args: list[Value]) -> Value | None:
-    if name in {"get", "pop"} and args and isinstance(args[0], Static):
-        key = args[0].value
+    if name in {"get", "pop"} and args:
+        wanted = args[0]
+        key: object = options.entry(machine, wanted, base.items)
+        if key is None and not isinstance(wanted, Static):
+            return None
+        key = wanted.value if key is None and isinstance(wanted, Static) else key
         default = args[1] if len(args) > 1 else Static(None)
         found = base.items.get(key, default)
         if base.keywords and isinstance(found, Static) and found.value is None:

@@ -7,8 +7,10 @@ from collections.abc import Sequence as Statements
 import libcst as cst
 
 from actlint.lower import tapes
+from actlint.lower.comparing import compare
 from actlint.lower.expressions import assign, evaluate, index_value, operate
 from actlint.lower.machine import Machine
+from actlint.lower.options import Raised
 from actlint.lower.values import (
     Class,
     Function,
@@ -44,10 +46,6 @@ class Returned(Exception):
 
     def __init__(self, value: Value) -> None:
         self.value = value
-
-
-class Raised(Exception):
-    """A ``raise`` was reached: this path computes nothing."""
 
 
 class _Break(Exception):
@@ -141,16 +139,17 @@ def _compound(machine: Machine, scope: Scope, node: cst.BaseCompoundStatement) -
     elif isinstance(node, cst.While):
         _while(machine, scope, node)
     elif isinstance(node, cst.With):
-        taping = machine.taping
+        taping, overriding = machine.taping, machine.overriding
         for item in node.items:
             value = evaluate(machine, scope, item.item)
             machine.taping = tapes.depth(machine, value)
+            machine.overriding |= tapes.overrides(value)
             if item.asname is not None and isinstance(item.asname.name, cst.BaseExpression):
                 assign(machine, scope, item.asname.name, value)
         try:
             run_body(machine, scope, node.body)
         finally:
-            machine.taping = taping
+            machine.taping, machine.overriding = taping, overriding
     elif isinstance(node, (cst.Try, cst.TryStar)):
         run_body(machine, scope, node.body)
         if node.orelse is not None:
@@ -245,9 +244,11 @@ def _match(machine: Machine, scope: Scope, node: cst.Match) -> None:
     subject = evaluate(machine, scope, node.subject)
     for case in node.cases:
         pattern = case.pattern
-        if isinstance(pattern, cst.MatchValue) and isinstance(subject, Static):
+        if isinstance(pattern, cst.MatchValue):
             wanted = evaluate(machine, scope, pattern.value)
-            if not (isinstance(wanted, Static) and wanted.value == subject.value):
+            same = compare(machine, subject, cst.Equal(), wanted, pattern.value)
+            known = truth(same)
+            if not (machine.decide(same) if known is None else known):
                 continue
         elif not (isinstance(pattern, cst.MatchAs) and pattern.pattern is None):
             if not machine.decide(Opaque("")):

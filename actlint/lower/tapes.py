@@ -22,6 +22,8 @@ from actlint.names import last
 _VARIABLES: Final = frozenset({"trainable_variables", "trainable_weights", "variables", "weights"})
 _TAPE: Final = "GradientTape"
 _PAUSE: Final = ".stop_recording()"
+# tf.Graph.gradient_override_map, with what tf.RegisterGradient made known.
+_OVERRIDE: Final = ".gradient_override_map("
 
 
 def depth(machine: Machine, context: Value) -> int:
@@ -31,6 +33,11 @@ def depth(machine: Machine, context: Value) -> int:
     if isinstance(context, Opaque) and context.text.endswith(_PAUSE):
         return 0
     return machine.taping
+
+
+def overrides(context: Value) -> bool:
+    """Tell whether ops in a ``with`` block of `context` get gradients of the user's."""
+    return isinstance(context, Opaque) and _OVERRIDE in context.text
 
 
 def note(machine: Machine, callee: Value) -> int | None:

@@ -11,7 +11,7 @@ import libcst as cst
 from actlint.changes import State
 from actlint.graph import Arg, Graph, InputRole, Items, Node, Once, Ref, Slice
 from actlint.lower.values import Class, Scope, Static, TensorValue, Value
-from actlint.ops.table import lookup
+from actlint.ops.table import TABLE, lookup
 
 if TYPE_CHECKING:
     from actlint.lower.machine import Machine
@@ -189,6 +189,8 @@ def _joined(one: Graph, other: Graph, fork: Fork) -> Iterator[Graph]:
     for node in other.nodes[fork.size :]:
         if node.input is not None and node.input.name in names:
             return  # a cut in either branch: which one a witness means could not be told
+        if node.op in TABLE and (TABLE[node.op].draws or "dropout" in node.op):
+            return  # two draws differ without any branch
         args = tuple((name, _moved(arg, fork.size, shift)) for name, arg in node.args)
         nodes.append(replace(node, id=node.id + shift, args=args))
     end = other.output + (shift if other.output >= fork.size else 0)

@@ -28,6 +28,8 @@ class Static:
     value: Arg | complex | bytes
     # Where an integer division stands that gave 0 for a fraction, and the fraction.
     lost: tuple[Site, float] | None = None
+    # Of a default that callers may replace by another literal: its number, see options.py.
+    option: int | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
@@ -155,6 +157,7 @@ class Opaque:
     origin: Site | None = None  # the call that computed it
     part: str = ""  # which of several results of that call it is
     linear: bool = False  # it is a product with weights, without an activation
+    gradient: bool = False  # it is a gradient that the code takes
     network: int | None = None  # number of the call that computed it, if a tape records that
 
 

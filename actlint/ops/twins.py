@@ -44,12 +44,9 @@ _TENSORS: Final = "tf.experimental.numpy."
 _OTHERWISE: Final = frozenset(
     {
         "float32", "float64", "zeros", "ones", "arange", "rint", "trunc", "median", "nan_to_num",
-        "fmax", "fmin", "linspace", "nanmax", "nanmin", "percentile", "ptp", "quantile",
+        "fmax", "fmin",
     }
 )  # fmt: skip
-
-# NumPy's own subscript their argument: of a tensor that is TensorFlow's subscript, or an error.
-_SUBSCRIPTING: Final = frozenset({"flip", "take_along_axis"})
 
 # NumPy functions that are no ufuncs: name, twin, parameters, old=new names.
 _FUNCTIONS: Final = (
@@ -89,26 +86,25 @@ _FUNCTIONS: Final = (
     ("float32", "py_float", "x", ""),
     ("float64", "py_float", "x", ""),
     ("size", "size", "input axis", "a=input"),
-    ("all", "reduce_all", "input_tensor axis out keepdims", "a=input_tensor"),
-    ("any", "reduce_any", "input_tensor axis out keepdims", "a=input_tensor"),
+    ("arange", "range", "start limit delta dtype", "stop=limit step=delta"),
+)
+
+# The same of functions that few call on tensors but in that module.
+_TENSOR_FUNCTIONS: Final = (
+    ("all", "reduce_all", "input_tensor axis keepdims", "a=input_tensor"),
+    ("any", "reduce_any", "input_tensor axis keepdims", "a=input_tensor"),
     ("broadcast_to", "broadcast_to", "input shape", "array=input"),
-    ("cumprod", "keras_cumprod", "x axis dtype out", "a=x"),
+    ("cumprod", "keras_cumprod", "x axis dtype", "a=x"),
     ("diff", "diff", "a n axis", ""),
     ("flip", "flip", "x axis", "m=x"),
     ("hstack", "hstack", "xs", "tup=xs"),
     ("vstack", "vstack", "xs", "tup=xs"),
     ("full_like", "full_like", "x fill_value dtype", "a=x"),
-    ("linspace", "linspace", "start stop num axis", ""),
     ("matmul", "matmul", "a b", "x1=a x2=b"),
     ("moveaxis", "moveaxis", "x source destination", "a=x"),
     ("outer", "outer", "x1 x2", "a=x1 b=x2"),
-    ("quantile", "quantile", "x q axis out overwrite_input method keepdims", "a=x"),
-    ("percentile", "percentile", "x q axis out overwrite_input method keepdims", "a=x"),
-    ("ptp", "ptp", "x axis out keepdims", "a=x"),
-    ("nansum", "nansum", "x axis dtype out keepdims", "a=x"),
-    ("nanmean", "nanmean", "x axis dtype out keepdims", "a=x"),
-    ("nanmax", "nanmax", "x axis out keepdims", "a=x"),
-    ("nanmin", "nanmin", "x axis out keepdims", "a=x"),
+    ("nansum", "nansum", "x axis keepdims", "a=x"),
+    ("nanmean", "nanmean", "x axis keepdims", "a=x"),
     ("ravel", "flatten", "x", "a=x"),
     ("repeat", "repeat", "input repeats axis", "a=input"),
     ("roll", "roll", "input shift axis", "a=input"),
@@ -118,7 +114,6 @@ _FUNCTIONS: Final = (
     ("trace", "keras_trace", "x offset axis1 axis2", "a=x"),
     ("tril", "tril", "x k", "m=x"),
     ("triu", "triu", "x k", "m=x"),
-    ("arange", "range", "start limit delta dtype", "stop=limit step=delta"),
 )
 
 
@@ -145,7 +140,6 @@ def numpy_rows(table: Mapping[str, Op]) -> tuple[Op, ...]:
     functions = [
         _twin(table[key], name, tuple(params.split()), renamed)
         for name, key, params, renamed in _FUNCTIONS
-        if name not in _SUBSCRIPTING
     ]
     return (*ufuncs, *functions)
 
@@ -160,7 +154,7 @@ def tensor_names(table: Mapping[str, Op]) -> Mapping[str, Op]:
     found = {
         name: replace(table[key], names=(_TENSORS + name,)) for name, key in dict(pairs).items()
     }
-    for name, key, params, renamed in _FUNCTIONS:
+    for name, key, params, renamed in (*_FUNCTIONS, *_TENSOR_FUNCTIONS):
         op = table[key]
         known = tuple(p for p in params.split() if p in op.params)
         split = dict(split_pair(pair) for pair in renamed.split())

@@ -111,6 +111,9 @@ def measured(evidence: Evidence) -> str:
     flowing = evidence.detail.get("flowing")
     if isinstance(flowing, float):
         parts.append(f"elsewhere gradients do flow (at {flowing:.0%} of the typical samples)")
+    common = evidence.detail.get("common")
+    if isinstance(common, float):
+        parts.append(f"{common:.0%} of typical inputs are such points")
     if evidence.rate:
         parts.append(rate(evidence.rate))
     free = evidence.detail.get("free")

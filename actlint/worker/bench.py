@@ -13,7 +13,7 @@ import numpy as np
 
 from actlint.findings import Reach
 from actlint.graph import Items
-from actlint.worker import inputs, joint, rows, samples
+from actlint.worker import columns, inputs, joint, rows, samples
 from actlint.worker.inputs import BATCH, Encoding, Slot, Template
 from actlint.worker.probes import Lab, Trace, floating
 from actlint.worker.protocol import Instruction, Job
@@ -107,8 +107,9 @@ class Bench:
         self.reduced: Bench | None = None
         # The same job in float64, once a check has asked for it.
         self.double: Double | None = None
-        found, self.reason = inputs.templates(job, self._holds if job.assumptions else self._runs)
-        if not found and job.assumptions:
+        self._trimmed = columns.trims(job.instructions)
+        found, self.reason = inputs.templates(job, self._holds if job.assumptions else self._fits)
+        if not found and (job.assumptions or self._trimmed):
             found, self.reason = inputs.templates(job, self._runs)
         self.templates = found or joint.solve(job, program, self._runs, self._feed)
         self._traces: dict[tuple[int, str], tuple[Trace, ...]] = {}
@@ -134,7 +135,7 @@ class Bench:
 
     def _holds(self, template: Template) -> str | None:
         """Return None if the program runs and the path's conditions hold, as those on ranks do."""
-        reason = self._runs(template)
+        reason = self._fits(template)
         if reason is not None:
             return reason
         rng = samples.generator(self.job, 1)
@@ -146,6 +147,21 @@ class Bench:
         """Return a typical value of one input, as the program takes it."""
         rng = samples.generator(self.job, 1)
         return self.lab.fed({slot.id: samples.typical(slot, rng, 0)})[slot.id]
+
+    def _fits(self, template: Template) -> str | None:
+        """Return None if the program runs and no column is spread by accident, else why not."""
+        reason = self._runs(template)
+        if reason is None and self.spreads(template):
+            return "a single column that remains is spread over the others"
+        return reason
+
+    def spreads(self, template: Template) -> bool:
+        """Say whether a column that remains by accident is spread over a wider value."""
+        if not self._trimmed:
+            return False
+        rng = samples.generator(self.job, 1)
+        feeds = {slot.id: samples.typical(slot, rng, 0) for slot in template.slots}
+        return columns.spread(self.job.instructions, self.lab.values(feeds))
 
     def _runs(self, template: Template) -> str | None:
         """Return None if the program runs on the template, else why not."""

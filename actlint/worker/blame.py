@@ -13,6 +13,9 @@ from actlint.worker.inputs import Encoding, Slot, Template
 from actlint.worker.probes import Lab, Trace, finite
 from actlint.worker.samples import Feeds
 
+# Share of the typical points from which on one of them is the witness, not a special point.
+COMMON = 0.05
+
 
 @dataclass(slots=True)
 class Tally:
@@ -21,6 +24,7 @@ class Tally:
     samples: int = 0
     hits: int = 0
     typical_hits: int = 0
+    common: float = 0.0  # share of the typical points of an elementwise program that are hit
     largest: float = 0.0  # magnitude of any input
     given: float | None = None  # that of numbers which nothing differentiates, if there are any
     # Share of the typical points whose gradient is finite and not 0; None if unknown.

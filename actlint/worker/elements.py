@@ -8,7 +8,7 @@ from actlint.findings import Hazard, Reach, Suspect
 from actlint.graph import TYPICAL_LIMIT
 from actlint.worker import aim, samples, witness
 from actlint.worker.bench import Bench, Line, flat
-from actlint.worker.blame import Case, Tally, preference, shows
+from actlint.worker.blame import COMMON, Case, Tally, preference, shows
 from actlint.worker.inputs import Encoding
 from actlint.worker.probes import Lab, Trace, floating
 from actlint.worker.samples import Array, Feeds, Sample
@@ -40,6 +40,7 @@ def search(
         tally.samples += int(valid.sum())
         tally.hits += int(mask.sum())
         if number == 0:
+            tally.common = round(float(mask[:normal].mean()), 4) if normal else 0.0
             tally.typical_hits += int(mask[:normal].sum())
             tally.flowing = _flowing(trace, normal)
         tally.elsewhere |= bool((broken & valid & ~mask).any())
@@ -49,7 +50,9 @@ def search(
             reach = reach_at(line, single)
             hazard = Hazard.NAN if nan[at] else Hazard.INF
             ease = sum(aim.simplicity(float(value[0])) for value in single.values())
-            found.append(((*preference(reach, hazard), ease, number, int(at)), single))
+            unusual = tally.common >= COMMON and reach is not Reach.TYPICAL
+            key = (unusual, *preference(reach, hazard), ease, number, int(at))
+            found.append((key, single))
     for _, single in sorted(found, key=lambda item: item[0])[:_MAX_CANDIDATES]:
         case = _single(bench, suspect.node, line, single)
         if case is not None:

@@ -9,6 +9,7 @@ from itertools import islice, product
 from math import prod
 
 from actlint.graph import Arg, Dots, Input, InputRole, Items, Slice
+from actlint.worker import columns
 from actlint.worker.protocol import Job
 
 # Sizes of the free axes. All differ, so that nothing broadcasts by accident.
@@ -166,10 +167,12 @@ def _joint(
     job: Job, inputs: list[tuple[int, Input]], small: Mapping[int, int]
 ) -> Iterator[Template]:
     sizes = tuple(dict.fromkeys(small.get(size, size) for size in class_sizes(job)))
+    wider = columns.further(job.instructions)
     later: list[Template] = []
     for rank, (classes, shape) in enumerate(prediction_shapes(sizes, inputs)):
         options = [
-            slots(ident, spec, shape, classes, inputs=inputs, small=small) for ident, spec in inputs
+            _widened(slots(ident, spec, shape, classes, inputs=inputs, small=small), wider)
+            for ident, spec in inputs
         ]
         # Fewest departures from the usual choice first.
         order = choices([len(option) for option in options])
@@ -181,6 +184,25 @@ def _joint(
         yield from made[:near]
         later.extend(made[near:])
     yield from later
+
+
+def _widened(usual: list[Slot], wider: Mapping[int, tuple[int, int]]) -> list[Slot]:
+    """Return the ways to feed an input, those first with the columns that a subscript leaves off.
+
+    Args:
+        usual: the ways to feed it next to a prediction, the usual one first.
+        wider: columns left off of each input, and the number of its axes.
+    """
+    first = usual[0]
+    left = wider.get(first.id)
+    if left is None or first.spec.role is not InputRole.LABEL or first.spec.shape is not None:
+        return usual
+    extra, axes = left
+    return [
+        shaped_slot(slot, (*slot.shape[:-1], slot.shape[-1] + extra))
+        for slot in usual[:1]
+        if slot.shape and slot.shape[-1] is not None and axes in (columns.ANY, len(slot.shape))
+    ] + usual
 
 
 def choices(counts: list[int]) -> list[tuple[int, ...]]:

@@ -9,7 +9,7 @@ import numpy as np
 from actlint.findings import Evidence, Hazard, Outcome, Suspect, Verdict
 from actlint.worker import agreement, aim, batches, elements, onset, witness
 from actlint.worker.bench import Bench, Line
-from actlint.worker.blame import Case, Tally
+from actlint.worker.blame import COMMON, Case, Tally
 from actlint.worker.inputs import Slot
 from actlint.worker.probes import Trace
 from actlint.worker.samples import Feeds, Sample
@@ -106,6 +106,7 @@ def _confirmed(bench: Bench, node: int, case: Case, tally: Tally, rate: float | 
             "value_of": "expression" if local else "output",
             **_finite(calm),
             **_flowing(rate, tally),
+            **({"common": tally.common} if tally.common >= COMMON else {}),
         },
     )
     return Outcome(Verdict.CONFIRMED, None, evidence)

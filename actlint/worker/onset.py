@@ -12,7 +12,7 @@ from actlint.worker import batches, witness
 from actlint.worker.bench import Bench
 from actlint.worker.blame import Case, shows
 from actlint.worker.inputs import Encoding, Slot
-from actlint.worker.samples import Array, Sample, allowed
+from actlint.worker.samples import Array, Feeds, Sample, allowed, clip
 
 # Magnitudes are told to a tenth up to the first, in whole numbers beyond; bisecting a thousand
 # takes ten runs, and a whole number's tenths four.
@@ -22,8 +22,9 @@ _TENTHS = 100.0
 def nearest(bench: Bench, node: int, case: Case, modes: tuple[str, ...]) -> Case:
     """Return a far case with its largest inputs brought down to where the hazard sets in.
 
-    All elements beyond a limit are moved to it, and the limit is bisected. The hazard at the new
-    point is of the same kind, and in the same modes; any other case is returned as it is.
+    Of several such inputs, all but the largest go to 0 if that one is enough. All elements beyond a
+    limit are moved to it, and the limit is bisected. The hazard at the new point is of the same
+    kind, and in the same modes; any other case is returned as it is.
 
     Args:
         bench: the job.
@@ -38,9 +39,8 @@ def nearest(bench: Bench, node: int, case: Case, modes: tuple[str, ...]) -> Case
     hazard = witness.hazard_of(witness.ends(case.trace))
     kept = case.trace
 
-    def still(limit: float) -> bool:
+    def still(feeds: Feeds) -> bool:
         nonlocal kept
-        feeds = {slot.id: _limited(sample.feeds[slot.id], limit) for slot in far}
         if not all(allowed(feeds[slot.id], slot).all() for slot in far):
             return False
         nearer = Sample({**sample.feeds, **feeds}, sample.reach, sample.label)
@@ -55,10 +55,25 @@ def nearest(bench: Bench, node: int, case: Case, modes: tuple[str, ...]) -> Case
         kept = trace
         return True
 
-    largest = max(float(np.abs(sample.feeds[slot.id]).max()) for slot in far)
-    whole = _bisected(int(TYPICAL_LIMIT), int(np.ceil(largest)), 1, still)
+    largest = max(far, key=lambda slot: float(np.abs(sample.feeds[slot.id]).max()))
+    if len(far) > 1:
+        # What one input can do alone is told of it.
+        quiet = {
+            slot.id: sample.feeds[slot.id]
+            if slot is largest
+            else clip(np.zeros_like(sample.feeds[slot.id]), slot)
+            for slot in far
+        }
+        if still(quiet):
+            sample, far = kept.sample, [largest]
+
+    def within(limit: float) -> bool:
+        return still({slot.id: _limited(sample.feeds[slot.id], limit) for slot in far})
+
+    high = int(np.ceil(np.abs(sample.feeds[largest.id]).max()))
+    whole = _bisected(int(TYPICAL_LIMIT), high, 1, within)
     if whole <= _TENTHS:
-        _bisected(10 * (whole - 1), 10 * whole, 10, still)
+        _bisected(10 * (whole - 1), 10 * whole, 10, within)
     return Case(case.template, kept)
 
 

@@ -162,6 +162,8 @@ def problems(bench: Bench, rows: int, stream: int, *, positive: bool = False) ->
 def _fitting(bench: Bench) -> tuple[Template, Slot, Slot] | None:
     """Return the template in which a label says what the prediction should be."""
     for template in bench.templates:
+        if bench.spreads(template):
+            continue
         for prediction in template.differentiated:
             for label in template.labels[:1]:
                 if label.encoding is Encoding.CLASS:
