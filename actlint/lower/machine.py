@@ -481,7 +481,9 @@ class Machine:
         if isinstance(value, Opaque):
             site = value.origin or Site(site.path, site.span, value.text or site.text)
             real, part = value.real, value.part
-        called = site.text.endswith(")")
+        elif isinstance(value, Method):
+            part = value.name  # the call that takes an attribute does not compute it
+        called = site.text.endswith(")") and not isinstance(value, Method)
         made = self.cut_input(site, dependencies(value), called=called, real=real, part=part)
         if isinstance(value, Opaque) and value.linear:
             self.linear.append(made.node)
