@@ -336,7 +336,7 @@ import tensorflow_probability as tfp
 
 s = tf.placeholder(tf.float32, [None, 4])
 a = tf.placeholder(tf.float32, [None, 1])
-pi = tf.distributions.Normal(tf.layers.dense(s, 1), tf.layers.dense(s, 1, tf.nn.softplus))
+pi = tf.distributions.Normal(tf.layers.dense(s, 1), 0.1 + tf.layers.dense(s, 1, tf.nn.softplus))
 old = tfp.distributions.Normal(loc=tf.layers.dense(s, 1), scale=1.0)
 coin = tfp.distributions.Bernoulli(logits=tf.layers.dense(s, 1))
 ratio = pi.prob(a) / (old.prob(a) + 1e-5)
