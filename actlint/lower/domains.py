@@ -111,6 +111,9 @@ _COUNT = re.compile(r"^(height|width|channels|size|ndim|(num|n)_\w+|\w+_(size|co
 _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
 _CONSTANTS = frozenset({"constant", "convert_to_tensor", "cast", "identity", "ones_like"})
 _COMPARISONS = frozenset({"equal", "not_equal"})
+# Nobody divides class ids, or takes roots of them; what hands on elements of the same dtype.
+_FRACTIONS = frozenset({"divide", "sqrt"})
+_MOVING = _TRANSPARENT - {"cast"}
 _COUNTING = frozenset({"add", "floordiv", "multiply", "pow", "square", "subtract"})
 _ARITHMETIC = frozenset({"add", "divide", "multiply", "subtract"})
 # An additive constant no larger than this is a guard, not part of the formula.
@@ -207,7 +210,15 @@ def _is_told(record: Input) -> bool:
 
 
 def _meets_fraction(users: dict[int, list[Node]], start: int) -> bool:
-    """Tell whether arithmetic combines a value with a number that is no integer by its type."""
+    """Tell whether a value is no integer by its type: it is divided, or meets a float number."""
+    moved, pending = {start}, [start]
+    while pending:
+        for user in users.get(pending.pop(), ()):
+            if user.op in _FRACTIONS and user.operands[:1] and user.operands[0] in moved:
+                return True
+            if user.op in _MOVING and user.id not in moved:
+                moved.add(user.id)
+                pending.append(user.id)
     return any(
         user.op in _ARITHMETIC and any(isinstance(value, float) for _, value in user.args)
         for user in users.get(start, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import libcst as cst
@@ -29,6 +30,9 @@ from actlint.lower.values import (
     truth,
 )
 from actlint.ops.table import row
+
+# Calls whose first result is a list of tensors, one for each step of time.
+_LISTS = re.compile(r"\b(static_(bidirectional_|state_saving_)?rnn|rnn_decoder)\(")
 
 _BINARY: dict[type[cst.BaseBinaryOp], str] = {
     cst.Add: "add",
@@ -350,6 +354,8 @@ def _subscript(machine: Machine, scope: Scope, node: cst.Subscript) -> Value:
         found = _pick(base, one)
         if found is not None:
             return found
+    if isinstance(base, Opaque) and isinstance(one, int) and _LISTS.search(base.text):
+        return replace(base, part=f"{base.part or 'output'}_{one}")
     if isinstance(base, StaticShape) and isinstance(one, (int, Slice)):
         shape = machine.emit_key("static_shape", (TensorValue(base.node),), node)
         return index_value(machine, shape, one, node)

@@ -60,7 +60,7 @@ def _kind(
                 # One number for each row may be anything, such as an advantage.
                 shares = shares or _classes(record) > 1 or current != start
             elif user.op == "multiply" and _picks(nodes, users, user, current):
-                shares = shares or _classes(record) > 1
+                shares = shares or record.shape is None or record.shape[-1:] != (1,)
             elif _hands_on(user) and user.id not in seen:
                 seen.add(user.id)
                 pending.append(user.id)

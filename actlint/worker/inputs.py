@@ -24,6 +24,9 @@ PARAMETERS = (1.0, 0.5, 2.0)
 # A count is first taken to be that of the classes; of one class no share would ever be 0.
 COUNTS = (2.0, 3.0, float(BATCH), 1.0)
 
+# Size that a part of a split is given where the source does not tell.
+_PART = 2
+
 _MAX_TRIES = 160
 # Instructions that all tries together may run, and the tries that even a long program gets.
 _MAX_RUN = 12_000
@@ -387,6 +390,8 @@ def class_sizes(job: Job) -> tuple[int, ...]:
                 step.op == "range" and isinstance(arg, int)
             ):
                 hints.append(arg)
+            elif name == "num_or_size_splits" and isinstance(arg, Items):
+                hints.append(sum(each if isinstance(each, int) else _PART for each in arg.items))
             elif step.op in ("getitem", "reshape"):
                 hints += _indices(arg, step.op == "getitem")
     usable = sorted({hint for hint in hints if 1 < hint <= _MAX_HINT}, reverse=True)
