@@ -43,7 +43,7 @@ _TENSORS: Final = "tf.experimental.numpy."
 # What is a dtype there, is of float64 by default, or is missing.
 _OTHERWISE: Final = frozenset(
     {
-        "float32", "float64", "zeros", "ones", "arange", "rint", "trunc", "median", "nan_to_num",
+        "float32", "float64", "zeros", "ones", "rint", "trunc", "median", "nan_to_num",
         "fmax", "fmin", "linspace", "nanmax", "nanmin", "percentile", "ptp", "quantile",
     }
 )  # fmt: skip
@@ -118,7 +118,6 @@ _FUNCTIONS: Final = (
     ("trace", "keras_trace", "x offset axis1 axis2", "a=x"),
     ("tril", "tril", "x k", "m=x"),
     ("triu", "triu", "x k", "m=x"),
-    ("arange", "range", "start limit delta dtype", "stop=limit step=delta"),
 )
 
 
