@@ -82,6 +82,8 @@ _DIVISIONS = (
 )
 
 _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
+# What a Keras model is fed with, beside its weights and what layers make of both.
+_FED = frozenset({InputRole.DATA, InputRole.CUT, InputRole.VARIABLE, InputRole.PARAMETER})
 _IMAGE_RANK = 4  # batch, height, width, channels
 
 # Calls whose result is a plain number where nothing of the graph goes in: np.float32(d_model).
@@ -397,6 +399,7 @@ class Machine:
         domain = (-EXTENDED_LIMIT, EXTENDED_LIMIT)
         if depends and not depends <= self._plain | self._drawn:
             role = InputRole.CUT
+            steps = steps or (real and self._is_of_the_model(depends))
             differentiated = differentiated or (steps and called and not fetched)
             self.cut_texts.append(site.text)
         elif real and called and not depends:
@@ -424,6 +427,19 @@ class Machine:
         self._cuts[key] = value
         self.slopes.note(site, value.node)
         return value
+
+    def _is_of_the_model(self, depends: frozenset[int]) -> bool:
+        """Tell whether a loss sees the output of a layer around it: no target goes into it."""
+        if self.role is not Role.LOSS:
+            return False
+        pending, seen = list(depends), set(depends)
+        while pending:
+            node = self.nodes[pending.pop()]
+            if node.input is not None and node.input.role not in _FED:
+                return False
+            pending += [n for n in node.operands if n not in seen]
+            seen.update(node.operands)
+        return True
 
     def _append(self, node: Node) -> TensorValue:
         if len(self.nodes) >= MAX_NODES:
