@@ -367,6 +367,30 @@ with tf.get_default_graph().gradient_override_map({"PyFunc": "PassThrough"}):
 tf.train.AdamOptimizer().minimize(tf.reduce_mean(tf.square(found)))
 """,
     ),
+    "sizes and counts of what is trained on": (
+        "style.py",
+        """\
+import tensorflow as tf
+
+
+def content_layer_loss(p, x):
+    _, h, w, d = p.get_shape()
+    scale = 1.0 / (2.0 * d.value**0.5 * (h.value * w.value) ** 0.5)
+    return scale * tf.reduce_sum(tf.pow(x - p, 2))
+
+
+def stylize(sess, layers, images):
+    net = {"a": tf.Variable(tf.zeros([1, 3, 3, 2]))}
+    loss = 0.0
+    for layer in layers:
+        p = tf.convert_to_tensor(sess.run(net[layer]))
+        loss += content_layer_loss(p, net[layer])
+    for image in images:
+        loss += tf.reduce_sum(tf.square(image - net["a"])) / float(image.size)
+    loss /= float(len(images))
+    tf.train.AdamOptimizer().minimize(loss)
+""",
+    ),
 }
 
 
