@@ -232,6 +232,75 @@ def compare_models(predictions, mask, steps):
     return scores
 """,
     ),
+    "activations by position": (
+        "actor.py",
+        """\
+import tensorflow as tf
+import tensorflow.contrib.slim as slim
+import tflearn
+from tensorflow.keras import layers
+
+s = tf.placeholder(tf.float32, [None, 4])
+a = tf.placeholder(tf.int32, [None])
+shares = [
+    tf.layers.dense(s, 3, tf.nn.softmax),
+    tf.layers.dense(inputs=s, units=3, activation=tf.nn.softmax),
+    tf.contrib.layers.fully_connected(s, 3, tf.nn.softmax),
+    slim.fully_connected(s, 3, tf.nn.softmax),
+    tflearn.fully_connected(s, 3, "softmax"),
+    layers.Dense(3, "softmax")(s),
+    layers.Conv1D(3, 1, 1, "same", "channels_last", 1, 1, "sigmoid")(s),
+    layers.Conv1D(3, 1, 1, "same", "channels_last", 1, "sigmoid")(s),
+]
+log_prob = [tf.reduce_sum(tf.log(p + 1e-5) * tf.one_hot(a, 3), axis=1) for p in shares]
+train_op = tf.train.AdamOptimizer(1e-3).minimize(-tf.reduce_mean(tf.add_n(log_prob)))
+""",
+    ),
+    "ops with a gradient of the user's": (
+        "binary.py",
+        """\
+import tensorflow as tf
+
+
+@tf.RegisterGradient("PassThrough")
+def pass_through(op, grad):
+    return grad
+
+
+x = tf.placeholder(tf.float32, [None, 4])
+w = tf.get_variable("w", [4, 1])
+graph = tf.get_default_graph()
+with graph.gradient_override_map({"Sign": "Identity"}):
+    bits = tf.sign(tf.matmul(x, w))
+with tf.get_default_graph().gradient_override_map({"PyFunc": "PassThrough"}):
+    found = tf.py_func(lambda v: v, [bits], tf.float32)
+tf.train.AdamOptimizer().minimize(tf.reduce_mean(tf.square(found)))
+""",
+    ),
+    "sizes and counts of what is trained on": (
+        "style.py",
+        """\
+import tensorflow as tf
+
+
+def content_layer_loss(p, x):
+    _, h, w, d = p.get_shape()
+    scale = 1.0 / (2.0 * d.value**0.5 * (h.value * w.value) ** 0.5)
+    return scale * tf.reduce_sum(tf.pow(x - p, 2))
+
+
+def stylize(sess, layers, images):
+    net = {"a": tf.Variable(tf.zeros([1, 3, 3, 2]))}
+    loss = 0.0
+    for layer in layers:
+        p = tf.convert_to_tensor(sess.run(net[layer]))
+        loss += content_layer_loss(p, net[layer])
+    for image in images:
+        loss += tf.reduce_sum(tf.square(image - net["a"])) / float(image.size)
+    loss /= float(len(images))
+    tf.train.AdamOptimizer().minimize(loss)
+""",
+    ),
 }
 
 
@@ -304,30 +373,6 @@ def focal_tversky_loss(y_true, y_pred):
     return K.mean(tf.stack([1 - dice[:, 0], 1 - dice[:, 1]], axis=-1))
 """,
     ),
-    "activations by position": (
-        "actor.py",
-        """\
-import tensorflow as tf
-import tensorflow.contrib.slim as slim
-import tflearn
-from tensorflow.keras import layers
-
-s = tf.placeholder(tf.float32, [None, 4])
-a = tf.placeholder(tf.int32, [None])
-shares = [
-    tf.layers.dense(s, 3, tf.nn.softmax),
-    tf.layers.dense(inputs=s, units=3, activation=tf.nn.softmax),
-    tf.contrib.layers.fully_connected(s, 3, tf.nn.softmax),
-    slim.fully_connected(s, 3, tf.nn.softmax),
-    tflearn.fully_connected(s, 3, "softmax"),
-    layers.Dense(3, "softmax")(s),
-    layers.Conv1D(3, 1, 1, "same", "channels_last", 1, 1, "sigmoid")(s),
-    layers.Conv1D(3, 1, 1, "same", "channels_last", 1, "sigmoid")(s),
-]
-log_prob = [tf.reduce_sum(tf.log(p + 1e-5) * tf.one_hot(a, 3), axis=1) for p in shares]
-train_op = tf.train.AdamOptimizer(1e-3).minimize(-tf.reduce_mean(tf.add_n(log_prob)))
-""",
-    ),
     "densities and shares of a distribution": (
         "ratio.py",
         """\
@@ -344,27 +389,6 @@ inside = tf.log(old.cdf(a) + 1e-5)
 outside = tf.log(1.0 + 1e-5 - coin.prob(a)) + tf.sqrt(0.1 - coin.log_prob(a))
 loss = -tf.reduce_mean(ratio + inside + outside)
 train_op = tf.train.AdamOptimizer(1e-3).minimize(loss)
-""",
-    ),
-    "ops with a gradient of the user's": (
-        "binary.py",
-        """\
-import tensorflow as tf
-
-
-@tf.RegisterGradient("PassThrough")
-def pass_through(op, grad):
-    return grad
-
-
-x = tf.placeholder(tf.float32, [None, 4])
-w = tf.get_variable("w", [4, 1])
-graph = tf.get_default_graph()
-with graph.gradient_override_map({"Sign": "Identity"}):
-    bits = tf.sign(tf.matmul(x, w))
-with tf.get_default_graph().gradient_override_map({"PyFunc": "PassThrough"}):
-    found = tf.py_func(lambda v: v, [bits], tf.float32)
-tf.train.AdamOptimizer().minimize(tf.reduce_mean(tf.square(found)))
 """,
     ),
 }

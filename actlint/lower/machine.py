@@ -24,7 +24,7 @@ from actlint.graph import (
 from actlint.lower import products
 from actlint.lower.marks import Mark, marked, written
 from actlint.lower.module import Module
-from actlint.lower.naming import Names, callee_name
+from actlint.lower.naming import Names, callee_name, is_count
 from actlint.lower.slopes import WITHOUT, Slopes
 from actlint.lower.tracing import Tracing
 from actlint.lower.values import (
@@ -61,19 +61,10 @@ PARAMETER_DOMAIN = (0.01, 100.0)
 # Products with a trained weight: their result can be any real number, so they are cut off.
 _LINEAR = frozenset(
     {
-        "matmul",
-        "tensordot",
-        "einsum",
-        "conv1d",
-        "conv2d",
-        "conv3d",
-        "linear",
-        "depthwise_conv2d",
-        "conv2d_transpose",
-        "batch_dot",
-        "dot",
+        "matmul", "tensordot", "einsum", "conv1d", "conv2d", "conv3d", "linear",
+        "depthwise_conv2d", "conv2d_transpose", "batch_dot", "dot",
     }
-)
+)  # fmt: skip
 
 # Ops whose second operand must not be 0.
 _DIVISIONS = (
@@ -414,6 +405,8 @@ class Machine:
         inputs = (self.nodes[n].input for n in depends)
         if any(r is not None and r.name == part and r.role is InputRole.LABEL for r in inputs):
             role, differentiated, real = InputRole.LABEL, False, True
+        if role is InputRole.CUT and is_count(site.text):
+            differentiated, limits = False, (1.0, EXTENDED_LIMIT)
         value = self.input(
             part or callee_name(site.text),
             role,
