@@ -64,6 +64,9 @@ def built_call(
         return _object(machine, next(iter(rows.values())), callee, args, keywords, at)
     if last(callee.names[0]) == "Lambda" and callee.args and args:
         return machine.call(machine, callee.args[0], args, {}, at)
+    ending = models.last_activation(callee) if machine.taping == 0 else None
+    if ending is not None and args:
+        return _activated(machine, ending, args, at)
     return layer_function(machine, args, dict(callee.keywords), at)
 
 
