@@ -237,6 +237,35 @@ def compare_models(predictions, mask, steps):
 
 # What the worker has to see.
 REFUTED = {
+    "labels with a column more than predictions": (
+        "anchors.py",
+        """\
+import tensorflow as tf
+from tensorflow import keras
+
+
+def focal(y_true, y_pred):
+    labels = y_true[:, :, :-1]
+    state = y_true[:, :, -1]
+    weight = tf.where(keras.backend.greater(labels, 0.5), 1 - y_pred, y_pred) ** 2.0
+    loss = tf.reduce_mean(weight * keras.backend.binary_crossentropy(labels, y_pred), -1)
+    return keras.backend.mean(loss * tf.cast(tf.not_equal(state, -1), tf.float32))
+""",
+    ),
+    "labels with a column more, gathered": (
+        "gathered.py",
+        """\
+import tensorflow as tf
+from tensorflow import keras
+
+
+def focal(y_true, y_pred):
+    indices = tf.where(keras.backend.not_equal(y_true[:, :, -1], -1))
+    labels = tf.gather_nd(y_true[:, :, :-1], indices)
+    found = tf.gather_nd(y_pred, indices)
+    return keras.backend.mean(keras.backend.binary_crossentropy(labels, found))
+""",
+    ),
     "rows of labels that have a weight for each class": (
         "weighted_losses.py",
         """\
