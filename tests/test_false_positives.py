@@ -237,6 +237,30 @@ def compare_models(predictions, mask, steps):
 
 # What the worker has to see.
 REFUTED = {
+    "what a model of known layers ends in": (
+        "pooling.py",
+        """\
+import tensorflow as tf
+from tensorflow.keras import Sequential
+from tensorflow.keras.layers import Dense
+
+
+class Pool(tf.keras.layers.Layer):
+    def __init__(self, clusters, hidden=None, **kwargs):
+        super().__init__(**kwargs)
+        self.clusters = clusters
+        self.hidden = hidden if hidden else []
+
+    def build(self, shape):
+        inner = [Dense(width, "relu") for width in self.hidden]
+        self.mlp = Sequential(inner + [Dense(self.clusters, "softmax")])
+        super().build(shape)
+
+    def call(self, inputs):
+        shares = self.mlp(inputs)
+        return shares / tf.norm(shares, axis=-1, keepdims=True)
+""",
+    ),
     "labels with a column more than predictions": (
         "anchors.py",
         """\

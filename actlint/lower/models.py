@@ -159,7 +159,9 @@ def last_activation(model: Built) -> Value | None:
     if not is_keras(model, frozenset({"Sequential"})):
         return None
     layers = model.args[0] if model.args else dict(model.keywords).get("layers")
-    ending = layers.items[-1] if isinstance(layers, Sequence) and layers.items else None
+    ending = layers.ending if isinstance(layers, Opaque) else None
+    if isinstance(layers, Sequence) and layers.items:
+        ending = layers.items[-1]
     if not isinstance(ending, Built) or not _is_linear(ending):
         return None
     activation = dict(ending.keywords).get("activation")
