@@ -306,6 +306,59 @@ def stylize(sess, layers, images):
 
 # What the worker has to see.
 REFUTED = {
+    "what a model of known layers ends in": (
+        "pooling.py",
+        """\
+import tensorflow as tf
+from tensorflow.keras import Sequential
+from tensorflow.keras.layers import Dense
+
+
+class Pool(tf.keras.layers.Layer):
+    def __init__(self, clusters, hidden=None, **kwargs):
+        super().__init__(**kwargs)
+        self.clusters = clusters
+        self.hidden = hidden if hidden else []
+
+    def build(self, shape):
+        inner = [Dense(width, "relu") for width in self.hidden]
+        self.mlp = Sequential(inner + [Dense(self.clusters, "softmax")])
+        super().build(shape)
+
+    def call(self, inputs):
+        shares = self.mlp(inputs)
+        return shares / tf.norm(shares, axis=-1, keepdims=True)
+""",
+    ),
+    "labels with a column more than predictions": (
+        "anchors.py",
+        """\
+import tensorflow as tf
+from tensorflow import keras
+
+
+def focal(y_true, y_pred):
+    labels = y_true[:, :, :-1]
+    state = y_true[:, :, -1]
+    weight = tf.where(keras.backend.greater(labels, 0.5), 1 - y_pred, y_pred) ** 2.0
+    loss = tf.reduce_mean(weight * keras.backend.binary_crossentropy(labels, y_pred), -1)
+    return keras.backend.mean(loss * tf.cast(tf.not_equal(state, -1), tf.float32))
+""",
+    ),
+    "labels with a column more, gathered": (
+        "gathered.py",
+        """\
+import tensorflow as tf
+from tensorflow import keras
+
+
+def focal(y_true, y_pred):
+    indices = tf.where(keras.backend.not_equal(y_true[:, :, -1], -1))
+    labels = tf.gather_nd(y_true[:, :, :-1], indices)
+    found = tf.gather_nd(y_pred, indices)
+    return keras.backend.mean(keras.backend.binary_crossentropy(labels, found))
+""",
+    ),
     "rows of labels that have a weight for each class": (
         "weighted_losses.py",
         """\

@@ -71,6 +71,9 @@ def built_call(
         return _object(machine, next(iter(rows.values())), callee, args, keywords, at)
     if last(callee.names[0]) == "Lambda" and args:
         return _lambda(machine, callee, args, at)
+    ending = models.last_activation(callee) if machine.taping == 0 else None
+    if ending is not None:
+        return _activated(machine, {"activation": ending}, args, at)
     given = signatures.settings(callee.names, callee.args, dict(callee.keywords))
     return _activated(machine, given, args, at)
 
