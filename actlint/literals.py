@@ -36,6 +36,18 @@ def settings_of(call: ast.Call) -> Settings:
     )
 
 
+def arguments_of(call: ast.Call) -> Settings:
+    """Return the literals that ``Lambda(f, arguments={...})`` hands its function."""
+    found = [k.value for k in call.keywords if k.arg == "arguments"]
+    table = found[0] if found and isinstance(found[0], ast.Dict) else ast.Dict([], [])
+    pairs = (
+        (key.value, _literal(value))
+        for key, value in zip(table.keys, table.values, strict=True)
+        if isinstance(key, ast.Constant) and isinstance(key.value, str)
+    )
+    return Settings((), tuple((name, value) for name, value in pairs if value is not None))
+
+
 def _literal(node: ast.expr) -> Literal | None:
     sign = 1
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):

@@ -167,12 +167,12 @@ def _is_per_sample(view: View, node: Node) -> bool:
     return any(
         found.op in _PER_SAMPLE
         or (found.op == "gather" and view.static(found, "batch_dims") == 1)
-        or (found.op in REDUCTIONS and _leaves_samples(view, found))
+        or (found.op in REDUCTIONS and leaves_samples(view, found))
         for found in elementwise(view, node)
     )
 
 
-def _leaves_samples(view: View, node: Node) -> bool:
+def leaves_samples(view: View, node: Node) -> bool:
     """Return whether a reduction runs over all features of each sample."""
     found = axes(view, node)
     if found in {(-1,), (1,)}:

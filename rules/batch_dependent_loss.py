@@ -127,9 +127,12 @@ class BatchDependentLoss(Rule):
             if not view.depends(axis) and any(view.depends(other) for other in every):
                 continue
             everything = axes(view, axis) == ()
-            way = "runs over axis 0, the batch"
+            way, hint = "runs over axis 0, the batch", ""
             if everything:
                 way = f"combines samples with {shown(axis)}, which names no axis"
+            elif axis in largest:
+                way = f"combines samples with {shown(axis)}, whose 0 is the axis of the batch"
+                hint = "Write tf.maximum or tf.minimum for the larger or smaller one of two values"
             yield Suspect(
                 code=self.code,
                 node=where.id,
@@ -139,10 +142,13 @@ class BatchDependentLoss(Rule):
                 targets=targets,
                 severity=Severity.WARNING if everything else Severity.ERROR,
                 provisional=True,
+                hint=hint,
             )
 
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Go along the last axis."""
+        if suspect.hint:
+            return
         yield from within_each_sample(view, [view.node(target.node) for target in suspect.targets])
 
     def _lost(self, view: View) -> Iterator[Suspect]:

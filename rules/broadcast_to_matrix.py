@@ -19,7 +19,7 @@ from actlint.query import (
     View,
 )
 
-from ._batch import REDUCTIONS, elementwise, sources, within_samples
+from ._batch import REDUCTIONS, elementwise, leaves_samples, sources, within_samples
 from ._common import ancestors, shown
 from ._losses_mended import aligned
 
@@ -27,6 +27,7 @@ _COMPARING = ("subtract", "squared_difference", "divide", "multiply")
 # Ops that drop an axis, after which a value per sample has the shape (N,).
 _DROPPING = frozenset({"squeeze", "getitem", "reshape", "flatten", "unstack", "gather"})
 _REDUCING = frozenset({"reduce_max", "reduce_mean", "reduce_min", "reduce_prod", "reduce_sum"})
+_MATRIX = 2  # axes of one
 # Ops of code that compares all samples with each other on purpose.
 _PAIRWISE = frozenset(
     {"einsum", "expand_dims", "linalg_band_part", "matmul", "tensordot", "tile", "transpose"}
@@ -87,6 +88,7 @@ class BroadcastToMatrix(Rule):
         "Give both the same shape: tf.squeeze(…, axis=-1) on both or on neither, and the same "
         "keepdims in all reductions"
     )
+    reads_models: ClassVar[bool] = True
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the operations in which a row of values can meet a column."""
@@ -116,7 +118,8 @@ class BroadcastToMatrix(Rule):
             if columns and _drops(operands[0], view) != _drops(operands[1], view):
                 threshold = 1.0
             elif (graph.role is Role.LOSS and _weighs(view, node)) or any(
-                _is_column(one) and view.derives_from(other, "squeeze", "reshape")
+                _is_column(one)
+                and (view.derives_from(other, "squeeze", "reshape") or _is_row(view, other))
                 for one, other in (operands, operands[::-1])
             ):
                 threshold = 0.0
@@ -149,6 +152,28 @@ class BroadcastToMatrix(Rule):
             yield from aligned(view, node, flat, other if flat is one else one, _DROPPING)
 
     VALID: ClassVar[tuple[Good, ...]] = (
+        Good(
+            """\
+from keras import backend as K
+from keras.layers import Dense, Input
+from keras.models import Model
+
+
+def gradient_loss(advantage):
+    def loss(y_true, y_pred):
+        chosen = K.sum(y_true * y_pred, axis=-1, keepdims=True)
+        return -K.mean(K.log(chosen + 1e-10) * advantage)
+
+    return loss
+
+
+state, advantage = Input(shape=(8,)), Input(shape=(1,))
+policy = Dense(4, activation="softmax")(state)
+model = Model([state, advantage], policy)
+model.compile(optimizer="adam", loss=gradient_loss(advantage))
+""",
+            note="the sum keeps its axis",
+        ),
         Good(
             """\
 import tensorflow as tf
@@ -266,6 +291,30 @@ def total_loss(y_true, y_pred):
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
+        Bad(
+            """\
+from keras import backend as K
+from keras.layers import Dense, Input
+from keras.models import Model
+
+
+def gradient_loss(advantage):
+    def loss(y_true, y_pred):
+        chosen = K.sum(y_true * y_pred, axis=-1)
+        return -K.mean(K.log(chosen + 1e-10) * advantage)
+
+    return loss
+
+
+state, advantage = Input(shape=(8,)), Input(shape=(1,))
+policy = Dense(4, activation="softmax")(state)
+model = Model([state, advantage], policy)
+model.compile(optimizer="adam", loss=gradient_loss(advantage))
+""",
+            at="K.log(chosen + 1e-10) * advantage",
+            hazard=Hazard.WRONG_LOSS,
+            note="an Input of shape (1,) is a column",
+        ),
         Bad(
             """\
 import tensorflow as tf
@@ -428,6 +477,25 @@ def _is_column(node: Node) -> bool:
     """Return whether a value is an input that the source declares as a column."""
     found = node.input
     return found is not None and found.shape is not None and found.shape[1:] == (1,)
+
+
+def _is_row(view: View, node: Node) -> bool:
+    """Return whether a value surely has one number for each sample, and no other axis.
+
+    It is made of reductions of matrices, as the source declares them.
+    """
+    reductions = [part for part in elementwise(view, node) if part.op in REDUCTIONS]
+    others = [part for part in elementwise(view, node) if part.input is not None]
+    return (
+        bool(reductions)
+        and not others
+        and all(leaves_samples(view, part) for part in reductions)
+        and any(
+            part.input is not None and len(part.input.shape or ()) == _MATRIX
+            for found in reductions
+            for part in elementwise(view, view.operands(found)[0])
+        )
+    )
 
 
 def _drops(node: Node, view: View) -> bool:

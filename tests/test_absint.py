@@ -131,6 +131,17 @@ CLEAN: dict[str, Program] = {
             b, b.l2_normalize(b.input("a"), axis=-1) * b.l2_normalize(b.input("b"), axis=-1), -1
         )
     ),
+    "cosines of all pairs": lambda b: b.log(
+        1.1
+        - b.matmul(
+            b.l2_normalize(b.input("a"), axis=1),
+            b.l2_normalize(b.input("b"), axis=1),
+            transpose_b=True,
+        )
+    ),
+    "cosines of columns": lambda b: b.log(
+        1.1 - b.dot(b.l2_normalize(b.input("a"), axis=-1), b.l2_normalize(b.input("b"), axis=0))
+    ),
     "unit direction": lambda b: b.log(1.1 - (x := b.x()) / b.sqrt(total(b, x * x, -1, True) + EPS)),
     "unit direction by rsqrt": lambda b: b.log(
         1.1 - (x := b.x()) * b.rsqrt(total(b, b.square(x), -1, True) + EPS)

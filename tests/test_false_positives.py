@@ -232,11 +232,133 @@ def compare_models(predictions, mask, steps):
     return scores
 """,
     ),
+    "activations by position": (
+        "actor.py",
+        """\
+import tensorflow as tf
+import tensorflow.contrib.slim as slim
+import tflearn
+from tensorflow.keras import layers
+
+s = tf.placeholder(tf.float32, [None, 4])
+a = tf.placeholder(tf.int32, [None])
+shares = [
+    tf.layers.dense(s, 3, tf.nn.softmax),
+    tf.layers.dense(inputs=s, units=3, activation=tf.nn.softmax),
+    tf.contrib.layers.fully_connected(s, 3, tf.nn.softmax),
+    slim.fully_connected(s, 3, tf.nn.softmax),
+    tflearn.fully_connected(s, 3, "softmax"),
+    layers.Dense(3, "softmax")(s),
+    layers.Conv1D(3, 1, 1, "same", "channels_last", 1, 1, "sigmoid")(s),
+    layers.Conv1D(3, 1, 1, "same", "channels_last", 1, "sigmoid")(s),
+]
+log_prob = [tf.reduce_sum(tf.log(p + 1e-5) * tf.one_hot(a, 3), axis=1) for p in shares]
+train_op = tf.train.AdamOptimizer(1e-3).minimize(-tf.reduce_mean(tf.add_n(log_prob)))
+""",
+    ),
+    "ops with a gradient of the user's": (
+        "binary.py",
+        """\
+import tensorflow as tf
+
+
+@tf.RegisterGradient("PassThrough")
+def pass_through(op, grad):
+    return grad
+
+
+x = tf.placeholder(tf.float32, [None, 4])
+w = tf.get_variable("w", [4, 1])
+graph = tf.get_default_graph()
+with graph.gradient_override_map({"Sign": "Identity"}):
+    bits = tf.sign(tf.matmul(x, w))
+with tf.get_default_graph().gradient_override_map({"PyFunc": "PassThrough"}):
+    found = tf.py_func(lambda v: v, [bits], tf.float32)
+tf.train.AdamOptimizer().minimize(tf.reduce_mean(tf.square(found)))
+""",
+    ),
+    "sizes and counts of what is trained on": (
+        "style.py",
+        """\
+import tensorflow as tf
+
+
+def content_layer_loss(p, x):
+    _, h, w, d = p.get_shape()
+    scale = 1.0 / (2.0 * d.value**0.5 * (h.value * w.value) ** 0.5)
+    return scale * tf.reduce_sum(tf.pow(x - p, 2))
+
+
+def stylize(sess, layers, images):
+    net = {"a": tf.Variable(tf.zeros([1, 3, 3, 2]))}
+    loss = 0.0
+    for layer in layers:
+        p = tf.convert_to_tensor(sess.run(net[layer]))
+        loss += content_layer_loss(p, net[layer])
+    for image in images:
+        loss += tf.reduce_sum(tf.square(image - net["a"])) / float(image.size)
+    loss /= float(len(images))
+    tf.train.AdamOptimizer().minimize(loss)
+""",
+    ),
 }
 
 
 # What the worker has to see.
 REFUTED = {
+    "what a model of known layers ends in": (
+        "pooling.py",
+        """\
+import tensorflow as tf
+from tensorflow.keras import Sequential
+from tensorflow.keras.layers import Dense
+
+
+class Pool(tf.keras.layers.Layer):
+    def __init__(self, clusters, hidden=None, **kwargs):
+        super().__init__(**kwargs)
+        self.clusters = clusters
+        self.hidden = hidden if hidden else []
+
+    def build(self, shape):
+        inner = [Dense(width, "relu") for width in self.hidden]
+        self.mlp = Sequential(inner + [Dense(self.clusters, "softmax")])
+        super().build(shape)
+
+    def call(self, inputs):
+        shares = self.mlp(inputs)
+        return shares / tf.norm(shares, axis=-1, keepdims=True)
+""",
+    ),
+    "labels with a column more than predictions": (
+        "anchors.py",
+        """\
+import tensorflow as tf
+from tensorflow import keras
+
+
+def focal(y_true, y_pred):
+    labels = y_true[:, :, :-1]
+    state = y_true[:, :, -1]
+    weight = tf.where(keras.backend.greater(labels, 0.5), 1 - y_pred, y_pred) ** 2.0
+    loss = tf.reduce_mean(weight * keras.backend.binary_crossentropy(labels, y_pred), -1)
+    return keras.backend.mean(loss * tf.cast(tf.not_equal(state, -1), tf.float32))
+""",
+    ),
+    "labels with a column more, gathered": (
+        "gathered.py",
+        """\
+import tensorflow as tf
+from tensorflow import keras
+
+
+def focal(y_true, y_pred):
+    indices = tf.where(keras.backend.not_equal(y_true[:, :, -1], -1))
+    labels = tf.gather_nd(y_true[:, :, :-1], indices)
+    found = tf.gather_nd(y_pred, indices)
+    return keras.backend.mean(keras.backend.binary_crossentropy(labels, found))
+""",
+    ),
     "rows of labels that have a weight for each class": (
         "weighted_losses.py",
         """\
@@ -304,30 +426,6 @@ def focal_tversky_loss(y_true, y_pred):
     return K.mean(tf.stack([1 - dice[:, 0], 1 - dice[:, 1]], axis=-1))
 """,
     ),
-    "activations by position": (
-        "actor.py",
-        """\
-import tensorflow as tf
-import tensorflow.contrib.slim as slim
-import tflearn
-from tensorflow.keras import layers
-
-s = tf.placeholder(tf.float32, [None, 4])
-a = tf.placeholder(tf.int32, [None])
-shares = [
-    tf.layers.dense(s, 3, tf.nn.softmax),
-    tf.layers.dense(inputs=s, units=3, activation=tf.nn.softmax),
-    tf.contrib.layers.fully_connected(s, 3, tf.nn.softmax),
-    slim.fully_connected(s, 3, tf.nn.softmax),
-    tflearn.fully_connected(s, 3, "softmax"),
-    layers.Dense(3, "softmax")(s),
-    layers.Conv1D(3, 1, 1, "same", "channels_last", 1, 1, "sigmoid")(s),
-    layers.Conv1D(3, 1, 1, "same", "channels_last", 1, "sigmoid")(s),
-]
-log_prob = [tf.reduce_sum(tf.log(p + 1e-5) * tf.one_hot(a, 3), axis=1) for p in shares]
-train_op = tf.train.AdamOptimizer(1e-3).minimize(-tf.reduce_mean(tf.add_n(log_prob)))
-""",
-    ),
     "densities and shares of a distribution": (
         "ratio.py",
         """\
@@ -336,7 +434,7 @@ import tensorflow_probability as tfp
 
 s = tf.placeholder(tf.float32, [None, 4])
 a = tf.placeholder(tf.float32, [None, 1])
-pi = tf.distributions.Normal(tf.layers.dense(s, 1), tf.layers.dense(s, 1, tf.nn.softplus))
+pi = tf.distributions.Normal(tf.layers.dense(s, 1), 0.1 + tf.layers.dense(s, 1, tf.nn.softplus))
 old = tfp.distributions.Normal(loc=tf.layers.dense(s, 1), scale=1.0)
 coin = tfp.distributions.Bernoulli(logits=tf.layers.dense(s, 1))
 ratio = pi.prob(a) / (old.prob(a) + 1e-5)
@@ -344,27 +442,6 @@ inside = tf.log(old.cdf(a) + 1e-5)
 outside = tf.log(1.0 + 1e-5 - coin.prob(a)) + tf.sqrt(0.1 - coin.log_prob(a))
 loss = -tf.reduce_mean(ratio + inside + outside)
 train_op = tf.train.AdamOptimizer(1e-3).minimize(loss)
-""",
-    ),
-    "ops with a gradient of the user's": (
-        "binary.py",
-        """\
-import tensorflow as tf
-
-
-@tf.RegisterGradient("PassThrough")
-def pass_through(op, grad):
-    return grad
-
-
-x = tf.placeholder(tf.float32, [None, 4])
-w = tf.get_variable("w", [4, 1])
-graph = tf.get_default_graph()
-with graph.gradient_override_map({"Sign": "Identity"}):
-    bits = tf.sign(tf.matmul(x, w))
-with tf.get_default_graph().gradient_override_map({"PyFunc": "PassThrough"}):
-    found = tf.py_func(lambda v: v, [bits], tf.float32)
-tf.train.AdamOptimizer().minimize(tf.reduce_mean(tf.square(found)))
 """,
     ),
 }

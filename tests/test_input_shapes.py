@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from actlint.findings import Check, Hazard, Reach, Verdict
 from actlint.graph import InputRole, Items, Ref, Role, Slice
 
 from .verdicts import INF, WIDE, Build, ask, at
+
+bench_module = pytest.importorskip("actlint.worker.bench")
+program_module = pytest.importorskip("actlint.worker.program")
+Bench, Program = bench_module.Bench, program_module.Program
 
 
 def test_sparse_labels() -> None:
@@ -116,3 +122,37 @@ def test_values_of_unknown_dtype_take_the_one_that_runs() -> None:
     out = g("divide", x, g("cast", level, "float32"))
     outcome = ask(g, out, out, Check.NONFINITE, at(Ref(out.node - 1), 0.0))
     assert outcome.verdict is not Verdict.UNCONFIRMED, outcome.reason
+
+
+def test_labels_have_the_column_that_a_subscript_leaves_off() -> None:
+    g = Build(Role.LOSS)
+    y, p = g.label(), g.prediction()
+    everything = Slice(None, None, None)
+    labels = g("getitem", y, Items((everything, everything, Slice(None, -1, None))))
+    out = g("reduce_mean", g("square", g("subtract", labels, p)))
+    bench = Bench(job := g.job(out), Program(job))
+    label, prediction = bench.templates[0].slots
+    assert label.shape[-1] == prediction.shape[-1] + 1  # type: ignore[operator]
+    assert not bench.spreads(bench.templates[0])
+
+
+def test_a_column_that_remains_is_not_spread() -> None:
+    g = Build(Role.LOSS)
+    y, p = g.label(shape=(None, 2)), g.prediction(shape=(None, 2))
+    labels = g("getitem", y, Items((Slice(None, None, None), Slice(1, None, None))))
+    out = g("reduce_mean", g("square", g("subtract", labels, p)))
+    bench = Bench(job := g.job(out), Program(job))
+    assert bench.spreads(bench.templates[0])  # there are no other shapes
+
+
+def test_an_ordinary_witness_where_many_inputs_fail() -> None:
+    g = Build()
+    x = g.input()
+    out = g("multiply", 0.0, g("log", g("negative", x)))
+    log = Ref(out.node - 1)
+    outcome = ask(g, out, log, Check.NONFINITE, at(Ref(log.node - 1), -INF, 0.0))
+    assert outcome.evidence is not None
+    assert outcome.evidence.reach is Reach.TYPICAL
+    common = outcome.evidence.detail["common"]
+    assert isinstance(common, float)
+    assert 0.4 < common < 0.6

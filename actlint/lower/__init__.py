@@ -440,7 +440,10 @@ def _apply(
     at = node.name if isinstance(node, cst.FunctionDef) else node
     site = machine.site(at)
     scope = Scope(function.scope.module, function.scope, owner_class=function.owner_class)
-    _bind(machine, scope, function, roles)
+    settings = None
+    if machine.role is Role.LAYER and function.instance is None:
+        settings = function.scope.module.index.settings.get(function.qualname)
+    _bind(machine, scope, function, roles, settings)
     scope.variables.update(bound or {})
     if machine.role is Role.CUSTOM_GRADIENT:
         return site, gradients.claim(machine, scope, function)

@@ -19,11 +19,9 @@ from actlint.lower.values import (
     Class,
     Function,
     Instance,
-    Mapping,
     Method,
     Opaque,
     Scope,
-    Sequence,
     Static,
     StaticShape,
     Super,
@@ -282,6 +280,8 @@ def attribute(machine: Machine, base: Value, name: str, at: cst.CSTNode) -> Valu
             return StaticShape(base.node)
         if name == "dtype":
             return Static(DType("float32"))
+        if name == "value" and machine.is_plain(base.node):
+            return base  # the number of a Dimension of TensorFlow 1
         return machine.component(base, name, at) or Method(base, name)
     if isinstance(base, Opaque) and base.dependencies and name in {"dtype", "shape"}:
         if name == "dtype":
@@ -301,8 +301,6 @@ def attribute(machine: Machine, base: Value, name: str, at: cst.CSTNode) -> Valu
         return Opaque(_text(machine, at)) if value is None else _filled(machine, base, name, value)
     if isinstance(base, Static) and isinstance(base.value, DType):
         return Static(base.value.name) if name == "name" else base
-    if isinstance(base, (Sequence, Mapping, StaticShape, Static, Built, Function)):
-        return Method(base, name)
     return Method(base, name)
 
 

@@ -6,6 +6,7 @@ import re
 
 import libcst as cst
 
+from actlint.graph import DType, Ref
 from actlint.lower import densities, gradients, models, sinks, special, tapes
 from actlint.lower.attributes import bound_method, initialise, injected, run_build
 from actlint.lower.layers import built_call
@@ -29,7 +30,7 @@ from actlint.lower.values import (
     dependencies,
 )
 from actlint.ops.model import Op
-from actlint.ops.table import lookup
+from actlint.ops.table import TABLE, lookup
 
 # Decorators that replace the gradient: the body no longer says what is differentiated.
 _REPLACING = frozenset({"vectorize", "py_function", "numpy_function"})
@@ -153,7 +154,20 @@ def api_op(
     bound = bind(op, args, keywords)
     if bound is None:
         return None
-    return machine.emit(op, [(name, machine.arg(value, at)) for name, value in bound], at)
+    if op.key == "constant" and all("keras" in name for name in callee.names):
+        # K.constant makes an array of NumPy's a tensor of Keras's type.
+        unknown = [name for name, value in bound if isinstance(value, TensorValue)]
+        if unknown and "dtype" not in dict(bound):
+            return machine.emit_key("cast_to_floatx", (dict(bound)[unknown[0]],), at)
+    # TensorFlow counts in integers, and refuses `out_type=tf.float32` in eager mode.
+    wanted = dict(bound).get("out_type")
+    kind = wanted.value if isinstance(wanted, Static) else None
+    if isinstance(kind, DType) and kind.name.startswith("float"):
+        bound = [(name, value) for name, value in bound if name != "out_type"]
+    made = machine.emit(op, [(name, machine.arg(value, at)) for name, value in bound], at)
+    if isinstance(kind, DType) and kind.name.startswith("float"):
+        return machine.emit(TABLE["cast"], [("x", Ref(made.node)), ("dtype", kind)], at)
+    return made
 
 
 def bind(op: Op, args: list[Value], keywords: dict[str, Value]) -> list[tuple[str, Value]] | None:

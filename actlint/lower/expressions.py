@@ -229,6 +229,12 @@ def operate(machine: Machine, key: str, left: Value, right: Value, at: cst.CSTNo
         if len(left.items) + len(right.items) > folding.MAX_ITEMS:
             return Opaque(_text(machine, at), dependencies(left) | dependencies(right))
         return Sequence([*left.items, *right.items], left.is_tuple)
+    if (
+        (isinstance(left, Opaque) and not left.dependencies)
+        and (isinstance(right, Sequence) and right.items)
+        and key == "add"
+    ):
+        return Opaque(_text(machine, at), dependencies(right), ending=right.items[-1])
     if isinstance(left, Sequence) and isinstance(right, Static) and key == "multiply":
         count = right.value
         if isinstance(count, int) and count * len(left.items) <= folding.MAX_ITEMS:

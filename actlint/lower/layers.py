@@ -8,7 +8,7 @@ import libcst as cst
 
 from actlint.lower import models, networks, signatures
 from actlint.lower.machine import Machine
-from actlint.lower.values import Built, Opaque, Sequence, Static, Value, dependencies
+from actlint.lower.values import Built, Mapping, Opaque, Sequence, Static, Value, dependencies
 from actlint.names import last
 from actlint.ops.table import BY_STRING, ObjectRow, object_row, row
 
@@ -69,10 +69,23 @@ def built_call(
     rows = {id(found): found for name in callee.names if (found := object_row(name)) is not None}
     if len(rows) == 1:
         return _object(machine, next(iter(rows.values())), callee, args, keywords, at)
-    if last(callee.names[0]) == "Lambda" and callee.args and args:
-        return machine.call(machine, callee.args[0], args, {}, at)
+    if last(callee.names[0]) == "Lambda" and args:
+        return _lambda(machine, callee, args, at)
+    ending = models.last_activation(callee) if machine.taping == 0 else None
+    if ending is not None:
+        return _activated(machine, {"activation": ending}, args, at)
     given = signatures.settings(callee.names, callee.args, dict(callee.keywords))
     return _activated(machine, given, args, at)
+
+
+def _lambda(machine: Machine, callee: Built, args: list[Value], at: cst.CSTNode) -> Value | None:
+    """Return what the function of a Lambda layer makes of its input and of ``arguments``."""
+    settings = dict(callee.keywords)
+    function = callee.args[0] if callee.args else settings.get("function")
+    given = settings.get("arguments")
+    table = given.items if isinstance(given, Mapping) else {}
+    named = {str(name): value for name, value in table.items()}
+    return None if function is None else machine.call(machine, function, args, named, at)
 
 
 def _object(  # noqa: PLR0917  # a call has as many parts

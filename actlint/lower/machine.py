@@ -24,7 +24,7 @@ from actlint.graph import (
 from actlint.lower import products
 from actlint.lower.marks import Mark, marked, written
 from actlint.lower.module import Module
-from actlint.lower.naming import Names, callee_name
+from actlint.lower.naming import Names, callee_name, is_count
 from actlint.lower.slopes import WITHOUT, Slopes
 from actlint.lower.tracing import Tracing
 from actlint.lower.values import (
@@ -61,19 +61,10 @@ PARAMETER_DOMAIN = (0.01, 100.0)
 # Products with a trained weight: their result can be any real number, so they are cut off.
 _LINEAR = frozenset(
     {
-        "matmul",
-        "tensordot",
-        "einsum",
-        "conv1d",
-        "conv2d",
-        "conv3d",
-        "linear",
-        "depthwise_conv2d",
-        "conv2d_transpose",
-        "batch_dot",
-        "dot",
+        "matmul", "tensordot", "einsum", "conv1d", "conv2d", "conv3d", "linear",
+        "depthwise_conv2d", "conv2d_transpose", "batch_dot", "dot",
     }
-)
+)  # fmt: skip
 
 # Ops whose second operand must not be 0.
 _DIVISIONS = (
@@ -82,6 +73,8 @@ _DIVISIONS = (
 )
 
 _SHAPED = frozenset({InputRole.ACTIVATION, InputRole.PREDICTION, InputRole.LABEL})
+# What a Keras model is fed with, beside its weights and what layers make of both.
+_FED = frozenset({InputRole.DATA, InputRole.CUT, InputRole.VARIABLE, InputRole.PARAMETER})
 _IMAGE_RANK = 4  # batch, height, width, channels
 
 # Calls whose result is a plain number where nothing of the graph goes in: np.float32(d_model).
@@ -397,6 +390,7 @@ class Machine:
         domain = (-EXTENDED_LIMIT, EXTENDED_LIMIT)
         if depends and not depends <= self._plain | self._drawn:
             role = InputRole.CUT
+            steps = steps or (real and self._is_of_the_model(depends))
             differentiated = differentiated or (steps and called and not fetched)
             self.cut_texts.append(site.text)
         elif real and called and not depends:
@@ -411,6 +405,8 @@ class Machine:
         inputs = (self.nodes[n].input for n in depends)
         if any(r is not None and r.name == part and r.role is InputRole.LABEL for r in inputs):
             role, differentiated, real = InputRole.LABEL, False, True
+        if role is InputRole.CUT and is_count(site.text):
+            differentiated, limits = False, (1.0, EXTENDED_LIMIT)
         value = self.input(
             part or callee_name(site.text),
             role,
@@ -424,6 +420,19 @@ class Machine:
         self._cuts[key] = value
         self.slopes.note(site, value.node)
         return value
+
+    def _is_of_the_model(self, depends: frozenset[int]) -> bool:
+        """Tell whether a loss sees the output of a layer around it: no target goes into it."""
+        if self.role is not Role.LOSS:
+            return False
+        pending, seen = list(depends), set(depends)
+        while pending:
+            node = self.nodes[pending.pop()]
+            if node.input is not None and node.input.role not in _FED:
+                return False
+            pending += [n for n in node.operands if n not in seen]
+            seen.update(node.operands)
+        return True
 
     def _append(self, node: Node) -> TensorValue:
         if len(self.nodes) >= MAX_NODES:

@@ -150,6 +150,22 @@ def layer_call(machine: Machine, callee: Built, args: list[Value], at: cst.CSTNo
     return result
 
 
+def last_activation(model: Built) -> Value | None:
+    """Return the activation of the product that a model of known layers ends in, or None."""
+    if not is_keras(model, frozenset({"Sequential"})):
+        return None
+    layers = model.args[0] if model.args else dict(model.keywords).get("layers")
+    ending = layers.ending if isinstance(layers, Opaque) else None
+    if isinstance(layers, Sequence) and layers.items:
+        ending = layers.items[-1]
+    if not isinstance(ending, Built) or not _is_linear(ending):
+        return None
+    activation = dict(ending.keywords).get("activation")
+    if activation is None and last(ending.names[0]) == "Dense" and len(ending.args) > 1:
+        activation = ending.args[1]
+    return None if isinstance(activation, Static) and activation.value is None else activation
+
+
 def _reshaped(machine: Machine, value: Value, site: Site) -> Value:
     """Return logits of unknown shape for logits; of anything else, the value itself."""
     if not isinstance(value, TensorValue) or value.node not in machine.linear:

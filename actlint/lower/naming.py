@@ -10,6 +10,9 @@ from typing import Final
 
 _LONGEST: Final = 64  # characters of an expression that its name is made of
 
+# How many items something holds, also as a number of another type.
+_COUNT: Final = re.compile(r"(\w*\.?(float|int)\d*\()*(len\([^()]*\)|[\w.\[\]]+\.size)\)*")
+
 
 @dataclass(slots=True)
 class Names:
@@ -43,3 +46,8 @@ def callee_name(text: str) -> str:
         return attribute[1]
     base = head.rpartition(".")[2] if re.fullmatch(r"[\w.]+", head) else "value"
     return f"{base}_output" if "(" in text and base.isidentifier() else base or "value"
+
+
+def is_count(text: str) -> bool:
+    """Tell whether an expression says how many items something holds."""
+    return _COUNT.fullmatch(text) is not None

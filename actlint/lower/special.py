@@ -20,6 +20,7 @@ from actlint.lower.values import (
     Instance,
     Mapping,
     Method,
+    Opaque,
     Partial,
     Sequence,
     Static,
@@ -393,6 +394,8 @@ def method_call(
     trained = sinks.method(machine, base, name, args, keywords, at)
     if trained is not None:
         return trained
+    if name == "get_shape" and isinstance(base, Opaque) and base.dependencies:
+        return StaticShape(machine.cut(base, at).node)
     if isinstance(base, Sequence):
         return _list_method(base, name, args)
     if isinstance(base, Mapping):

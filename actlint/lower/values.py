@@ -158,6 +158,7 @@ class Opaque:
     part: str = ""  # which of several results of that call it is
     linear: bool = False  # it is a product with weights, without an activation
     gradient: bool = False  # it is a gradient that the code takes
+    ending: Value | None = None  # last item of a list of which nothing else is known
     network: int | None = None  # number of the call that computed it, if a tape records that
 
 

@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from actlint.graph import Arg, Items
-from actlint.interval import COUNT, INDEX, ONE, ZERO, Interval, hull, widen_down, widen_up
+from actlint.interval import COUNT, INDEX, ONE, ZERO, Interval, hull, point, widen_down, widen_up
 from actlint.ops.build import constant, number, operand, row, same, united
 from actlint.ops.model import Bound, Gradient, Kind, Op, Transfer
 
@@ -66,6 +66,33 @@ def _range(bound: Bound) -> Interval:
     if start.integer and delta is not None and delta.is_integer():
         return _whole(start, limit)
     return start.join(limit)
+
+
+def _numpy_range(bound: Bound) -> Interval:
+    """Return the members that NumPy computes: ``ceil((stop - start) / step)`` of them."""
+    start, stop = operand(bound, "start"), operand(bound, "stop", math.nan)
+    if bound.statics.get("stop") is None and "stop" not in bound.intervals:
+        start, stop = ZERO, start
+    step = number(bound, "step", 1.0)
+    if start.integer and step is not None and step.is_integer():
+        return _whole(start, stop)
+    if not (start.is_point and stop.is_point and step):
+        return start.join(stop)
+    last = start.lo + max(math.ceil((stop.lo - start.lo) / step) - 1, 0) * step
+    return _in_float64(start.join(point(last)))
+
+
+def _in_float64(x: Interval) -> Interval:
+    """Return an interval that NumPy's rounding to float64 does not leave."""
+    return Interval(math.nextafter(x.lo, -math.inf), math.nextafter(x.hi, math.inf), x.nan)
+
+
+def _interpolated(bound: Bound) -> Interval:
+    """Return the numbers between two of the values, and what stands beyond them."""
+    values = operand(bound, "fp")
+    given = [name for name in ("left", "right") if bound.statics.get(name) is not None]
+    given += [name for name in ("left", "right") if name in bound.intervals]
+    return _in_float64(hull((values, *(operand(bound, name) for name in given))))
 
 
 def _linspace(start: Interval, stop: Interval) -> Interval:
@@ -203,6 +230,12 @@ ROWS: Final[tuple[Op, ...]] = (
     row("linspace", "tf.linspace", "start stop num name axis", "tf,ops:linspace tf:lin_space",
         _linspace, operands="start stop", kind=_OTHER,
         examples={"start": 0.0, "stop": 1.0, "num": 5}),
+    row("np_arange", "np.arange", "start stop step dtype", "np:arange", bound=_numpy_range,
+        operands="start stop step", gradient=_NONE, kind=_OTHER, ignored="dtype",
+        examples={"start": 0, "stop": 5, "step": 1}),
+    row("np_interp", "np.interp", "x xp fp left right", "np:interp", bound=_interpolated,
+        operands="x xp fp", gradient=_NONE, kind=_OTHER,
+        examples={"xp": Items((-1.0, 0.0, 1.0)), "fp": Items((-0.5, 2.0, 1.0))}),
     # ---- describing
     row("shape", "tf.shape", "input out_type name", "tf,K,ops:shape", constant(COUNT),
         renamed=_RENAMED_INPUT, gradient=_NONE, kind=_OTHER),

@@ -43,7 +43,7 @@ _TENSORS: Final = "tf.experimental.numpy."
 # What is a dtype there, is of float64 by default, or is missing.
 _OTHERWISE: Final = frozenset(
     {
-        "float32", "float64", "zeros", "ones", "arange", "rint", "trunc", "median", "nan_to_num",
+        "float32", "float64", "zeros", "ones", "rint", "trunc", "median", "nan_to_num",
         "fmax", "fmin",
     }
 )  # fmt: skip
