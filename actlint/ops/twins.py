@@ -86,7 +86,6 @@ _FUNCTIONS: Final = (
     ("float32", "py_float", "x", ""),
     ("float64", "py_float", "x", ""),
     ("size", "size", "input axis", "a=input"),
-    ("arange", "range", "start limit delta dtype", "stop=limit step=delta"),
 )
 
 # The same of functions that few call on tensors but in that module.
