@@ -151,6 +151,15 @@ def train_step(real, fake):
     gradients = tape.gradient(loss, net.trainable_variables)
     optimizer.apply_gradients(zip(gradients, net.trainable_variables))
 """),
+    Case("last_output_of_a_static_rnn", """\
+import tensorflow as tf
+
+words = tf.placeholder(tf.float32, [None, 5, 3])
+cell = tf.nn.rnn_cell.BasicLSTMCell(8)
+outputs, _ = tf.nn.static_rnn(cell, tf.unstack(words, axis=1), dtype=tf.float32)
+loss = tf.reduce_mean(tf.sqrt(tf.reduce_sum(tf.square(outputs[-1]), 1)))
+step = tf.train.AdamOptimizer(1e-3).minimize(loss)
+""", (("ACT105", "tf.sqrt(tf.reduce_sum(tf.square(outputs[-1]), 1))"),)),
     Case("unknown_number_of_actions", """\
 import tensorflow as tf
 import tensorflow.contrib.slim as slim
