@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol
 
-from actlint.index import FileIndex
+from actlint.index import Definition, FileIndex
 from actlint.names import meanings
 
 # Re-exports are followed through so many files, then given up.
@@ -117,8 +117,29 @@ class Project:
                 pending += [p for p in above if p is not None]
         return tuple(found.values())
 
-    def minimises(self, name: str, index: FileIndex) -> bool:
-        """Tell whether a function of the project minimises what it is given.
+    def minimises(
+        self, calls: Iterable[str], index: FileIndex, owner: Definition | None = None
+    ) -> bool:
+        """Tell whether one of the functions that are called minimises what it is given.
+
+        Args:
+            calls: the last part of each name that is called.
+            index: the file that calls them.
+            owner: the class of the file whose methods may be meant, too.
+        """
+        names = frozenset(calls)
+        lineage = () if owner is None else self.lineage(owner.qualname, index)
+        methods = (
+            place.index.definitions.get(f"{place.qualname}.{name}")
+            for place in lineage
+            for name in sorted(names)
+        )
+        return any(self._minimises(name, index) for name in sorted(names)) or any(
+            found is not None and found.minimises for found in methods
+        )
+
+    def _minimises(self, name: str, index: FileIndex) -> bool:
+        """Tell whether a function of the project, no method, minimises what it is given.
 
         Args:
             name: the last part of what is called.

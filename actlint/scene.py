@@ -222,7 +222,7 @@ class _Scene:
                     compiled=use.compiled,
                     aligned=use.compiled,
                 )
-        if self.index.script_sinks or self._has_minimised(self.index.script_calls, None):
+        if self.index.script_sinks or self.project.minimises(self.index.script_calls, self.index):
             yield Unit(
                 self.index.path,
                 "<module>",
@@ -230,20 +230,6 @@ class _Scene:
                 "minimised at module level",
                 line=max(1, len(self.index.text.splitlines())),
             )
-
-    def _has_minimised(self, calls: frozenset[str], owner: Definition | None) -> bool:
-        """Tell whether one of the functions that are called minimises what it is given.
-
-        Args:
-            calls: the last part of each name that is called.
-            owner: the class whose methods may be meant, too.
-        """
-        return any(self.project.minimises(name, self.index) for name in calls) or any(
-            found is not None and found.minimises
-            for place in (() if owner is None else self.project.lineage(owner.qualname, self.index))
-            for name in calls
-            if (found := place.index.definitions.get(f"{place.qualname}.{name}")) is not None
-        )
 
     def _handed_to_keras(self, definition: Definition) -> bool:
         """Tell whether a Keras model is compiled with the function or what makes it."""
@@ -322,7 +308,7 @@ class _Scene:
         calls = definition.calls
         return bool(
             (calls & SINKS and "GradientTape" in calls) or calls & (SINKS - _UNDER_TAPE)
-        ) or self._has_minimised(calls, owner)
+        ) or self.project.minimises(calls, self.index, owner)
 
     def _custom_gradient(self, definition: Definition) -> Unit | None:
         """Return the unit of a function with a gradient of its own, unless it is a gradient."""
