@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from actlint import bindings, changes
 from actlint.dotted import dotted, replaced
 from actlint.findings import FileError
-from actlint.literals import Settings, arguments_of, settings_of
+from actlint.literals import Settings, note_arguments, settings_of
 from actlint.minimising import SINKS, minimises
 from actlint.registration import registered
 from actlint.source import parse
@@ -422,7 +422,7 @@ class _Collector:
             self._use(call.args[0], "activation")
         elif name == "Lambda" and call.args:
             self._use(call.args[0], "layer")
-            self._lambda(call, dotted(call.args[0]))
+            note_arguments(self.settings, dotted(call.args[0]), call)
         elif name == "custom_gradient" and call.args:
             self._use(call.args[0], "custom-gradient")
         elif name == "compile" and len(call.args) > 1:
@@ -441,12 +441,6 @@ class _Collector:
                 self._use(keyword.value, "metric")
             elif key.endswith(_REGULARIZER_SUFFIX):
                 self._use(keyword.value, "regularizer")
-
-    def _lambda(self, call: ast.Call, name: str) -> None:
-        """Note what a Lambda layer hands its function, unless another hands it something else."""
-        found = arguments_of(call)
-        if name and found != self.settings.setdefault(name, found):
-            self.settings[name] = Settings((), ())
 
     def _compile(self, call: ast.Call, loss: ast.expr) -> None:
         """Note the loss of a Keras model, and where the model may be known, too."""

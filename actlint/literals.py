@@ -36,8 +36,20 @@ def settings_of(call: ast.Call) -> Settings:
     )
 
 
-def arguments_of(call: ast.Call) -> Settings:
-    """Return the literals that ``Lambda(f, arguments={...})`` hands its function."""
+def note_arguments(settings: dict[str, Settings], name: str, call: ast.Call) -> None:
+    """Note what ``Lambda(f, arguments={...})`` hands `f`, unless another hands it something else.
+
+    Args:
+        settings: by the name of what is called, added to.
+        name: of the function; "" if it has none.
+        call: of the layer's class.
+    """
+    found = _arguments(call)
+    if name and found != settings.setdefault(name, found):
+        settings[name] = Settings((), ())
+
+
+def _arguments(call: ast.Call) -> Settings:
     found = [k.value for k in call.keywords if k.arg == "arguments"]
     table = found[0] if found and isinstance(found[0], ast.Dict) else ast.Dict([], [])
     pairs = (

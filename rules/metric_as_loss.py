@@ -70,7 +70,8 @@ class MetricAsLoss(Rule):
     ## What it does
     Reports accuracy, precision, recall, F1, intersection over union and their relatives inside a
     loss: the prediction is turned into a decision by a threshold, `round` or `argmax`, and the
-    decisions are compared with labels, counted and divided.
+    decisions are compared with labels, counted and divided. Also reports a metric object, such as
+    tf.keras.metrics.MeanSquaredError(), that is called inside a loss.
 
     ## Why is this bad?
     A count changes only when a decision flips, so its derivative is 0 wherever it exists.
@@ -97,7 +98,7 @@ class MetricAsLoss(Rule):
     ```
 
     ## What it misses
-    Metric objects with state, such as tf.keras.metrics.Precision.
+    Metric objects that have no loss of the same name, such as tf.keras.metrics.Precision.
 
     ## References
     Milletari, Navab and Ahmadi, 2016: V-Net (soft Dice). TensorFlow API:
@@ -117,6 +118,12 @@ class MetricAsLoss(Rule):
         if view.graph.role not in _ROLES:
             return
         for node in view.cuts():
+            if node.op == "metric_result":
+                message = (
+                    f"{shown(node)} comes out of the variables in which a metric object keeps its "
+                    f"running value, and no gradient passes through these"
+                )
+                yield cut(view, self.code, node, message)
             if node.op in _STEPS and _is_counted(view, node):
                 message = (
                     f"{shown(node)} turns the prediction into a decision that the loss counts "
@@ -215,6 +222,24 @@ class Hinge(Loss):
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
+        Bad(
+            """\
+from tensorflow import keras
+
+cross_entropy = keras.metrics.SparseCategoricalCrossentropy()
+
+
+def custom_loss(y_true, y_pred):
+    return cross_entropy(y_true, y_pred)
+
+
+def compile_model(model):
+    model.compile(optimizer="adam", loss=custom_loss)
+""",
+            at="cross_entropy(y_true, y_pred)",
+            hazard=Hazard.NO_GRADIENT,
+            note="an object that keeps a running mean",
+        ),
         Bad(
             """\
 import tensorflow as tf

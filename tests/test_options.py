@@ -31,7 +31,7 @@ class Detector:
             raise ValueError(backend)
 
     def custom_loss(self, y_true, y_pred):
-        return tf.reduce_sum(tf.square(y_true - self.scale * tf.exp(y_pred)))
+        return tf.reduce_mean(tf.square(y_true - self.scale * tf.exp(y_pred)))
 
     def train(self, model):
         model.compile(loss=self.custom_loss, optimizer='adam')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import reduce
 
 import libcst as cst
@@ -12,6 +13,8 @@ from actlint.lower.values import Built, Mapping, Opaque, Sequence, Static, Value
 from actlint.names import last
 from actlint.ops.table import BY_STRING, ObjectRow, object_row, row
 
+# Classes whose objects keep a running value.
+_METRIC = re.compile(r"(^|\.)metrics\.[A-Z]\w*$")
 _ACTIVATION_KEYWORDS = ("activation", "activation_fn")
 
 
@@ -68,7 +71,9 @@ def built_call(
             return output
     rows = {id(found): found for name in callee.names if (found := object_row(name)) is not None}
     if len(rows) == 1:
-        return _object(machine, next(iter(rows.values())), callee, args, keywords, at)
+        result = _object(machine, next(iter(rows.values())), callee, args, keywords, at)
+        kept = result is not None and all(_METRIC.search(name) for name in callee.names)
+        return machine.emit_key("metric_result", (result,), at) if result and kept else result
     if last(callee.names[0]) == "Lambda" and args:
         return _lambda(machine, callee, args, at)
     ending = models.last_activation(callee) if machine.taping == 0 else None

@@ -83,6 +83,9 @@ _RANDOM: Final = "shape mean stddev dtype seed name"
 
 # fmt: off
 ROWS: Final[tuple[Op, ...]] = (
+    # What a metric object returns comes out of its variables: no gradient leads into them.
+    row("metric_result", "tf.stop_gradient", "input", "", same, gradient=Gradient.NONE,
+        kind=_MOVES),
     row("stop_gradient", "tf.stop_gradient", "input name", "tf,K,ops:stop_gradient", same,
         renamed="x=input variables=input variable=input", gradient=_NONE, kind=_MOVES),
     # What a tf.custom_gradient function returns: its value, and what it says its gradient is.

@@ -35,6 +35,9 @@ _SHAPES: Final = frozenset(
     {"batch_shape", "dims", "maxlen", "minlength", "nbins", "num_cols", "num_columns", "num_rows",
      "num_segments", "shape", "size"}
 )  # fmt: skip
+# Members of a range that is made anew for each sample.
+_MAX_RANGE: Final = 2**20
+_RANGES: Final = frozenset({"range", "np_arange"})
 # Parameters whose integers multiply the size of the operands.
 _FACTORS: Final = frozenset(
     {"depth", "multiples", "n", "num", "num_classes", "num_samples", "rep", "repeats"}
@@ -254,6 +257,8 @@ def _apply(step: _Step, row: Op, function: Callable[..., Any], values: Mapping[i
         _guard_python(row, positional)
     if step.sized:
         _guard_size(row, given)
+    if row.key in _RANGES:
+        _guard_range(row, given)
     _guard_ranks(row, given)
     try:
         result = function(*positional, **keywords)
@@ -344,6 +349,20 @@ def _rank(value: Any) -> int | None:
     if isinstance(shape, tf.TensorShape):
         return shape.rank  # type: ignore[no-any-return]  # TensorFlow is untyped
     return len(shape) if isinstance(shape, tuple) else None
+
+
+def _guard_range(row: Op, given: Mapping[str, Any]) -> None:
+    """Refuse a range of plain numbers with too many members, before it is computed.
+
+    Raises:
+        TooLarge: it would have more than `_MAX_RANGE` members.
+    """
+    numbers = [given[name] for name in row.params[:3] if name in given]
+    if not all(isinstance(number, int | float) for number in numbers):
+        return
+    start, stop, step = {1: (0, *numbers, 1), 2: (*numbers, 1)}.get(len(numbers), tuple(numbers))
+    if step and (stop - start) / step > _MAX_RANGE:
+        raise TooLarge(f"the result of {row.key} would have more than {_MAX_RANGE} elements")
 
 
 def _guard_size(row: Op, given: Mapping[str, Any]) -> None:
