@@ -9,6 +9,7 @@ from itertools import islice
 
 from actlint import catalogue, excerpt, index, policy, screening
 from actlint.cache import Cache
+from actlint.cases import MAX_UNITS, Case, Context, Key
 from actlint.defaults import SAMPLES, SEED, TIMEOUT
 from actlint.disk import Disk
 from actlint.dotted import bare
@@ -37,7 +38,7 @@ from actlint.merging import clause, followers
 from actlint.places import located, located_in, shown, shown_edit
 from actlint.pool import usual_workers
 from actlint.project import Project
-from actlint.proof import MAX_UNITS, Case, Context, Key, prove
+from actlint.proof import prove
 from actlint.query import Rule
 from actlint.reading import with_models
 from actlint.repro import repro as program
@@ -90,9 +91,8 @@ class _Static:
     groups: dict[int, list[_Candidate]] = field(default_factory=dict)  # those of one graph
     units: dict[Key, dict[Unit, None]] = field(default_factory=dict)  # that hold the expression
     errors: list[FileError] = field(default_factory=list)
-    # In which reduced dtype files are judged, by path.
-    policies: Mapping[str, policy.Policy] = field(default_factory=dict)
-    # Codes that are not looked for, by the path of the file in which the culprit stands.
+    policies: Mapping[str, policy.Policy] = field(default_factory=dict)  # of files, by path
+    # Codes that are not looked for, by the path of the culprit's file.
     ignored: Mapping[str, frozenset[str]] = field(default_factory=dict)
     elsewhere: Callable[[str], frozenset[str]] = lambda _: frozenset()
     functions: int = 0

@@ -14,6 +14,7 @@ from functools import partial
 from itertools import combinations
 
 from actlint import editing, excerpt, index, mending, screening
+from actlint.cases import MAX_UNITS, Case, Context, Key
 from actlint.examiner import Examiner
 from actlint.findings import (
     Check,
@@ -28,61 +29,23 @@ from actlint.findings import (
     Tensor,
     Verdict,
 )
-from actlint.graph import Graph, Role, Span
+from actlint.graph import Graph, Role
 from actlint.index import FileIndex
 from actlint.joining import joined
 from actlint.lower import lower
 from actlint.lower.marks import Mark
 from actlint.lower.module import Library
-from actlint.policy import Policy, applied
+from actlint.policy import applied
 from actlint.project import Project
-from actlint.query import Remedy, Rule, Settled, View
+from actlint.query import Remedy, Settled, View
 from actlint.reading import with_models
 from actlint.remedy import together
-from actlint.scene import Given, Unit, units
+from actlint.scene import Unit, units
 from actlint.worker.protocol import Answer, Job
 
 # Remedies of one finding that are tried, in the rule's order; the first that is proved is offered.
 _MAX_REMEDIES = 4
 _MAX_TEXT = 40  # characters of an expression in a title
-# Units that share a helper are all tried, up to so many.
-MAX_UNITS = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What findings are told apart by."""
-
-    path: str
-    span: Span
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A confirmed finding that asks to be mended."""
-
-    key: Key
-    rule: Rule
-    graph: Graph
-    suspect: Suspect
-    evidence: Evidence
-    unit: Unit  # that the graph is made of
-    units: tuple[Unit, ...]  # all that the expression was found in
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What the run knows; nothing of it changes."""
-
-    project: Project
-    indexes: Mapping[str, FileIndex]  # of the files that are linted
-    roles: Mapping[str, Mapping[str, Given]]
-    policies: Mapping[str, Policy]  # in which reduced dtype files are judged
-    rules: Sequence[Rule]  # the whole catalogue, whatever is selected
-    verdict: Callable[[Key], Verdict | None]  # of what the run has tried already
-    seed: int
-    samples: int
 
 
 @dataclass(slots=True)
@@ -344,7 +307,11 @@ class _Prover:
     def _order_examinations(self, attempt: _Attempt) -> None:
         """Ask for what the rules suspect of the mended graphs."""
         for trial in attempt.trials:
-            trial.suspects = tuple(screening.suspects(trial.after, self._context.rules))
+            trial.suspects = tuple(
+                suspect
+                for suspect in screening.suspects(trial.after, self._context.rules)
+                if not self._is_another_finding(attempt, trial.after, suspect)
+            )
             if trial.suspects:
                 examined = self._ask(trial.after, trial.suspects, {})
                 attempt.failed = attempt.failed or examined is None
@@ -444,14 +411,17 @@ class _Prover:
         confirmed = outcome.verdict is Verdict.CONFIRMED
         if not confirmed and suspect.provisional:
             return False
-        key: Key | None = _key(graph, suspect)
-        assert key is not None
-        if key.path == attempt.edits[0].path:
-            span = editing.origin(attempt.before, attempt.after, attempt.edits, key.span)
-            key = None if span is None else replace(key, span=span)
+        key = _origin(attempt, graph, suspect)
         if key is None or key == attempt.case.key:
             return True
         return confirmed and self._before(key) is not Verdict.CONFIRMED
+
+    def _is_another_finding(self, attempt: _Attempt, graph: Graph, suspect: Suspect) -> bool:
+        """Tell whether the original has this hazard as well, which the fix need not take away."""
+        key = _origin(attempt, graph, suspect)
+        if key is None or key == attempt.case.key:
+            return False
+        return self._context.verdict(key) is Verdict.CONFIRMED
 
     def _before(self, key: Key) -> Verdict | None:
         known = self._context.verdict(key)
@@ -459,6 +429,15 @@ class _Prover:
             number, at = self._unknown[key]
             return self._answers[number].outcomes[at].verdict
         return known
+
+
+def _origin(attempt: _Attempt, graph: Graph, suspect: Suspect) -> Key | None:
+    """Return where a suspect of a mended graph stood in the original, or None if nowhere."""
+    key = _key(graph, suspect)
+    if key.path != attempt.edits[0].path:
+        return key
+    span = editing.origin(attempt.before, attempt.after, attempt.edits, key.span)
+    return None if span is None else replace(key, span=span)
 
 
 def _unsettled(remedy: Remedy, found: Evidence) -> bool:

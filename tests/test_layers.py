@@ -23,13 +23,14 @@ LAYERS = (
     "values", "attained", "cosines", "narrow", "relations", "absint", "flow",
     "remedy", "query", "screening",
     "notebook", "source", "places", "files", "config",
-    "dotted", "registration", "literals", "bindings", "changes", "index", "names", "project",
+    "dotted", "registration", "literals", "bindings", "changes", "minimising",
+    "index", "names", "project",
     "disk", "injection", "parameters", "scene",
     "reading", "states", "policy", "lower", "spelling", "filling",
     "surroundings", "functions", "mending",
     "worker",
     "nearby", "rendering", "excerpt", "repro", "client", "pool", "cache", "examiner", "retry",
-    "merging", "joining", "proof", "catalogue", "engine",
+    "merging", "joining", "cases", "proof", "catalogue", "engine",
     "report", "terminal", "repairing", "checking", "cli", "__init__", "__main__",
 )  # fmt: skip
 # What the worker shares with the main process; the rest of actlint does not exist for it.

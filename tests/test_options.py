@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actlint.findings import Finding
-from actlint.lower.machine import MAX_PATHS
+from actlint.lower.limits import MAX_PATHS
 
 from .cases import HEADER, Case, check, run
 

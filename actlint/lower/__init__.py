@@ -21,15 +21,8 @@ from actlint.lower.attributes import (
 )
 from actlint.lower.distinct import distinct
 from actlint.lower.domains import with_domains
-from actlint.lower.machine import (
-    ENOUGH_BUILDING,
-    MAX_PATHS,
-    MAX_STEPS,
-    MAX_TRIES,
-    Hooks,
-    Machine,
-    TooLarge,
-)
+from actlint.lower.limits import ENOUGH_BUILDING, MAX_PATHS, MAX_STEPS, MAX_TRIES, TooLarge
+from actlint.lower.machine import Hooks, Machine
 from actlint.lower.marks import Mark
 from actlint.lower.module import Module
 from actlint.lower.results import minimised

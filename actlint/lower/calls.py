@@ -10,7 +10,8 @@ from actlint.graph import DType, Ref
 from actlint.lower import densities, gradients, models, sinks, special, tapes
 from actlint.lower.attributes import bound_method, initialise, injected, run_build
 from actlint.lower.layers import built_call
-from actlint.lower.machine import MAX_DEPTH, Machine, Unlowerable, is_outside
+from actlint.lower.limits import MAX_DEPTH, Unlowerable
+from actlint.lower.machine import Machine, is_outside
 from actlint.lower.values import (
     Api,
     Built,

@@ -8,8 +8,18 @@ from collections.abc import Callable
 import libcst as cst
 
 from actlint.lower import options
-from actlint.lower.machine import Machine, Unlowerable, is_number
-from actlint.lower.values import Mapping, Opaque, Sequence, Static, TensorValue, Value, dependencies
+from actlint.lower.limits import Unlowerable
+from actlint.lower.machine import Machine
+from actlint.lower.values import (
+    Mapping,
+    Opaque,
+    Sequence,
+    Static,
+    TensorValue,
+    Value,
+    dependencies,
+    is_number,
+)
 
 _COMPARE: dict[type[cst.BaseCompOp], str] = {
     cst.LessThan: "less",

@@ -12,7 +12,8 @@ from actlint.lower import folding, options
 from actlint.lower.attributes import attribute, global_value, injected
 from actlint.lower.calls import call
 from actlint.lower.comparing import compare
-from actlint.lower.machine import Machine, Unlowerable, is_number
+from actlint.lower.limits import Unlowerable
+from actlint.lower.machine import Machine
 from actlint.lower.values import (
     Function,
     Instance,
@@ -26,6 +27,7 @@ from actlint.lower.values import (
     TensorValue,
     Value,
     dependencies,
+    is_number,
     leaves,
     truth,
 )

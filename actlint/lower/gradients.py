@@ -9,7 +9,8 @@ from __future__ import annotations
 import libcst as cst
 
 from actlint.graph import Items
-from actlint.lower.machine import Machine, Unlowerable
+from actlint.lower.limits import Unlowerable
+from actlint.lower.machine import Machine
 from actlint.lower.values import Function, Opaque, Scope, Sequence, Static, TensorValue, Value
 from actlint.ops.table import row
 

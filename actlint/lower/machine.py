@@ -22,6 +22,7 @@ from actlint.graph import (
     refs,
 )
 from actlint.lower import products
+from actlint.lower.limits import MAX_NODES, MAX_STEPS, TooLarge, Unlowerable
 from actlint.lower.marks import Mark, marked, written
 from actlint.lower.module import Module
 from actlint.lower.naming import Names, callee_name, is_count
@@ -38,6 +39,7 @@ from actlint.lower.values import (
     TensorValue,
     Value,
     dependencies,
+    is_number,
 )
 from actlint.ops.model import Kind, Op
 from actlint.ops.table import TABLE, row
@@ -45,15 +47,6 @@ from actlint.values import SHAPE_ONLY
 
 if TYPE_CHECKING:
     from actlint.lower.options import Known
-
-MAX_NODES = 6000
-MAX_DEPTH = 24  # of inlined calls
-MAX_PATHS = 8  # ways through Python branches that are looked at
-MAX_TRIES = 32  # ways that are begun: those that raise count for nothing
-MAX_STEPS = 200_000  # expressions and statements that are gone through, on all paths together
-# After so many no other way through a function that builds a Keras model is begun: such functions
-# are long, and their ways differ in layers, not in expressions.
-ENOUGH_BUILDING = 20_000
 
 # A hyperparameter without a default is taken to be a positive number of ordinary size.
 PARAMETER_DOMAIN = (0.01, 100.0)
@@ -88,14 +81,6 @@ _CONSTRUCTORS = frozenset({"__init__", "build"})
 
 # What describes a tensor's shape is a plain number, whatever the tensor holds.
 _SIZES = frozenset({"static_shape", "static_rank"})
-
-
-class Unlowerable(Exception):
-    """This construct cannot be followed; what it computes becomes an opaque value."""
-
-
-class TooLarge(Exception):
-    """The graph, or the way to it, has outgrown its bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -511,8 +496,3 @@ class Machine:
 def is_outside(op: Op) -> bool:
     """Tell whether an op draws at random outside of TensorFlow."""
     return op.draws and op.call.startswith("np.")
-
-
-def is_number(value: object) -> bool:
-    """Tell whether a constant can be an operand."""
-    return isinstance(value, (int, float))

@@ -12,7 +12,8 @@ from actlint.lower import distributions, folding, models, options, sinks, variab
 from actlint.lower.attributes import injected
 from actlint.lower.builtin import BUILTINS, Call
 from actlint.lower.layers import layer_function
-from actlint.lower.machine import Machine, TooLarge
+from actlint.lower.limits import TooLarge
+from actlint.lower.machine import Machine
 from actlint.lower.values import (
     Api,
     Built,

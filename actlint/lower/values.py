@@ -225,3 +225,8 @@ def truth(value: Value) -> bool | None:
     if isinstance(value, (Function, Partial, Class, Instance, Built)):
         return True
     return None
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a constant can be an operand."""
+    return isinstance(value, (int, float))
