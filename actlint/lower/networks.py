@@ -44,13 +44,27 @@ def model_call(machine: Machine, model: Built, args: list[Value], at: cst.CSTNod
     if not depends:
         return None
     if models.is_keras(model, _SEQUENTIAL):
-        return models.sequential(machine, model, args[0], at)
+        return _sequential(machine, model, args[0], at)
     if not models.is_keras(model, _FUNCTIONAL):
         return None
     outputs = models.outputs(model)
     if outputs is None or not any(dependencies(leaf) for leaf in leaves(outputs)):
         return None
     return _Call(machine, model, args, depends, at).value(outputs)
+
+
+def _sequential(machine: Machine, model: Built, given: Value, at: cst.CSTNode) -> Value | None:
+    """Return what a Sequential gives, as computed by the model and not by its last layer."""
+    first, network = len(machine.nodes), tapes.note(machine, model)
+    value = models.sequential(machine, model, given, at)
+    if network is None:
+        return value
+    for node in machine.nodes[first:]:
+        if node.id in machine.computed_by:
+            machine.computed_by[node.id] = network
+    if isinstance(value, Opaque) and value.network is not None:
+        return replace(value, network=network)
+    return value
 
 
 class _Call:
