@@ -7,7 +7,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
-from actlint.query import Bad, Cause, Good, Hazard, Hit, Node, Remedy, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Cause,
+    Good,
+    Hazard,
+    Hit,
+    InputRole,
+    Node,
+    Remedy,
+    Rule,
+    Suspect,
+    View,
+)
 
 from ._common import (
     DIVISION,
@@ -311,14 +323,28 @@ def _is_infinite(view: View, hit: Hit) -> bool:
 def _is_quotient(view: View, node: Node, hit: Hit) -> bool:
     """Return whether an exponent is infinite by divisions alone: at any small divisor it is large.
 
-    An epsilon in the divisor does not help there, so that this is told beside the division.
+    An epsilon in the divisor does not help there, so that this is told beside the division. Weights
+    and settings do not come near 0 by chance.
     """
     if node.op not in {"exp", "expm1"}:
         return False
     found = {node.id: node for node in ancestors(view, hit.operand.id)}
     wide = {ident for ident in found if not _is_finite(view, ident)}
     first = [ident for ident in wide if not wide.intersection(found[ident].operands)]
-    return bool(first) and all(found[ident].op in DIVISION for ident in first)
+    return bool(first) and all(
+        found[ident].op in DIVISION and _is_computed(view, found[ident]) for ident in first
+    )
+
+
+def _is_computed(view: View, division: Node) -> bool:
+    """Return whether anything but weights and settings goes into a divisor."""
+    roles = {
+        part.input.role
+        for divisor in view.operands(division)[-1:]
+        for part in ancestors(view, divisor.id)
+        if part.input is not None
+    }
+    return bool(roles - {InputRole.PARAMETER, InputRole.VARIABLE})
 
 
 def _is_finite(view: View, ident: int) -> bool:

@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from actlint.graph import Items
-from actlint.interval import BOOL, INDEX, INF, MAX, PROBABILITY, TOP, Interval, point
+from actlint.interval import BOOL, INDEX, INF, MAX, PROBABILITY, TINY, TOP, Interval, point
 from actlint.ops.build import constant, number, operand, row, same
 from actlint.ops.model import Bound, Gradient, Kind, Op
 
@@ -134,10 +134,11 @@ ROWS: Final[tuple[Op, ...]] = (
     row("random_stateless_uniform", "tf.random.stateless_uniform",
         "shape seed minval maxval dtype name", "random:stateless_uniform", bound=_uniform,
         operands="minval maxval", kind=_OTHER, examples=_SEEDED, draws=True),
-    # Differentiated implicitly, so that its parameters do get a gradient.
+    # Differentiated implicitly, so that its parameters do get a gradient. TensorFlow raises what
+    # underflows to the least normal number (tensorflow/python/ops/random_ops.py, random_gamma).
     row("random_gamma", "tf.random.gamma", "shape alpha beta dtype seed name",
-        "random:gamma kr:gamma", constant(TOP), operands="alpha beta", kind=_OTHER,
-        examples=_SHAPE, draws=True),
+        "random:gamma kr:gamma", constant(Interval(TINY, INF, nan=True)), operands="alpha beta",
+        kind=_OTHER, examples=_SHAPE, draws=True),
     row("random_poisson", "tf.random.poisson", "shape lam dtype seed name", "random:poisson",
         constant(TOP), operands="lam", gradient=_NONE, kind=_OTHER, jumps=True, examples=_SHAPE,
         draws=True),
