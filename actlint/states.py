@@ -38,6 +38,7 @@ _TRACING = re.compile(
     r"\.compile\(|\.fit\(|tf\.function|@function\b|jit_compile|Callback\b|def train_step\("
 )
 _TAPE = re.compile(r"\bGradientTape\b")
+_HANDED = re.compile(r"\btf\.function\(\s*(?:self\.)?(\w+)")
 # Whose attributes belong to no class of the user's.
 _FOREIGN = re.compile(
     r"^(self\.)?(model\.)?(\w*_)?(opt|optim|optimi[sz]er|args|config|cfg|flags|hparams|params|plt|ax|"
@@ -210,8 +211,12 @@ class _Scene:
             for name in meanings(self.index, decorator) or (decorator,):
                 if name.endswith(".function") and name.partition(".")[0] == "tensorflow":
                     return True
-        name = re.escape(last(bare(definition.qualname)))
-        return bool(re.search(rf"\btf\.function\(\s*(self\.)?{name}\b", self.index.text))
+        return last(bare(definition.qualname)) in self._handed
+
+    @cached_property
+    def _handed(self) -> frozenset[str]:
+        """What is handed to tf.function, by the last part of the name."""
+        return frozenset(_HANDED.findall(self.index.text))
 
     def _is_train_step(self, definition: Definition) -> bool:
         owner, _, name = definition.qualname.rpartition(".")

@@ -204,12 +204,21 @@ SHOWS: dict[Hazard, Callable[[str], bool]] = {
     ),
     Hazard.NON_MONOTONIC: lambda output: {-1, 1} <= {(n > 0) - (n < 0) for n in numbers(output)},
     Hazard.DISCONTINUOUS: lambda output: len(set(numbers(output))) > 1,
-    Hazard.WRONG_GRADIENT: lambda output: "None" in output or len(set(numbers(output))) > 1,
+    Hazard.WRONG_GRADIENT: lambda output: (
+        "None" in output or len(set(numbers(output))) > 1 or _is_not_the_step(output)
+    ),
     Hazard.WRONG_LOSS: lambda output: len(set(numbers(output))) > 1,
     Hazard.FROZEN: lambda output: len(set(output.splitlines())) == 3,
     Hazard.MIXED_SAMPLES: lambda output: len(set(output.splitlines())) > 1,
     Hazard.INACCURATE: lambda output: _disagree(*output.partition("in float64")[::2]),
 }
+
+
+def _is_not_the_step(output: str) -> bool:
+    """Say whether a straight-through estimator has another value than its step."""
+    found = dict(line.split(": ", 1) for line in output.splitlines() if ": " in line)
+    step = found.get("value of the step")
+    return step is not None and found["value"] != step
 
 
 def _disagree(single: str, double: str) -> bool:
