@@ -354,9 +354,7 @@ def _method(
     if isinstance(callee.base, Super):
         # The class above is not the project's: its constructor sets nothing that is known.
         return Static(None) if callee.name in {"__init__", "build"} else None
-    handled = densities.method(
-        machine, callee.base, callee.name, [*args, *keywords.values()], at
-    ) or special.method_call(machine, callee, args, keywords, at)
+    handled = special.method_call(machine, callee, args, keywords, at)
     if handled is not None:
         return handled
     if isinstance(callee.base, TensorValue):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeGuard
 
 import libcst as cst
 
@@ -41,6 +41,11 @@ _PARAMETERS: Final = {
     "Bernoulli": _CHOICE,
     "Categorical": _CHOICE,
 }
+
+
+def is_distribution(value: Value) -> TypeGuard[Built]:
+    """Tell whether a value is made by a class of such a library."""
+    return isinstance(value, Built) and all(_HOME in name for name in value.names)
 
 
 def method(
@@ -94,7 +99,7 @@ def api_call(machine: Machine, callee: Api, args: list[Value], at: cst.CSTNode) 
 
 def _kind(value: Value) -> str | None:
     """Return the name of the class of a distribution that has formulae here, or None."""
-    if not isinstance(value, Built) or not all(_HOME in name for name in value.names):
+    if not is_distribution(value):
         return None
     kinds = {last(name) for name in value.names}
     kind = kinds.pop()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import libcst as cst
 
 from actlint.graph import EXTENDED_LIMIT
+from actlint.lower import densities
 from actlint.lower.machine import Machine
-from actlint.lower.values import Built, TensorValue, Value, dependencies
+from actlint.lower.values import Value, dependencies
 from actlint.names import last
 
-# Where tf.distributions, tf.contrib.distributions and tfp.distributions keep their classes.
-_HOME: Final = ".distributions."
 _DISCRETE: Final = frozenset(
     {
         "Bernoulli", "Binomial", "Categorical", "Geometric", "Multinomial", "NegativeBinomial",
@@ -42,8 +40,8 @@ _OF_DISCRETE: Final = {"prob": _SHARE, "log_prob": _NEGATIVE, "entropy": _POSITI
 
 def method(
     machine: Machine, base: Value, name: str, args: list[Value], at: cst.CSTNode
-) -> TensorValue | None:
-    """Return a free input for the result of a method of a distribution.
+) -> Value | None:
+    """Return the result of a method of a distribution: its formula, or a free input of its range.
 
     Args:
         machine: the lowering.
@@ -53,10 +51,13 @@ def method(
         at: the call.
 
     Returns:
-        An input with the range of the result, or None if this is no such method.
+        The last node of the formula, or an input; None if this is no such method.
     """
-    if not isinstance(base, Built) or not all(_HOME in known for known in base.names):
+    if not densities.is_distribution(base):
         return None
+    computed = densities.method(machine, base, name, args, at)
+    if computed is not None:
+        return computed
     range_ = _RANGES.get(name)
     if all(last(known) in _DISCRETE for known in base.names):
         range_ = _OF_DISCRETE.get(name, range_)
@@ -64,9 +65,4 @@ def method(
         return None
     parts = (*base.args, *(value for _, value in base.keywords), *args)
     depends = frozenset[int]().union(*(dependencies(part) for part in parts))
-    made = machine.cut_input(machine.site(at), depends, called=True, real=True)
-    node = machine.nodes[made.node]
-    assert node.input is not None
-    known = replace(node.input, lo=range_[0], hi=range_[1])
-    machine.nodes[made.node] = replace(node, input=known)
-    return made
+    return machine.cut_input(machine.site(at), depends, called=True, real=True, limits=range_)
