@@ -15,13 +15,14 @@ def joined(graph: Graph, mended: Graph) -> tuple[Graph, int] | None:
     inputs = {_identity(node.input): node.id for node in graph.nodes if node.input is not None}
     ids: dict[int, int] = {}
     nodes = list(graph.nodes)
+    live = set(needed(mended))
     for node in mended.nodes:
         if node.input is not None:
             known = inputs.get(_identity(node.input))
             if known is not None:
                 ids[node.id] = known
                 continue
-            if node.id in needed(mended):
+            if node.id in live:
                 return None
         ids[node.id] = len(nodes)
         nodes.append(renumbered(node, ids))
