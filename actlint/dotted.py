@@ -1,4 +1,4 @@
-"""Names as they are written: dotted chains, and definitions that a later one replaces."""
+"""Syntax trees of `ast`: dotted names, definitions that a later one replaces, what is inside."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ import re
 
 # Between the qualified name of a definition that is replaced later in the file and its number.
 _NUMBER = re.compile(r"@\d+")
+# Nodes in which there is no call nor assignment, and definitions, which are looked at on their own.
+_CLOSED = frozenset(
+    {
+        ast.Constant, ast.Name, ast.Load, ast.Store, ast.Del, ast.FunctionDef,
+        ast.AsyncFunctionDef, ast.ClassDef, *ast.operator.__subclasses__(),
+        *ast.unaryop.__subclasses__(), *ast.cmpop.__subclasses__(), *ast.boolop.__subclasses__(),
+    }
+)  # fmt: skip
 
 
 def dotted(node: ast.expr) -> str:
@@ -19,6 +27,22 @@ def dotted(node: ast.expr) -> str:
         return ""
     parts.append(node.id)
     return ".".join(reversed(parts))
+
+
+def inner_nodes(node: ast.AST) -> list[ast.AST]:
+    """Return the children of a node that can hold calls and assignments, but no definitions.
+
+    `ast.iter_child_nodes` yields three times as many, most of them names and signs.
+    """
+    found: list[ast.AST] = []
+    for field in node._fields:
+        value = getattr(node, field, None)
+        found += [
+            child
+            for child in (value if isinstance(value, list) else (value,))
+            if isinstance(child, ast.AST) and child.__class__ not in _CLOSED
+        ]
+    return found
 
 
 def bare(qualname: str) -> str:

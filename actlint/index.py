@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from actlint import bindings, changes
-from actlint.dotted import dotted, replaced
+from actlint.dotted import dotted, inner_nodes, replaced
 from actlint.findings import FileError
 from actlint.literals import Settings, note_arguments, settings_of
 from actlint.minimising import SINKS, minimises
@@ -377,13 +377,7 @@ class _Collector:
                 self._use(node.value, "metric")
             elif isinstance(node, ast.Return) and isinstance(node.value, ast.Name):
                 returned.append(node.value.id)
-            pending += [
-                child
-                for child in ast.iter_child_nodes(node)
-                if not isinstance(
-                    child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.expr_context)
-                )
-            ]
+            pending += inner_nodes(node)
         return calls, sinks
 
     def _loop(self, target: ast.expr, iterated: ast.expr) -> None:

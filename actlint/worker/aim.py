@@ -191,7 +191,11 @@ def worst_reach(reaches: list[Reach]) -> Reach:
 
 
 def searched(
-    bench: Bench, index: int, target: Target, starts: tuple[Sample, ...]
+    bench: Bench,
+    index: int,
+    target: Target,
+    starts: tuple[Sample, ...],
+    neighbours: int = _NEIGHBOURS,
 ) -> Iterator[Sample]:
     """Yield batches that bring a node which mixes elements into the target, by Newton steps.
 
@@ -200,6 +204,7 @@ def searched(
         index: which template.
         target: what to reach.
         starts: batches to start from.
+        neighbours: floats tried on either side of a solution.
     """
     program = bench.lab.upto(target.node)
     needed = bench.lab.ancestors(target.node)
@@ -220,7 +225,7 @@ def searched(
             feeds = moved
         wide = [samples.reach_of(slot, feeds[slot.id]) for slot in slots]
         yield Sample(feeds, worst_reach(wide), "aimed")
-        yield from _nudged(feeds, slots)
+        yield from _nudged(feeds, slots, neighbours)
 
 
 @dataclass(slots=True)
@@ -275,18 +280,18 @@ def _step(
     return moved
 
 
-def _nudged(feeds: Feeds, slots: list[Slot]) -> Iterator[Sample]:
+def _nudged(feeds: Feeds, slots: list[Slot], neighbours: int) -> Iterator[Sample]:
     """Yield the batch with one element moved to neighbouring floats, one row per neighbour."""
     for slot in slots[:1]:
         value = feeds[slot.id]
         if value.ndim < 1 or slot.shape[:1] != (None,) or value.size == 0:
             continue
-        rows = 2 * _NEIGHBOURS + 1
+        rows = 2 * neighbours + 1
         nudged = {
             key: np.repeat(item[:1], rows, axis=0) if item.shape[:1] == (BATCH,) else item
             for key, item in feeds.items()
         }
         first = nudged[slot.id].reshape(rows, -1)
-        ranks = samples.ordered(first[:, 0]) + np.arange(-_NEIGHBOURS, _NEIGHBOURS + 1)
+        ranks = samples.ordered(first[:, 0]) + np.arange(-neighbours, neighbours + 1)
         first[:, 0] = samples.clip(samples.unordered(ranks), slot)
         yield Sample(nudged, samples.reach_of(slot, first), "aimed")

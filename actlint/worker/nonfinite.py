@@ -12,7 +12,7 @@ from actlint.worker.bench import Bench, Line
 from actlint.worker.blame import COMMON, Case, Tally
 from actlint.worker.inputs import Slot
 from actlint.worker.probes import Trace
-from actlint.worker.samples import Feeds, Sample
+from actlint.worker.samples import Array, Feeds, Sample
 
 _COMPILED = ("graph", "xla")
 # Magnitude of inputs up to which a result that float32 cannot hold is worth a word.
@@ -144,28 +144,50 @@ def _compiled_only(
         return None
     for mode in reversed(_COMPILED):
         for trace in candidates:
-            run = bench.lab.compiled(mode, trace.sample)
-            hazard = None if run is None else witness.hazard_of([run[0], *run[1]])
-            if run is None or hazard is None or not _causes(bench, suspect.node, mode, trace):
+            small = _shown(bench, suspect, mode, trace, shrinks=line is None)
+            if small is None:
                 continue
+            at, run = small
+            hazard = witness.hazard_of([run[0], *run[1]])
+            assert hazard is not None
             evidence = Evidence(
                 hazard=hazard,
-                witness=witness.numbers(template, trace.sample),
+                witness=witness.numbers(template, at.sample),
                 value=witness.worst([run[0]]),
                 gradient=witness.worst(run[1]),
                 mode=mode,
                 samples=tally.samples,
                 hits=1,
                 rate=None,
-                reach=trace.sample.reach,
+                reach=at.sample.reach,
                 detail={
                     "modes": mode,
                     "value_of": "output",
-                    **_finite(["eager", *_calm(bench, mode, trace)]),
+                    **_finite(["eager", *_calm(bench, mode, at)]),
                 },
             )
             return Outcome(Verdict.CONFIRMED, None, evidence)
     return None
+
+
+def _shown(
+    bench: Bench, suspect: Suspect, mode: str, trace: Trace, *, shrinks: bool
+) -> tuple[Trace, tuple[Array, list[Array]]] | None:
+    """Return a small run at which a compiled mode breaks at the node, with that mode's result."""
+    found = _broken(bench, suspect.node, mode, trace)
+    if found is None or not shrinks:
+        return None if found is None else (trace, found)
+    smaller = _smaller(bench, suspect, trace)
+    again = _broken(bench, suspect.node, mode, smaller)
+    return (trace, found) if again is None else (smaller, again)
+
+
+def _broken(bench: Bench, node: int, mode: str, trace: Trace) -> tuple[Array, list[Array]] | None:
+    """Return what a compiled mode gives at this point if it is broken there because of the node."""
+    run = bench.lab.compiled(mode, trace.sample)
+    if run is None or witness.hazard_of([run[0], *run[1]]) is None:
+        return None
+    return run if _causes(bench, node, mode, trace) else None
 
 
 def _calm(bench: Bench, shown: str, trace: Trace) -> list[str]:
@@ -217,7 +239,7 @@ def _at_targets(bench: Bench, suspect: Suspect, line: Line | None) -> list[Trace
     rows += [trace for trace in solved if trace is not None]
     for trace in rows:
         if not trace.broken and _met(suspect, trace):
-            found.append(_smaller(bench, suspect, trace))
+            found.append(trace)
         if len(found) == _MAX_COMPILED:
             break
     return found

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from actlint.worker.double import Double, Values
 from actlint.worker.inputs import Encoding, Template
 from actlint.worker.probes import Trace, floating
 from actlint.worker.samples import Array, Feeds, Sample
-
-if TYPE_CHECKING:
-    pass
 
 # Relative error from which on a number has not even its first digit right.
 HARMFUL: Final = 0.1
@@ -37,9 +34,13 @@ _MENDED: Final = 0.25
 _RATE: Final = 1e-6
 # Points per decade around a point at which terms cancel, and how near to it they go.
 _MANTISSAS: Final = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+# The same for a program that mixes elements, which may take the square of the points or more.
+_FEW_MANTISSAS: Final = (1.0, 3.0)
 _DECADES: Final = 8
 _MAX_ROOTS: Final = 4
-# Distances from a solution of a program that mixes elements.
+# Floats on either side of a solution of a program that mixes elements, and distances from it,
+# which are what tells here.
+_NEIGHBOURS: Final = 2
 _STEPS: Final = (1e-2, 1e-3, 1e-4)
 # Batches far from 0 with little spread: (mean, standard deviation).
 _LEVELS: Final = ((100.0, 0.1), (1000.0, 1.0), (1000.0, 0.1))
@@ -244,7 +245,9 @@ class _Study:
                     return self._evidence(template, again, (count, hits, rate))
         return None
 
-    def _around(self, line: Line, suspect: Suspect) -> Iterator[Feeds]:
+    def _around(
+        self, line: Line, suspect: Suspect, mantissas: Sequence[float] = _MANTISSAS
+    ) -> Iterator[Feeds]:
         focus = self.bench.line(0, self.node)
         if focus is None:
             return
@@ -260,7 +263,8 @@ class _Study:
                 range(size), key=lambda at: sum(abs(float(v[at])) for v in solved.values())
             )
             for at in order[:_MAX_ROOTS]:
-                yield from _near(line, {key: float(value[at]) for key, value in solved.items()})
+                root = {key: float(value[at]) for key, value in solved.items()}
+                yield from _near(line, root, mantissas)
 
     # ---- programs that mix elements --------------------------------------------------------
 
@@ -297,14 +301,14 @@ class _Study:
         for target in suspect.targets or (Target(self.node, 0.0, 0.0),):
             focus = bench.line(0, target.node)
             if focus is not None:
-                for points in self._around(focus, suspect):
+                for points in self._around(focus, suspect, _FEW_MANTISSAS):
                     feeds = focus.sample(points).feeds
                     rows = next(feeds[slot.id].shape[0] for slot in focus.slots)
                     rest = {slot.id: samples.typical(slot, rng, 1, rows) for slot in template.slots}
                     yield Sample({**rest, **feeds}, Reach.TYPICAL, "terms nearly equal")
                 continue
             starts = bench.drawn(0, "typical")[:2]
-            for solved in islice(aim.searched(bench, 0, target, starts), _MAX_ROOTS):
+            for solved in islice(aim.searched(bench, 0, target, starts, _NEIGHBOURS), _MAX_ROOTS):
                 for step in _STEPS:
                     feeds = {
                         slot.id: samples.clip(
@@ -352,10 +356,10 @@ class _Study:
 # ---- samples ---------------------------------------------------------------------------------
 
 
-def _near(line: Line, root: dict[int, float]) -> Iterator[Feeds]:
+def _near(line: Line, root: dict[int, float], mantissas: Sequence[float]) -> Iterator[Feeds]:
     """Yield points at growing distances from a root, one input after the other."""
     steps = np.array(
-        [sign * m * 10.0**-decade for decade in range(1, _DECADES + 1) for m in _MANTISSAS
+        [sign * m * 10.0**-decade for decade in range(1, _DECADES + 1) for m in mantissas
          for sign in (-1.0, 1.0)]
     )  # fmt: skip
     for slot in line.slots:
