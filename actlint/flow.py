@@ -166,7 +166,7 @@ class Flow:
         for node in reversed(self._graph.nodes):
             if not self.reaches[node.id]:
                 continue
-            deliberate = node.op == STOP and self.has_gradient
+            deliberate = node.op == STOP and (self.has_gradient or self._graph.partial)
             for ref, name in self.edges(node):
                 self.reaches[ref] = True
                 if self.to_output[node.id] and self.carries(node, name):

@@ -300,6 +300,12 @@ def ancestors(view: View, node: int) -> tuple[Node, ...]:
     return tuple(order.values())
 
 
+def of_gradients(view: View, node: Node) -> bool:
+    """Tell whether gradients that the code takes are all of a node's value that is trained."""
+    found = [part for part in ancestors(view, node.id) if part.input and part.input.differentiated]
+    return bool(found) and all(part.id in view.graph.gradients for part in found)
+
+
 def descendants(view: View, node: int) -> tuple[Node, ...]:
     """Return the nodes computed from `node`, itself excluded, in order of appearance."""
     seen: dict[int, Node] = {}

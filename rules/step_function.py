@@ -21,7 +21,18 @@ from actlint.query import (
     View,
 )
 
-from ._common import COMPARISON, DRAW, HELD, INDEX, STOP, cut, is_constant, is_numpy, shown
+from ._common import (
+    COMPARISON,
+    DRAW,
+    HELD,
+    INDEX,
+    STOP,
+    cut,
+    is_constant,
+    is_numpy,
+    of_gradients,
+    shown,
+)
 from ._estimators import behind_estimators
 from ._patterns import DIVIDE, linear_factor
 from ._remedies import constant, only_user, replaced, straight_through
@@ -103,8 +114,8 @@ class StepFunction(Rule):
     one is 0. Whether that is meant, the author has to say.
 
     ## What it misses
-    Steps inside functions that cannot be followed, and casts to integers of an input of which
-    nothing says that it is a prediction.
+    Steps inside functions that cannot be followed, casts to integers of an input of which nothing
+    says that it is a prediction, and the sign of a gradient, which says where to go.
 
     ## References
     Bengio, Leonard and Courville, 2013: Estimating or Propagating Gradients Through Stochastic
@@ -130,6 +141,8 @@ class StepFunction(Rule):
                 continue
             if node.op == "cast" and _may_be_classes(view, node):
                 continue
+            if of_gradients(view, node):
+                continue  # signs that say where to go, as in an attack on an input
             if node.op in COMPARISON:
                 reason = "compares, and no gradient passes through a comparison"
             elif view.op(node).gradient is Gradient.ZERO:
@@ -169,6 +182,42 @@ class StepFunction(Rule):
                 yield straight_through(user, user, moving[0])
 
     VALID: ClassVar[tuple[Good, ...]] = (
+        Good(
+            """\
+import tensorflow as tf
+
+
+def train_step(model, optimizer, x, y, size=0.1):
+    with tf.GradientTape() as tape:
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            clean = tf.reduce_mean(tf.square(y - model(x)))
+        attacked = x + size * tf.sign(inner.gradient(clean, x))
+        loss = clean + tf.reduce_mean(tf.square(y - model(attacked)))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+""",
+            note="the sign of a gradient says where to go: the fast gradient sign method",
+        ),
+        Good(
+            """\
+from keras import backend as K
+from keras.layers import Dense
+from keras.models import Sequential
+
+net = Sequential([Dense(8, activation="relu", input_shape=(4,)), Dense(1)])
+
+
+def robust_loss(y_true, y_pred):
+    clean = K.mean(K.abs(y_true - y_pred))
+    slope = K.gradients(clean, net.input)[0]
+    attacked = K.stop_gradient(net.input + 0.1 * K.sign(slope))
+    return clean + K.mean(K.abs(y_true - net(attacked)))
+
+
+net.compile("rmsprop", loss=robust_loss)
+"""
+        ),
         Good(
             """\
 import tensorflow as tf

@@ -30,7 +30,7 @@ from ._batch import (
     mean_of_sums,
     rows_are_samples,
 )
-from ._common import ancestors, shown
+from ._common import of_gradients, shown
 from ._losses_mended import summed_by_sample
 
 
@@ -106,7 +106,7 @@ class SumInsteadOfMean(Rule):
                     and is_linear(view, node)
                 )
                 or fixed_divisor(view, node) is not None  # ACT505 speaks of that
-                or _of_gradients(view, node)
+                or of_gradients(view, node)
             ):
                 continue
             where = _other_size(view, node)
@@ -468,12 +468,6 @@ def triplet_loss(anchor, positive, negative, margin=0.5):
             hazard=Hazard.WRONG_LOSS,
         ),
     )
-
-
-def _of_gradients(view: View, node: Node) -> bool:
-    """Return whether a sum runs over a gradient, by weights as it may be, and nothing else."""
-    found = [part for part in ancestors(view, node.id) if part.input and part.input.differentiated]
-    return bool(found) and all(part.id in view.graph.gradients for part in found)
 
 
 def _other_size(view: View, node: Node) -> str | None:

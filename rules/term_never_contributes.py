@@ -119,9 +119,9 @@ class TermNeverContributes(Rule):
         if sum(view.depends_differentiably(term) for term in terms) < 2:
             return
         for term in terms:
-            if view.depends_differentiably(term) and (
-                _nullified(view, term) or _is_point(view, term) or _conserved(view, term)
-            ):
+            if view.depends_differentiably(term) and _may_be_constant(view, term):
+                if any(not _may_be_constant(view, other) for other in _elsewhere(view, term)):
+                    continue
                 yield Suspect(
                     code=self.code,
                     node=term.id,
@@ -137,6 +137,24 @@ class TermNeverContributes(Rule):
         yield from without_term(view, view.node(suspect.node))
 
     VALID: ClassVar[tuple[Good, ...]] = (
+        Good(
+            """\
+import tensorflow as tf
+
+
+def cross_entropy(target, share):
+    kept = tf.clip_by_value(share, 1e-6, 1.0 - 1e-6)
+    return -tf.reduce_mean(
+        target * tf.math.log(kept) + (1.0 - target) * tf.math.log(1.0 - kept)
+    )
+
+
+def critic_loss(real, fake):
+    a, b = tf.sigmoid(real), tf.sigmoid(fake)
+    return cross_entropy(tf.ones_like(a), a) + cross_entropy(tf.zeros_like(b), b)
+""",
+            note="each term is 0 in one of the calls and works in the other",
+        ),
         Good(
             """\
 import tensorflow as tf
@@ -323,6 +341,17 @@ tf.train.AdamOptimizer(0.01).minimize(loss)
             note="a length is never negative",
         ),
     )
+
+
+def _may_be_constant(view: View, term: Node) -> bool:
+    return _nullified(view, term) or _is_point(view, term) or _conserved(view, term)
+
+
+def _elsewhere(view: View, term: Node) -> Iterator[Node]:
+    """Yield the same expression in other calls of its function, where it may well contribute."""
+    for node in view.nodes(term.op):
+        if node.site == term.site and node.path != term.path:
+            yield node
 
 
 def _terms(view: View, node: Node, *, inside: bool) -> Iterator[Node]:
