@@ -5,7 +5,19 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 
-from actlint.query import Arg, Items, Kind, Node, Ref, Remedy, Rewrite, Safety, Settled, View
+from actlint.query import (
+    Arg,
+    Items,
+    Kind,
+    Node,
+    Ref,
+    Remedy,
+    Rewrite,
+    Role,
+    Safety,
+    Settled,
+    View,
+)
 
 # Added inside a logarithm: what Keras takes for its own losses, and what float32 can still tell
 # from 0 next to 1.
@@ -126,6 +138,9 @@ def no_nan(view: View, node: Node, settled: Settled = Settled.LIMIT) -> Iterator
     if isinstance(x, int):
         x = float(x)  # older versions take the dtype of the first operand, an int32 then
     if node.op in {"divide", "div"} and isinstance(y, Ref):
+        if rewards_zero(view, node):
+            yield from _kept_apart(node, view.node(y.node), x)
+            return
         template, title = "tf.math.divide_no_nan({x}, {y})", "Divide with tf.math.divide_no_nan"
         parts: Parts = {"x": x, "y": y}
         yield replaced(node, template, title, _TENDS[settled], parts, settled=settled)
@@ -139,6 +154,62 @@ def no_nan(view: View, node: Node, settled: Settled = Settled.LIMIT) -> Iterator
         template, title = "tf.math.reciprocal_no_nan({x})", "Use tf.math.reciprocal_no_nan"
         yield replaced(node, template, title, _TENDS[settled], {"x": x}, settled=settled)
         yield replaced(node, template, title, _CHOSEN, {"x": x}, safety=Safety.UNSAFE)
+
+
+def rewards_zero(view: View, node: Node) -> bool:
+    """Tell whether a quotient of 0 where the divisor is 0 would make a loss smallest there.
+
+    So it is if training moves the divisor, such as a predicted scale, and pays for the quotient:
+    the likelihood of an error would be best at a scale of 0, however large the error.
+    """
+    above, below = view.operand(node, "x"), view.operand(node, "y")
+    return (
+        above is not None
+        and below is not None
+        and view.graph.role in _PAYING
+        and view.depends_differentiably(below)
+        and view.interval(above).lo >= 0.0
+        and view.interval(below).lo >= 0.0
+        and slope_of_use(view, node) >= 0
+        and not _within(view, above, below)
+    )
+
+
+# Roles of graphs whose output training makes small, and of parts of them.
+_PAYING = frozenset({Role.GRAPH, Role.LAYER, Role.LOSS, Role.TRAINING_STEP})
+
+
+def _within(view: View, node: Node, outer: Node) -> bool:
+    """Tell whether a value is among those that another one adds up, so that both are 0 at once."""
+    waiting, seen = [outer.id], set[int]()
+    while waiting:
+        current = waiting.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if view.same_value(current, node):
+            return True
+        waiting += [each.id for each in view.operands(current)]
+    return False
+
+
+def _kept_apart(node: Node, below: Node, above: Arg) -> Iterator[Remedy]:
+    """Yield the remedies of a quotient that must grow as its divisor shrinks."""
+    if below.op == "exp":
+        yield replaced(
+            node,
+            f"{{x}} * tf.exp(tf.minimum(-{{v}}, {_FARTHEST}))",
+            "Multiply by the exponential of the negative exponent, and bound that",
+            f"the quotient stays finite below an exponent of -{_FARTHEST}, and passes no gradient "
+            "to it there",
+            {"x": above, "v": below.arg("x")},
+            safety=Safety.UNSAFE,
+        )
+    yield from floored(node, below, EPSILON)
+
+
+# Exponent whose exponential leaves float32 room for squared errors and their gradients.
+_FARTHEST = "20.0"
 
 
 _TENDS = {

@@ -22,9 +22,25 @@ from actlint.query import (
 
 from ._common import DIVISION, condition, nonfinite, shown, singular
 from ._patterns import SUMS, Softmax, mask, softmaxes
-from ._remedies import no_nan
+from ._remedies import no_nan, rewards_zero
 
 _NUMBER = re.compile(r"[\d.e+-]+")
+
+
+def _apart(view: View, node: Node) -> str:
+    """Return the hint of a quotient that must not be 0 where its divisor is, or ""."""
+    below = view.operand(node, "y")
+    if below is None or not rewards_zero(view, node):
+        return ""
+    if below.op == "exp":
+        return (
+            "Multiply by tf.exp(-x) instead of dividing by tf.exp(x), and bound the exponent, "
+            "e.g. with tf.clip_by_value(x, -10.0, 10.0)"
+        )
+    return (
+        "Keep the divisor away from 0 with tf.maximum(b, 1e-7); a quotient of 0 there, as of "
+        "tf.math.divide_no_nan, would make a divisor of 0 pay"
+    )
 
 
 class DivisionByZero(Rule):
@@ -65,7 +81,9 @@ class DivisionByZero(Rule):
     measures all around such a point. Else 0 is a choice: it may be wrong, as for `tf.tanh(x) / x`,
     which tends to 1, or the worst value, as for a score such as Dice's of an empty mask that was
     predicted rightly. Of a score, a constant above and below the line is offered first. A floor
-    under the divisor is unsafe, too, since quotients by smaller divisors change.
+    under the divisor is unsafe, too, since quotients by smaller divisors change. It is what is
+    offered if training moves the divisor and pays for the quotient, as for an error that is divided
+    by a predicted scale: with a quotient of 0 a scale of 0 would be the best.
 
     ## What it misses
     Divisors that only a relation between two inputs keeps from 0 or brings to 0, and divisors
@@ -97,7 +115,14 @@ class DivisionByZero(Rule):
             divisor = f"{shown(hit.operand)}, which {condition(hit)}"
             if _NUMBER.fullmatch(hit.operand.site.text):
                 divisor = "0"
-            yield nonfinite(view, self.code, node, hit, f"{shown(node)} divides by {divisor}")
+            yield nonfinite(
+                view,
+                self.code,
+                node,
+                hit,
+                f"{shown(node)} divides by {divisor}",
+                hint=_apart(view, node),
+            )
 
     def _masked(self, view: View, softmax: Softmax) -> Iterator[Suspect]:
         """Yield the division of a hand-written softmax over entries that can all be masked."""

@@ -36,6 +36,8 @@ from ._stable import bounded_exponent, stable
 
 _OVERFLOW = frozenset({Cause.OVERFLOW})
 _NEAR = 4
+# Ops that make a ratio of an exponential and a sum with it.
+_DIVIDING = frozenset({"div", "divide", "pow", "reciprocal"})
 
 
 class ExpOverflow(Rule):
@@ -102,6 +104,8 @@ class ExpOverflow(Rule):
                 continue  # labels and data stay what they are while training diverges
             if first_hit(view, node, not_overflow()) is not None:
                 continue  # the nearer pole is told by its own rule
+            if _divides(view, node):
+                continue  # that it can be 0 is told of the quotient, and mended by one edit
             if any(view.same_value(node, other) for other in told):
                 continue
             told.append(node)
@@ -352,11 +356,24 @@ def _is_finite(view: View, ident: int) -> bool:
     return math.isfinite(known.lo) and math.isfinite(known.hi)
 
 
+def _divides(view: View, node: Node) -> bool:
+    """Tell whether an exponential is a divisor, and can be 0 there."""
+    users = view.users(node)
+    return (
+        len(users) == 1
+        and users[0].op in DIVISION
+        and any(
+            hit.operand.id == node.id and hit.region.cause is Cause.ZERO
+            for hit in view.hits(users[0])
+        )
+    )
+
+
 def _stable(view: View, node: Node) -> str:
     """Return the hint for what an exponential is the first half of, or "" for the general one."""
     if node.op != "exp":
         return ""
-    following = [user.op for user in descendants(view, node.id)[:_NEAR]]
-    if any(op in {"divide", "div", "reciprocal", "pow"} for op in following):
+    following = descendants(view, node.id)[:_NEAR]
+    if any(user.op in _DIVIDING and user.operands[-1:] != (node.id,) for user in following):
         return "Use tf.sigmoid or tf.tanh, which do not overflow"
     return ""

@@ -1,4 +1,4 @@
-"""Fixes of masks, empty selections and straight-through estimators."""
+"""Fixes of quotients, masks, empty selections and straight-through estimators."""
 
 from __future__ import annotations
 
@@ -160,6 +160,47 @@ def hard_loss(y_true, y_pred):
                 "tf.reduce_mean(error[error > 0.3])",
                 "tf.math.divide_no_nan(tf.reduce_sum(error[error > 0.3]), "
                 'tf.math.count_nonzero(error > 0.3, dtype="float32"))',
+            ),
+        ),
+    ),
+    Case(
+        "predicted_scale",
+        """\
+import tensorflow as tf
+
+
+def build(model):
+    model.compile("adam", loss=laplace)
+
+
+def laplace(y_true, y_pred):
+    scale = tf.nn.relu(y_pred[..., 1])
+    return tf.reduce_mean(scale + tf.abs(y_true[..., 0] - y_pred[..., 0]) / scale)
+""",
+        Safety.UNSAFE,
+        (
+            (
+                "tf.abs(y_true[..., 0] - y_pred[..., 0]) / scale",
+                "tf.abs(y_true[..., 0] - y_pred[..., 0]) / tf.maximum(scale, 1e-7)",
+            ),
+        ),
+    ),
+    Case(
+        "predicted_log_variance",
+        """\
+from tensorflow.keras import backend as K
+
+
+def gauss_loss(y_true, y_pred):
+    log_variance = y_pred[..., 1]
+    error = K.square(y_true[..., 0] - y_pred[..., 0])
+    return K.mean(log_variance + error / K.exp(log_variance))
+""",
+        Safety.UNSAFE,
+        (
+            (
+                "error / K.exp(log_variance)",
+                "error * K.exp(K.minimum(-log_variance, 20.0))",
             ),
         ),
     ),
