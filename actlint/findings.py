@@ -170,6 +170,9 @@ class Check(StrEnum):
     # The node, a number that Python holds, moves the output in eager mode, but not under
     # tf.function once that has traced.
     FROZEN_STATE = "frozen-state"
+    # A nan in the free inputs that the targets name makes the output or the gradient that training
+    # takes nan; without it both are finite.
+    MISSING_DATA = "missing-data"
 
 
 @dataclass(frozen=True, slots=True)

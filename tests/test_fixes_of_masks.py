@@ -164,6 +164,25 @@ def hard_loss(y_true, y_pred):
         ),
     ),
     Case(
+        "missing_labels",
+        """\
+import tensorflow as tf
+
+
+def masked_loss(y_true, y_pred):
+    missing = tf.math.is_nan(y_true)
+    error = tf.square(y_true - y_pred)
+    return tf.reduce_mean(tf.where(missing, tf.zeros_like(error), error))
+""",
+        Safety.SAFE,
+        (
+            (
+                "y_true - y_pred",
+                "tf.where(tf.math.is_nan(y_true), tf.zeros_like(y_true), y_true) - y_pred",
+            ),
+        ),
+    ),
+    Case(
         "predicted_scale",
         """\
 import tensorflow as tf

@@ -26,6 +26,7 @@ from actlint.worker import (
     indeterminate,
     labels,
     minimum,
+    missing,
     nonfinite,
     others,
     precision,
@@ -83,6 +84,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.TRUNCATION: truncation.check,
     Check.FROZEN_DRAW: frozen.check,
     Check.FROZEN_STATE: frozen.check_state,
+    Check.MISSING_DATA: missing.check,
 }
 # Checks that look for shapes themselves.
 _SHAPELESS: Final = frozenset({Check.FIXED_BATCH})

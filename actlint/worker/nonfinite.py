@@ -81,11 +81,11 @@ def _is_far_and_true(bench: Bench, case: Case) -> bool:
 
 
 def _confirmed(bench: Bench, node: int, case: Case, tally: Tally, rate: float | None) -> Outcome:
-    modes, calm = _modes(bench, case.trace.sample)
+    modes, calm = compiled_modes(bench, case.trace.sample)
     nearest = onset.nearest(bench, node, case, modes)
     if nearest is not case:
         case = nearest
-        modes, calm = _modes(bench, case.trace.sample)
+        modes, calm = compiled_modes(bench, case.trace.sample)
     trace = case.trace
     output = witness.worst([trace.values[trace.output]])
     own = witness.worst([trace.values.get(node)])
@@ -112,7 +112,7 @@ def _confirmed(bench: Bench, node: int, case: Case, tally: Tally, rate: float | 
     return Outcome(Verdict.CONFIRMED, None, evidence)
 
 
-def _modes(bench: Bench, sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def compiled_modes(bench: Bench, sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the compiled modes that show a hazard, and those that give finite values."""
     shown, calm = list[str](), list[str]()
     for mode in _COMPILED:
