@@ -36,6 +36,9 @@ from ._stable import bounded_exponent, stable
 
 _OVERFLOW = frozenset({Cause.OVERFLOW})
 _NEAR = 4
+_EXPONENTIALS = frozenset(
+    {"cosh", "exp", "expm1", "np_cosh", "np_exp", "np_expm1", "np_sinh", "sinh"}
+)
 # Ops that make a ratio of an exponential and a sum with it.
 _DIVIDING = frozenset({"div", "divide", "pow", "reciprocal"})
 
@@ -371,6 +374,8 @@ def _divides(view: View, node: Node) -> bool:
 
 def _stable(view: View, node: Node) -> str:
     """Return the hint for what an exponential is the first half of, or "" for the general one."""
+    if node.op not in _EXPONENTIALS:
+        return "Bound what goes in, e.g. with tf.clip_by_value, or compute with smaller numbers"
     if node.op != "exp":
         return ""
     following = descendants(view, node.id)[:_NEAR]
