@@ -19,6 +19,8 @@ from actlint.lower.attributes import (
     injected,
     parameter,
 )
+from actlint.lower.bounds import narrowed
+from actlint.lower.contracts import documented
 from actlint.lower.distinct import distinct
 from actlint.lower.domains import with_domains
 from actlint.lower.limits import ENOUGH_BUILDING, MAX_PATHS, MAX_STEPS, MAX_TRIES, TooLarge
@@ -252,7 +254,8 @@ def _finish(machine: Machine) -> tuple[Node, ...]:
         for node in machine.nodes
     ]
     known = frozenset((*machine.linear, *machine.cosines))
-    return with_domains(named, machine.role, machine.assumed_rank, known)
+    nodes = with_domains(named, machine.role, machine.assumed_rank, known)
+    return narrowed(nodes, machine.bounds)
 
 
 def _outputs(value: Value) -> tuple[list[int], bool]:
@@ -490,3 +493,4 @@ def _bind(
             scope.variables[name] = Static(True)
         else:
             scope.variables[name] = parameter(machine, name, item.name, item.annotation)
+    documented(machine, scope, function)

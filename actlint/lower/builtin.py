@@ -9,6 +9,7 @@ import libcst as cst
 
 from actlint.graph import InputRole
 from actlint.lower import folding
+from actlint.lower.dense import is_dense, is_other_tensor
 from actlint.lower.folding import MAX_ITEMS
 from actlint.lower.machine import Machine
 from actlint.lower.values import (
@@ -49,6 +50,12 @@ def _len(call: Call) -> Value | None:
             return call.machine.rank(node, call.at)
         case [TensorValue(node=node)] if call.machine.nodes[node].op == "shape":
             return call.machine.rank(call.machine.nodes[node].operands[0], call.at)
+    return None
+
+
+def _isinstance(call: Call) -> Value | None:
+    if len(call.args) == 2 and is_other_tensor(call.args[1]):
+        return Static(False) if is_dense(call.machine.nodes, call.args[0]) else None
     return None
 
 
@@ -215,6 +222,7 @@ BUILTINS: dict[str, Handler] = {
     "reversed": _reversed,
     "float": _number("py_float", float),
     "int": _number("py_int", int),
+    "isinstance": _isinstance,
     "bool": _number("py_bool", bool),
     "abs": _fold(lambda n: abs(n[0]), "abs"),
     "max": _fold(max, traced="maximum"),
