@@ -53,12 +53,6 @@ def _len(call: Call) -> Value | None:
     return None
 
 
-def _isinstance(call: Call) -> Value | None:
-    if len(call.args) == 2 and is_other_tensor(call.args[1]):
-        return Static(False) if is_dense(call.machine.nodes, call.args[0]) else None
-    return None
-
-
 def _range(call: Call) -> Value | None:
     if len(call.args) == 1 and isinstance(call.args[0], (TensorValue, Opaque)):
         # Of an unknown number of rounds the first two are looked at.
@@ -189,6 +183,8 @@ def _isinstance(call: Call) -> Value | None:
                 return Static(isinstance(value.value, kinds[name]))
             if isinstance(value, (Sequence, Mapping)) and name in kinds:
                 return Static(False)
+            if is_other_tensor(call.args[1]) and is_dense(call.machine.nodes, value):
+                return Static(False)
             containers = {"builtins.list", "builtins.tuple", "builtins.dict"}
             if name in containers and isinstance(value, (TensorValue, Static)):
                 return Static(False)
@@ -222,7 +218,6 @@ BUILTINS: dict[str, Handler] = {
     "reversed": _reversed,
     "float": _number("py_float", float),
     "int": _number("py_int", int),
-    "isinstance": _isinstance,
     "bool": _number("py_bool", bool),
     "abs": _fold(lambda n: abs(n[0]), "abs"),
     "max": _fold(max, traced="maximum"),

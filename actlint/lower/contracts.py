@@ -61,12 +61,13 @@ _POSITIVE = re.compile(
 )
 _NON_NEGATIVE = re.compile(r"\bnon-?negative\b")
 _SHARE = re.compile(
-    r"(in|between|within|range)( the)?( (range|interval)( of)?)? ?[\[(] ?0(\.0*)? ?, ?1(\.0*)? ?[\])]|"
-    r"between 0(\.0*)? and 1(\.0*)?\b"
+    r"(in|between|within|range)( the)?( (range|interval)( of)?)? ?"
+    r"[\[(] ?0(\.0*)? ?, ?1(\.0*)? ?[\])]|between 0(\.0*)? and 1(\.0*)?\b"
 )
 _FLAG = re.compile(
-    r"\{ ?0(\.0*)? ?, ?1(\.0*)? ?\}|(?<![-\w.])0(\.0*)? or 1(\.0*)?\b|(?<![-\w.])1(\.0*)? or 0\b|"
-    r"(?<![-\w.])0(\.0*)? if\b.*(?<![-\w.])1(\.0*)? if\b|(?<![-\w.])1(\.0*)? if\b.*(?<![-\w.])0(\.0*)? if\b"
+    r"\{ ?0(\.0*)? ?, ?1(\.0*)? ?\}|"
+    r"(?<![-\w.])0(\.0*)? (or|if\b.*(?<![-\w.])) ?1(\.0*)?\b(?! ?[,.]? ?(or )?[2-9])|"
+    r"(?<![-\w.])1(\.0*)? (or|if\b.*(?<![-\w.])) ?0(\.0*)?\b"
 )
 
 
