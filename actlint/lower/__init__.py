@@ -164,7 +164,7 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
         outputs = [node for node in outputs if machine.nodes[node].op]
     partial = [n for n in feeding if n not in outputs]
     most = _MAX_MODELS if unit.compiles else _MAX_OUTPUTS
-    nodes = _finish(machine)
+    nodes = _finish(machine, keras=unit.compiled)
     graphs = [
         Graph(
             nodes=nodes,
@@ -246,7 +246,7 @@ def _is_decision(node: Node) -> bool:
     return node.op in _DECISIONS
 
 
-def _finish(machine: Machine) -> tuple[Node, ...]:
+def _finish(machine: Machine, *, keras: bool) -> tuple[Node, ...]:
     named = [
         replace(node, name=machine.names[node.id])
         if node.id in machine.names and not node.name
@@ -254,6 +254,8 @@ def _finish(machine: Machine) -> tuple[Node, ...]:
         for node in machine.nodes
     ]
     known = frozenset((*machine.linear, *machine.cosines))
+    if not keras:
+        named = machine.slopes.examined(named)
     nodes = with_domains(named, machine.role, machine.assumed_rank, known)
     return narrowed(nodes, machine.bounds)
 
