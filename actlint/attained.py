@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from actlint.graph import Arg, Items
-from actlint.interval import MAX_ELEMENTS, ONE, ZERO, Interval, round_down
+from actlint.interval import INF, MAX_ELEMENTS, ONE, ZERO, Interval, round_down
 from actlint.ops.model import Bound
 from actlint.values import Values, is_elementwise
 
@@ -73,6 +73,24 @@ def reduced(values: Values, number: int, keys: Collection[str]) -> tuple[int, Ax
     return None
 
 
+def _left(known: Axes, axes: Axes, *, kept: bool) -> Axes:
+    """Return where axes are, counted from the end, once others are reduced; None if they meet."""
+    if known is None or axes is None or not all(isinstance(a, int) and a < 0 for a in known):
+        return None
+    if axes == (0,):
+        # Of rows there are several: the first axis is another one than the last.
+        return known if known == (-1,) else None
+    numbers = [axis for axis in axes if isinstance(axis, int)]
+    if set(numbers) & set(known) or any(axis >= 0 for axis in numbers):
+        return None
+    gone = 0 if kept else 1
+    return tuple(
+        each + gone * sum(axis > each for axis in numbers)
+        for each in known
+        if isinstance(each, int)
+    )
+
+
 class Attained:
     """What each value of one graph surely attains along some axes, by value number."""
 
@@ -89,9 +107,11 @@ class Attained:
     def along(self, number: int, axes: Axes) -> Interval | None:
         """Return an interval in which some element of each slice along `axes` surely lies."""
         fact = self._known.get(number)
-        if fact is None or (axes is not None and fact[0] != axes) or axes == UNKNOWN:
+        if fact is None or axes == UNKNOWN:
             return None
-        return fact[1]
+        # Each larger slice holds several of those that are known.
+        held = axes is None or (fact[0] is not None and set(fact[0]) <= set(axes))
+        return fact[1] if held else None
 
     def _find(self, index: int, base: Mapping[int, Interval]) -> tuple[Axes, Interval] | None:
         values = self._values
@@ -106,7 +126,66 @@ class Attained:
                 if found is None or found[0] != whole or base[whole].nan:
                     continue
                 return found[1], ZERO if key == "subtract" else ONE
-        return self._carried(index, base) if self._known else None
+        if not self._known:
+            return None
+        if key in (SUM, MEAN):
+            return self._summed(index, base)
+        if key == "transpose":
+            return self._transposed(index)
+        if key == "matmul":
+            return self._multiplied(index, base)
+        return self._carried(index, base)
+
+    def _summed(self, index: int, base: Mapping[int, Interval]) -> tuple[Axes, Interval] | None:
+        """Carry the fact of what is not negative through a sum or mean over other axes."""
+        values = self._values
+        operand = values.first(index)
+        fact = None if operand is None else self._known.get(operand)
+        axes = axes_of(values.statics[index].get("axis"))
+        if fact is None or operand is None or axes in (None, UNKNOWN) or base[operand].lo < 0.0:
+            return None
+        kept = values.statics[index].get("keepdims") is True
+        rest = _left(fact[0], axes, kept=kept)
+        if rest is None or fact[1].lo <= 0.0:
+            return None
+        least = fact[1].lo if values.key(index) == SUM else fact[1].lo / MAX_ELEMENTS
+        return rest, Interval(round_down(least), INF)
+
+    def _transposed(self, index: int) -> tuple[Axes, Interval] | None:
+        """Carry a fact along the last axis of a matrix, or of several."""
+        operand = self._values.first(index)
+        fact = None if operand is None else self._known.get(operand)
+        if fact is None or fact[0] not in ((-1,), (-2,)):
+            return None
+        perm = self._values.statics[index].get("perm")
+        axis = -1 if fact[0] == (-1,) else -2
+        if perm is None:
+            return (-3 - axis,), fact[1]
+        order = [n for n in perm.items if isinstance(n, int)] if isinstance(perm, Items) else []
+        rank = len(order)
+        if rank < 2 or sorted(order) != list(range(rank)):
+            return None
+        return (order.index(rank + axis) - rank,), fact[1]
+
+    def _multiplied(self, index: int, base: Mapping[int, Interval]) -> tuple[Axes, Interval] | None:
+        """Tell that a product of matrices is not all zeros: no term of it is negative.
+
+        Of what a column of the left one and the row of the right one for it attain, some element
+        holds the product.
+        """
+        values = self._values
+        statics, operands = values.statics[index], values.operands[index]
+        attained: list[float] = []
+        for name, flag, axis in (("a", "transpose_a", -2), ("b", "transpose_b", -1)):
+            operand = operands.get(name)
+            fact = None if operand is None else self._known.get(operand)
+            turned = statics.get(flag) is True
+            if fact is None or operand is None or base[operand].lo < 0.0:
+                return None
+            if fact[0] != ((-3 - axis,) if turned else (axis,)) or fact[1].lo <= 0.0:
+                return None
+            attained.append(fact[1].lo)
+        return (-2, -1), Interval(round_down(attained[0] * attained[1]), INF)
 
     def _carried(self, index: int, base: Mapping[int, Interval]) -> tuple[Axes, Interval] | None:
         """Carry an operand's fact through an elementwise op."""

@@ -10,6 +10,7 @@ from itertools import islice
 from actlint import catalogue, excerpt, index, policy, screening
 from actlint.cache import Cache
 from actlint.cases import MAX_UNITS, Case, Context, Key
+from actlint.contexts import Contexts, inlined
 from actlint.defaults import SAMPLES, SEED, TIMEOUT
 from actlint.disk import Disk
 from actlint.dotted import bare
@@ -92,6 +93,7 @@ class _Static:
     units: dict[Key, dict[Unit, None]] = field(default_factory=dict)  # that hold the expression
     errors: list[FileError] = field(default_factory=list)
     policies: Mapping[str, policy.Policy] = field(default_factory=dict)  # of files, by path
+    contexts: Contexts | None = None
     # Codes that are not looked for, by the path of the culprit's file.
     ignored: Mapping[str, frozenset[str]] = field(default_factory=dict)
     elsewhere: Callable[[str], frozenset[str]] = lambda _: frozenset()
@@ -143,10 +145,11 @@ def lint(
     static = _Static(ignored={f.path: f.ignored for f in files}, elsewhere=options.ignored)
     indexes = _indexes(files, static)
     project = Project(indexes.values(), Disk())
+    contexts = static.contexts = Contexts(project)
     library = Library(project)
     roles = incoming(indexes.values(), project)
     matters, states = library.injection.matters, States(project)
-    static.policies = _policies(indexes, project, options)
+    static.policies = policy.known(indexes.values(), project, options.dtype)
     jobs: list[Job | None] = []
     with Examiner(options.timeout, options.workers, options.cache) as examiner:
         for done, file in enumerate(files):
@@ -167,8 +170,10 @@ def lint(
                 if job is not None:
                     # The workers are busy while the rest of the files is read.
                     examiner.start(job)
+        static.candidates = contexts.within(static.candidates, rules)
         if options.confirm:
             _confirm(examiner, jobs, static, options, on_progress)
+            static.candidates = contexts.judged(static.candidates)
         chosen, summary = _chosen(project, static, options, rules)
         fixes: dict[Key, tuple[Fix, ...]] = {}
         if options.confirm:
@@ -192,15 +197,6 @@ def lint(
             summary, files=len(files), functions=static.functions, skipped=static.skipped
         ),
     )
-
-
-def _policies(
-    indexes: Mapping[str, FileIndex], project: Project, options: Options
-) -> Mapping[str, policy.Policy]:
-    """Return the policies by path; what the user asks for decides, else what the source sets."""
-    if options.dtype is None:
-        return policy.of_project(indexes.values(), project)
-    return policy.asked(indexes.values(), options.dtype)
 
 
 def _indexes(files: Sequence[SourceFile], static: _Static) -> dict[str, FileIndex]:
@@ -250,7 +246,8 @@ def _suspects(unit: Unit, graph: Graph, rules: Sequence[Rule], static: _Static) 
     unwanted = {path: static.unwanted(path) for path in {node.site.path for node in graph.nodes}}
     nowhere = frozenset[str].intersection(*unwanted.values()) if unwanted else frozenset[str]()
     chosen = [rule for rule in rules if rule.code not in nowhere]
-    for suspect in screening.suspects(graph, chosen):
+    raised: list[Suspect] = []
+    for suspect in screening.suspects(graph, chosen, raised):
         site = graph.nodes[suspect.node].site
         if suspect.code in unwanted[site.path]:
             continue
@@ -259,10 +256,12 @@ def _suspects(unit: Unit, graph: Graph, rules: Sequence[Rule], static: _Static) 
         if len(holders) < MAX_UNITS:
             holders[unit] = None
         known = static.candidates.setdefault(key, [])
-        if len(known) < _MAX_CANDIDATES:
-            candidate = _Candidate(graph, suspect, unit)
+        candidate = _Candidate(graph, suspect, unit)
+        if sum(inlined(each) is inlined(candidate) for each in known) < _MAX_CANDIDATES:
             known.append(candidate)
             static.groups.setdefault(id(graph), []).append(candidate)
+    if static.contexts is not None:
+        static.contexts.note(graph, raised)
 
 
 def _job(group: Sequence[_Candidate], number: int, options: Options) -> Job | None:

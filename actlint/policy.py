@@ -59,6 +59,13 @@ class Policy:
 Policies = Mapping[str, Policy]
 
 
+def known(
+    indexes: Iterable[FileIndex], project: Project, dtype: str | None
+) -> Mapping[str, Policy]:
+    """Return the policies by path; what the user asks for decides, else what the source sets."""
+    return of_project(indexes, project) if dtype is None else asked(indexes, dtype)
+
+
 def asked(indexes: Iterable[FileIndex], dtype: str) -> dict[str, Policy]:
     """Return the policies that ``--dtype`` stands for, by path; none if it is float32."""
     if dtype not in REDUCED:

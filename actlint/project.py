@@ -94,6 +94,13 @@ class Project:
             index: the file of the function.
             inside: its qualified name; what it does itself does not count.
         """
+        return not self.callers(name) <= {(index.path, inside)}
+
+    def callers(self, name: str) -> frozenset[tuple[str, str]]:
+        """Return the files and functions of the project that call something of a name.
+
+        What files do outside of functions goes by the name "".
+        """
         if self._callers is None:
             self._callers = {}
             for other in self.given:
@@ -102,7 +109,7 @@ class Project:
                         self._callers.setdefault(called, set()).add((other.path, found.qualname))
                 for called in other.script_calls:
                     self._callers.setdefault(called, set()).add((other.path, ""))
-        return not self._callers.get(name, set()) <= {(index.path, inside)}
+        return frozenset(self._callers.get(name, ()))
 
     def lineage(self, name: str, index: FileIndex) -> tuple[Place, ...]:
         """Return a class of a file and those above it, the nearest first."""

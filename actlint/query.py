@@ -337,6 +337,9 @@ class View:
         for region in op.regions_of(self._values.bound(index, evaluation.base)):
             if region.effect is Effect.CUSP and not gradient:
                 continue
+            length = evaluation.base[self._values.number[index]]
+            if region.cause is Cause.ZERO_VECTOR and op.kind is Kind.REDUCTION and length.lo > 0.0:
+                continue
             for operand in self._region_operands(index, region.operand):
                 if region.cause is Cause.EMPTY:
                     if self._can_be_empty(operand.id):

@@ -209,6 +209,35 @@ class Relations:
             return attained.lo, INF
         return None
 
+    def _norm(self, index: int) -> Range | None:
+        """Bound the length of a vector or matrix of which some element is surely not 0."""
+        operand = self._values.first(index)
+        if operand is None or self._values.statics[index].get("ord", "euclidean") != "euclidean":
+            return None
+        attained = self._attained.along(operand, axes_of(self._values.statics[index].get("axis")))
+        return (attained.lo, INF) if attained is not None and attained.lo > 0.0 else None
+
+    def _trace(self, index: int) -> Range | None:
+        """Bound the trace of a matrix times its transpose, the sum of the squares of all of it."""
+        values = self._values
+        product = values.first(index)
+        if product is None or values.key(product) != "matmul":
+            return None
+        left, right = self._turned(product, "a"), self._turned(product, "b")
+        if left[0] is None or left[0] != right[0] or left[1] == right[1]:
+            return None
+        attained = self._attained.along(left[0], None)
+        least = 0.0 if attained is None or attained.lo <= 0.0 else round_down(attained.lo**2)
+        return least, INF
+
+    def _turned(self, product: int, name: str) -> tuple[int | None, bool]:
+        """Return what a factor of a matrix product is made of, and whether it is transposed."""
+        side = self._values.operands[product].get(name)
+        turned = self._values.statics[product].get(f"transpose_{name}") is True
+        if side is not None and self._values.key(side) == "transpose":
+            return self._values.first(side), not turned
+        return side, turned
+
     def _product(self, index: int) -> Range | None:
         """Bound cosines."""
         values, key = self._values, self._values.key(index)
@@ -443,6 +472,8 @@ _RULES: Final = {
     "square": Relations._square,
     SUM: Relations._sum,
     "matmul": Relations._product,
+    "trace": Relations._trace,
+    **dict.fromkeys(sorted(_NORMS), Relations._norm),
     "dot": Relations._product,
     MEAN: Relations._mean,
     LARGEST: Relations._greatest,

@@ -10,8 +10,16 @@ from actlint.graph import Graph, InputRole
 from actlint.query import Cause, Rule, View
 
 
-def suspects(graph: Graph, rules: Iterable[Rule]) -> Iterator[Suspect]:
-    """Yield what `rules` suspect, rule by rule."""
+def suspects(
+    graph: Graph, rules: Iterable[Rule], raised: list[Suspect] | None = None
+) -> Iterator[Suspect]:
+    """Yield what `rules` suspect, rule by rule.
+
+    Args:
+        graph: what is looked at.
+        rules: those that are asked.
+        raised: takes all that they suspect, what is pointless included.
+    """
     if _impossible(graph):
         return
     view = View(graph)
@@ -20,11 +28,11 @@ def suspects(graph: Graph, rules: Iterable[Rule]) -> Iterator[Suspect]:
             continue
         if graph.tracing is not rule.sees_tracing:
             continue
-        yield from (
-            each
-            for each in rule.suspects(view)
-            if not (_hinges_on_unknown(graph, each) or _answered_for(view, each))
-        )
+        for each in rule.suspects(view):
+            if raised is not None:
+                raised.append(each)
+            if not (_hinges_on_unknown(graph, each) or _answered_for(view, each)):
+                yield each
 
 
 # Checks of how a value and its gradient go together along a line, or from layer to layer.

@@ -49,6 +49,27 @@ CASES = {
         "loss = -tf.reduce_sum(tf.one_hot(t, 10) * tf.log(y + 1e-7))", CLASSES,
     ),
     "regression": ("loss = tf.reduce_mean(tf.square(t - logits))", NUMBERS),
+    "pairs_that_match_or_do_not": (
+        "d = tf.norm(logits, axis=1, keepdims=True)\n"
+        "loss = tf.reduce_mean(t * tf.square(d) + (1 - t) * tf.square(tf.maximum(1 - d, 0)))",
+        SHARES,
+    ),
+    "mixed_with_shares": (
+        "loss = -tf.reduce_mean(tf.log(t * (t - y) + (1 - t) * (t + y)))", SHARES,
+    ),
+    "halves_of_a_mixture": (
+        "loss = tf.reduce_mean(t * tf.abs(logits) + 0.5 * (1 - t) * tf.square(logits))", SHARES,
+    ),
+    "flag_at_the_end": ("loss = tf.reduce_mean(tf.square(logits + (1.0 - t) * 0.9 * y))", SHARES),
+    "coordinate": (
+        "loss = tf.reduce_mean(tf.square(t * (1 - t) * logits))",
+        (InputRole.DATA, 0.0, 1.0, False),
+    ),
+    "signs": (
+        "loss = tf.reduce_mean((1 + t) * tf.nn.relu(y) + (1 - t) * tf.square(y))", NUMBERS,
+    ),
+    "margin": ("loss = tf.reduce_mean(tf.nn.relu(1 - t * logits))", NUMBERS),
+    "distance_from_one": ("loss = tf.reduce_mean(tf.square(1 - t) - logits)", NUMBERS),
     "weights_of_errors": ("loss = tf.reduce_mean(t * tf.square(logits))", NUMBERS),
 }  # fmt: skip
 
@@ -71,6 +92,12 @@ def test_placeholder(name: str) -> None:
     assert (found.role, found.lo, found.hi, found.integer) == expected
     data = _placeholder(HEAD.format(dtype=dtype, shape=shape) + text + TAIL, "x")
     assert data.role is InputRole.DATA
+
+
+def test_whole_numbers_that_mix_are_zero_or_one() -> None:
+    text = "f = tf.cast(t, tf.float32)\nloss = tf.reduce_mean(f * y[:, 0] + (1 - f) * y[:, 1])"
+    found = _placeholder(HEAD.format(dtype="tf.int32", shape="[None]") + text + TAIL, "t")
+    assert (found.lo, found.hi, found.integer) == (0.0, 1.0, True)
 
 
 def test_an_advantage_is_no_label() -> None:

@@ -19,6 +19,8 @@ from actlint.lower.attributes import (
     injected,
     parameter,
 )
+from actlint.lower.bounds import narrowed
+from actlint.lower.contracts import documented
 from actlint.lower.distinct import distinct
 from actlint.lower.domains import with_domains
 from actlint.lower.limits import ENOUGH_BUILDING, MAX_PATHS, MAX_STEPS, MAX_TRIES, TooLarge
@@ -162,7 +164,7 @@ def _run(machine: Machine, unit: Unit) -> list[Graph]:
         outputs = [node for node in outputs if machine.nodes[node].op]
     partial = [n for n in feeding if n not in outputs]
     most = _MAX_MODELS if unit.compiles else _MAX_OUTPUTS
-    nodes = _finish(machine)
+    nodes = _finish(machine, keras=unit.compiled)
     graphs = [
         Graph(
             nodes=nodes,
@@ -244,7 +246,7 @@ def _is_decision(node: Node) -> bool:
     return node.op in _DECISIONS
 
 
-def _finish(machine: Machine) -> tuple[Node, ...]:
+def _finish(machine: Machine, *, keras: bool) -> tuple[Node, ...]:
     named = [
         replace(node, name=machine.names[node.id])
         if node.id in machine.names and not node.name
@@ -252,7 +254,10 @@ def _finish(machine: Machine) -> tuple[Node, ...]:
         for node in machine.nodes
     ]
     known = frozenset((*machine.linear, *machine.cosines))
-    return with_domains(named, machine.role, machine.assumed_rank, known)
+    if not keras:
+        named = machine.slopes.examined(named)
+    nodes = with_domains(named, machine.role, machine.assumed_rank, known)
+    return narrowed(nodes, machine.bounds)
 
 
 def _outputs(value: Value) -> tuple[list[int], bool]:
@@ -490,3 +495,4 @@ def _bind(
             scope.variables[name] = Static(True)
         else:
             scope.variables[name] = parameter(machine, name, item.name, item.annotation)
+    documented(machine, scope, function)

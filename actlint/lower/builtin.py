@@ -9,6 +9,7 @@ import libcst as cst
 
 from actlint.graph import InputRole
 from actlint.lower import folding
+from actlint.lower.dense import is_dense, is_other_tensor
 from actlint.lower.folding import MAX_ITEMS
 from actlint.lower.machine import Machine
 from actlint.lower.values import (
@@ -181,6 +182,8 @@ def _isinstance(call: Call) -> Value | None:
             if isinstance(value, Static) and name in kinds:
                 return Static(isinstance(value.value, kinds[name]))
             if isinstance(value, (Sequence, Mapping)) and name in kinds:
+                return Static(False)
+            if is_other_tensor(call.args[1]) and is_dense(call.machine.nodes, value):
                 return Static(False)
             containers = {"builtins.list", "builtins.tuple", "builtins.dict"}
             if name in containers and isinstance(value, (TensorValue, Static)):

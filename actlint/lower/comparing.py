@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import libcst as cst
 
-from actlint.lower import options
+from actlint.lower import options, ranks
 from actlint.lower.limits import Unlowerable
 from actlint.lower.machine import Machine
 from actlint.lower.values import (
@@ -74,6 +74,8 @@ def compare(
         return unknown
     if key in {"equal", "not_equal"}:
         found = _same_option(machine, left, right)
+        if found is None:
+            found = ranks.equal(machine.nodes, machine.assumptions, left, right)
         if found is not None:
             return Static(found if key == "equal" else not found)
     if isinstance(left, Static) and isinstance(right, Static):

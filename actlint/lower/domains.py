@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 
 from actlint.graph import (
     EXTENDED_LIMIT,
@@ -22,6 +23,7 @@ from actlint.graph import (
     Role,
     refs,
 )
+from actlint.lower.mixing import mixes
 from actlint.lower.targets import as_label
 from actlint.ops.table import TABLE
 
@@ -118,6 +120,8 @@ _COUNTING = frozenset({"add", "floordiv", "multiply", "pow", "square", "subtract
 _ARITHMETIC = frozenset({"add", "divide", "multiply", "subtract"})
 # An additive constant no larger than this is a guard, not part of the formula.
 _GUARD = 0.1
+# A setting that weighs one of two terms weighs the other, too.
+_SHARE_LIMIT = 0.99
 # A subscript that names as many axes names all of them; `x[:, 0]` is also written of images.
 _TELLING_AXES = 3
 # Along an axis that only a label names.
@@ -152,11 +156,15 @@ def with_domains(
                 record, lo=lo, hi=hi, differentiated=record.differentiated and not counted
             )
         elif record.role is InputRole.PARAMETER:
-            found[node.id] = _parameter(users, node.id, record)
+            known = _parameter(users, node.id, record)
+            share = known.role is InputRole.PARAMETER and not known.integer
+            if share and mixes(users, node.id, partial(_number, nodes)):
+                known = replace(known, hi=min(known.hi, _SHARE_LIMIT))
+            found[node.id] = known
         elif record.role is InputRole.VARIABLE and _is_logit(users, node.id):
             found[node.id] = replace(record, lo=REAL[0], hi=REAL[1])
         elif record.role is InputRole.DATA:
-            known = as_label(record, nodes, users, node.id)
+            known = as_label(record, nodes, users, node.id, partial(_number, nodes))
             if role is Role.TRAINING_STEP and not _truncated(users, node.id):
                 whole = "class-id" in _evidence(nodes, users, node.id)
                 known = replace(known, integer=known.integer or whole)
@@ -282,6 +290,8 @@ def _labelled(users: dict[int, list[Node]], start: int) -> tuple[int | None, ...
 
 
 def _label(record: Input, evidence: frozenset[str], regression: bool) -> Input:
+    if "class-id" in evidence and "complement" in evidence:
+        return replace(record, lo=PROBABILITY[0], hi=PROBABILITY[1], integer=True)
     if "class-id" in evidence:
         return replace(record, lo=REAL[0], hi=REAL[1], integer=True)
     if regression and "difference" in evidence and not evidence & {"complement", "share"}:

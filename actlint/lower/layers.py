@@ -15,6 +15,12 @@ from actlint.ops.table import BY_STRING, ObjectRow, object_row, row
 
 # Classes whose objects keep a running value.
 _METRIC = re.compile(r"(^|\.)metrics\.[A-Z]\w*$")
+# Layers that call another for each step of a sequence, and for both directions of one.
+_EACH = frozenset({"TimeDistributed"})
+_BOTH_WAYS = frozenset({"Bidirectional"})
+# What joins both directions and leaves them within their limits.
+_WITHIN = frozenset({"concat", "ave", "mul"})
+_RECURRENT = frozenset({"GRU", "LSTM", "SimpleRNN", "CuDNNGRU", "CuDNNLSTM"})
 _ACTIVATION_KEYWORDS = ("activation", "activation_fn")
 
 
@@ -76,11 +82,38 @@ def built_call(
         return machine.emit_key("metric_result", (result,), at) if result and kept else result
     if last(callee.names[0]) == "Lambda" and args:
         return _lambda(machine, callee, args, at)
+    inner = callee.args[0] if callee.args else dict(callee.keywords).get("layer")
+    if models.is_keras(callee, _EACH) and isinstance(inner, Built):
+        return built_call(machine, inner, args, keywords, at)
+    if args and _gives_states(callee):
+        depends = frozenset[int]().union(*(dependencies(value) for value in args))
+        site = machine.site(at)
+        return machine.cut_input(site, depends, called=True, real=True, limits=(-1.0, 1.0))
     ending = models.last_activation(callee) if machine.taping == 0 else None
     if ending is not None:
         return _activated(machine, {"activation": ending}, args, at)
     given = signatures.settings(callee.names, callee.args, dict(callee.keywords))
     return _activated(machine, given, args, at)
+
+
+def _gives_states(layer: Value) -> bool:
+    """Tell whether a layer gives the hidden states of cells with a tanh, and nothing else."""
+    if not isinstance(layer, Built):
+        return False
+    given = signatures.settings(layer.names, layer.args, dict(layer.keywords))
+    if models.is_keras(layer, _BOTH_WAYS):
+        inner = layer.args[0] if layer.args else given.get("layer", Static(None))
+        merged = given.get("merge_mode", Static("concat"))
+        return _gives_states(inner) and isinstance(merged, Static) and merged.value in _WITHIN
+    plain = given.get("activation", Static("tanh"))
+    state = given.get("return_state", Static(False))
+    return (
+        models.is_keras(layer, _RECURRENT)
+        and isinstance(plain, Static)
+        and plain.value == "tanh"
+        and isinstance(state, Static)
+        and not state.value
+    )
 
 
 def _lambda(machine: Machine, callee: Built, args: list[Value], at: cst.CSTNode) -> Value | None:

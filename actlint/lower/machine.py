@@ -22,6 +22,7 @@ from actlint.graph import (
     refs,
 )
 from actlint.lower import products
+from actlint.lower.bounds import Bound
 from actlint.lower.limits import MAX_NODES, MAX_STEPS, TooLarge, Unlowerable
 from actlint.lower.marks import Mark, marked, written
 from actlint.lower.module import Module
@@ -115,6 +116,7 @@ class Machine:
         self.nodes: list[Node] = []
         self.names: dict[int, str] = {}
         self.assumptions: list[tuple[int, bool]] = []
+        self.bounds: list[Bound] = []  # limits of inputs that the program promises
         self.sinks: list[int] = []
         self.sink_sites: set[Span] = set()  # where they are minimised; a loop counts once
         self.slopes = Slopes()

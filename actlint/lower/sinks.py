@@ -113,6 +113,8 @@ def gradient(machine: Machine, target: Value, sources: Value | None, at: cst.CST
         sink(machine, target, at, sources)
     if _is_input(machine, sources):
         machine.slopes.taken.append((site, depends))
+        if machine.role is Role.LOSS and isinstance(target, Opaque) and sources is not None:
+            machine.slopes.points |= dependencies(sources)
     found = Opaque(site.text, depends, real=True, origin=site, gradient=True)
     if isinstance(sources, Sequence):
         return Sequence([replace(found, part=f"gradient_{n}") for n in range(len(sources.items))])

@@ -8,9 +8,10 @@ import libcst as cst
 
 from actlint.bindings import SUBMODULES, SUBMODULES_HELPER
 from actlint.graph import EXTENDED_LIMIT, DType, InputRole
-from actlint.lower import distributions, folding, models, options, sinks, variables
+from actlint.lower import contracts, distributions, folding, models, options, sinks, variables
 from actlint.lower.attributes import injected
 from actlint.lower.builtin import BUILTINS, Call
+from actlint.lower.dense import is_dense
 from actlint.lower.layers import layer_function
 from actlint.lower.limits import TooLarge
 from actlint.lower.machine import Machine
@@ -161,6 +162,8 @@ def _one_name(
         return machine.rank(args[0].node, at)
     if short in {"tf.is_tensor", "K.is_tensor", "K.is_keras_tensor"} and args:
         return Static(isinstance(args[0], TensorValue))
+    if last(short) == "is_sparse" and args and is_dense(machine.nodes, args[0]):
+        return Static(False)
     if short in _VARIABLES:
         weight = last(short) == "get_variable"
         return variable(machine, _name_of(keywords, "variable"), args, keywords, at, weight=weight)
@@ -173,6 +176,10 @@ def _one_name(
     trained = sinks.function(machine, qualified, args, keywords, at)
     if trained is not None:
         return trained
+    if qualified.startswith("tensorflow."):
+        stops = contracts.assertion(machine, qualified, args, keywords, at)
+        if stops is not None:
+            return stops
     if short in _IGNORED:
         return Static(None)
     if last(short) == "custom_gradient" and args and isinstance(args[0], Function):

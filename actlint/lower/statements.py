@@ -6,7 +6,7 @@ from collections.abc import Sequence as Statements
 
 import libcst as cst
 
-from actlint.lower import tapes
+from actlint.lower import contracts, tapes
 from actlint.lower.comparing import compare
 from actlint.lower.expressions import assign, evaluate, index_value, operate
 from actlint.lower.machine import Machine
@@ -95,6 +95,8 @@ def _small(machine: Machine, scope: Scope, node: cst.BaseSmallStatement) -> None
         evaluate(machine, scope, node.value)
     elif isinstance(node, cst.Raise):
         raise Raised
+    elif isinstance(node, cst.Assert):
+        contracts.asserted(machine, scope, node.test)
     elif isinstance(node, cst.Break):
         raise _Break
     elif isinstance(node, cst.Continue):
@@ -167,6 +169,7 @@ def _if(machine: Machine, scope: Scope, node: cst.If) -> None:
     condition = evaluate(machine, scope, node.test)
     known = truth(condition)
     if known is None and (_only_raises(node.body) and node.orelse is None):
+        contracts.refused(machine, scope, node.test)
         return
     taken = machine.decide(condition) if known is None else known
     if taken:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from actlint.graph import Input, InputRole, Node, Ref
+from actlint.graph import Arg, Input, InputRole, Node, Ref
+from actlint.lower.mixing import mixes, weighs_itself
 
 # Names of the parameter that takes the labels.
 _LABELS = frozenset(
@@ -26,12 +27,24 @@ _HANDING = frozenset(
 
 
 def as_label(
-    record: Input, nodes: Sequence[Node], users: Mapping[int, Sequence[Node]], start: int
+    record: Input,
+    nodes: Sequence[Node],
+    users: Mapping[int, Sequence[Node]],
+    start: int,
+    number: Callable[[Arg], float | None],
 ) -> Input:
     """Return a placeholder's record, as that of a label if what is done with it says so.
 
     Such are what a cross-entropy takes for labels, what is multiplied by the logarithm of
-    shares, and what is compared with a prediction by the places of their largest entries.
+    shares, what is compared with a prediction by the places of their largest entries, and what
+    mixes two terms, as the label of a pair or a flag at the end of an episode does.
+
+    Args:
+        record: the placeholder.
+        nodes: the values of the graph in order.
+        users: the nodes that read each node.
+        start: the placeholder's node.
+        number: tells which number an operand is, if it is a known one.
     """
     if record.role is not InputRole.DATA or record.differentiated:
         return record
@@ -40,7 +53,11 @@ def as_label(
         return replace(record, role=InputRole.LABEL, integer=True)
     if kind == "share" and not record.integer:
         return replace(record, role=InputRole.LABEL, lo=0.0, hi=1.0)
-    return record
+    if kind or not mixes(users, start, number):
+        return record
+    if weighs_itself(users, start, number):
+        return replace(record, lo=0.0, hi=1.0)
+    return replace(record, role=InputRole.LABEL, lo=0.0, hi=1.0)
 
 
 def _kind(

@@ -1,0 +1,173 @@
+"""What is known of a function where the project calls it, beside what its name alone promises.
+
+A helper that is looked at by itself, because it is named like a loss, takes any values. Where the
+project calls it these are those of the callers: what is a softmax there is nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from actlint.cases import Key
+from actlint.dotted import bare
+from actlint.findings import Outcome, Suspect, Verdict
+from actlint.graph import Graph, Role, Site, Span, needed
+from actlint.names import last
+from actlint.project import Project
+from actlint.query import Rule
+from actlint.scene import Unit
+
+# Reasons for a role that no use gives.
+_BY_NAME = re.compile(r"named like |takes a target|public function of")
+_TESTS = re.compile(r"(?:^|/)(?:tests?/|test_[^/]*$|[^/]*_test\.py$|conftest\.py$)")
+_IMPORT = re.compile(r"\s*(from\s|import\s)")
+
+
+class Candidate(Protocol):
+    """A suspect of a graph, and what came of trying it."""
+
+    graph: Graph
+    suspect: Suspect
+    unit: Unit
+    outcome: Outcome | None
+
+
+C = TypeVar("C", bound=Candidate)
+
+
+def inlined(candidate: Candidate) -> bool:
+    """Tell whether the expression was reached by a call, not as a part of the unit's own code."""
+    return bool(candidate.graph.nodes[candidate.suspect.node].path)
+
+
+def _site(candidate: Candidate) -> Site:
+    return candidate.graph.nodes[candidate.suspect.node].site
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An expression as a part of what another unit computes."""
+
+    path: tuple[Site, ...]  # the calls through which it was reached
+    role: Role
+    codes: frozenset[str]  # of the rules that suspect something of it there
+
+
+@dataclass(slots=True)
+class Contexts:
+    """Where expressions of helpers were met; filled as graphs are looked at."""
+
+    project: Project
+    _seen: dict[tuple[str, Span], dict[_Seen, None]] = field(default_factory=dict)
+    _handed: dict[str, bool] = field(default_factory=dict)  # names that are not only called
+
+    def note(self, graph: Graph, raised: Iterable[Suspect]) -> None:
+        """Remember what a graph computes inside of calls.
+
+        Args:
+            graph: what was looked at.
+            raised: what all rules suspect of it, whether it is worth a try or not.
+        """
+        if graph.read or graph.tracing:
+            return  # few rules look at these
+        codes: dict[tuple[str, Span], set[str]] = {}
+        for suspect in raised:
+            site = graph.nodes[suspect.node].site
+            codes.setdefault((site.path, site.span), set()).add(suspect.code)
+        for at in needed(graph):
+            node = graph.nodes[at]
+            if node.path and node.op:
+                key = (node.site.path, node.site.span)
+                seen = _Seen(node.path, graph.role, frozenset(codes.get(key, ())))
+                self._seen.setdefault(key, {})[seen] = None
+
+    def within(
+        self, candidates: Mapping[Key, list[C]], rules: Iterable[Rule]
+    ) -> dict[Key, list[C]]:
+        """Return the candidates without those that nothing is suspected of where they are called.
+
+        Args:
+            candidates: what is suspected, by the expression and the rule's code.
+            rules: those that were asked.
+        """
+        by_code = {rule.code: rule for rule in rules}
+        left = {
+            key: [
+                each for each in known
+                if inlined(each) or not self._answers(each, by_code[key.code])
+            ]
+            for key, known in candidates.items()
+        }  # fmt: skip
+        return {key: known for key, known in left.items() if known}
+
+    def judged(self, candidates: Mapping[Key, list[C]]) -> dict[Key, list[C]]:
+        """Return the candidates without those that were judged where they are called, all of them.
+
+        Args:
+            candidates: what is suspected and was tried.
+        """
+        return {key: self._judged(known) for key, known in candidates.items()}
+
+    def _judged(self, known: list[C]) -> list[C]:
+        others = [each for each in known if inlined(each)]
+        if not others or any(
+            each.outcome is None or each.outcome.verdict is Verdict.UNCONFIRMED for each in others
+        ):
+            return known
+        return [
+            each for each in known
+            if inlined(each) or self._within(each.unit, _site(each)) is None
+        ]  # fmt: skip
+
+    def _answers(self, each: C, rule: Rule) -> bool:
+        """Tell whether a rule suspects nothing of an expression in all that calls its unit."""
+        found = self._within(each.unit, _site(each))
+        return found is not None and all(
+            seen.role in rule.roles and rule.code not in seen.codes for seen in found
+        )
+
+    def _within(self, unit: Unit, site: Site) -> list[_Seen] | None:
+        """Return the expression as the unit's callers compute it; None if some do not."""
+        name = last(bare(unit.qualname))
+        if unit.compiled or unit.used or not _BY_NAME.match(unit.evidence) or self._hands_on(name):
+            return None
+        callers = [
+            (path, qualname)
+            for path, qualname in sorted(self.project.callers(name))
+            if (path, qualname) != (unit.path, unit.qualname) and not _TESTS.search(path)
+        ]
+        known = self._seen.get((site.path, site.span), {})
+        found: list[_Seen] = []
+        for path, qualname in callers:
+            here = [seen for seen in known if self._called(seen, name, path, qualname)]
+            if not here:
+                return None
+            found += here
+        return found or None
+
+    def _hands_on(self, name: str) -> bool:
+        """Tell whether a name is exported or handed on: whoever has it may call what it names."""
+        if name not in self._handed:
+            other = re.compile(rf"(?<!def )\b{re.escape(name)}\b(?!\s*\()")
+            self._handed[name] = any(
+                other.search(line.partition("#")[0])
+                for index in self.project.given
+                if not _TESTS.search(index.path)
+                for line in index.text.splitlines()
+                if index.path.endswith("__init__.py") or not _IMPORT.match(line)
+            )
+        return self._handed[name]
+
+    def _called(self, seen: _Seen, name: str, path: str, qualname: str) -> bool:
+        """Tell whether an expression was reached by a call of a name inside of a function."""
+        index = self.project.file(path)
+        definition = None if index is None else index.definitions.get(qualname)
+        return any(
+            site.path == path
+            and site.text.partition("(")[0].rpartition(".")[2].strip() == name
+            and (definition is None or definition.line <= site.span.line <= definition.end_line)
+            for site in seen.path
+        )
