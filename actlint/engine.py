@@ -29,6 +29,7 @@ from actlint.findings import (
 )
 from actlint.grading import graded
 from actlint.graph import Graph, Span
+from actlint.idle import is_idle
 from actlint.index import FileIndex
 from actlint.lower import lower
 from actlint.lower.module import Library, Module
@@ -181,10 +182,12 @@ def lint(
             static.errors += [located_in(sources, error) for error in failed]
         if examiner.ready is not None:
             tensorflow, sandbox = examiner.ready.tensorflow, examiner.ready.sandbox
-    findings = tuple(sorted((_finding(each, fixes, sources) for each in chosen), key=_position))
+    findings = tuple(
+        sorted((_finding(each, fixes, sources, project) for each in chosen), key=_position)
+    )
     return Result(
         run=Run(options.seed, options.samples, options.confirm, tensorflow, sandbox),
-        findings=findings,
+        findings=tuple(sorted(findings, key=_position)),
         errors=tuple(sorted(static.errors, key=lambda e: (e.path, e.cell or 0, e.line, e.message))),
         summary=replace(
             summary, files=len(files), functions=static.functions, skipped=static.skipped
@@ -424,12 +427,16 @@ def _explained(each: _Chosen, confirmed: Iterable[_Chosen]) -> bool:
 
 
 def _finding(
-    chosen: _Chosen, fixes: Mapping[Key, tuple[Fix, ...]], files: Mapping[str, SourceFile]
+    chosen: _Chosen,
+    fixes: Mapping[Key, tuple[Fix, ...]],
+    files: Mapping[str, SourceFile],
+    project: Project,
 ) -> Finding:
     rule, outcome = chosen.rule, chosen.outcome
     graph, suspect = chosen.candidate.graph, chosen.candidate.suspect
     node = graph.nodes[suspect.node]
-    grade = graded(graph, suspect, outcome.evidence)
+    idle = is_idle(chosen.candidate.unit, project)
+    grade = graded(graph, suspect, outcome.evidence, idle=idle)
     repro = None
     if outcome.verdict is Verdict.CONFIRMED:
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from actlint.dotted import bare
 from actlint.findings import Evidence, Hazard, Reach, Relation, Severity, Suspect, numbers
 from actlint.graph import TYPICAL_LIMIT, Graph, InputRole, Node, Role
+from actlint.names import last
 
 # The mode of what is seen neither in eager TensorFlow nor in `tf.function`.
 _COMPILED = "xla"
@@ -30,13 +32,22 @@ class Grade:
     condition: str
 
 
-def graded(graph: Graph, suspect: Suspect, evidence: Evidence | None) -> Grade:
-    """Return how bad a suspect is in the light of its evidence: each doubt takes off one step."""
-    if evidence is None:
-        return Grade(suspect.severity, "")
-    found = [_far(graph, evidence), _coincidence(graph, evidence)]
-    if evidence.mode == _COMPILED:
-        found.append(Grade(Severity.WARNING, ", where XLA compiles it"))
+def graded(graph: Graph, suspect: Suspect, evidence: Evidence | None, *, idle: bool) -> Grade:
+    """Return how bad a suspect is in the light of its evidence: each doubt takes off one step.
+
+    Args:
+        graph: that of the suspect.
+        suspect: with the severity that its rule gives it.
+        evidence: what was measured, if anything was.
+        idle: nothing uses the function, see idle.py.
+    """
+    found = list[Grade]()
+    if evidence is not None:
+        found = [_far(graph, evidence), _coincidence(graph, evidence), _assumed(evidence)]
+        if evidence.mode == _COMPILED:
+            found.append(Grade(Severity.WARNING, ", where XLA compiles it"))
+    if idle:
+        found.append(Grade(Severity.WARNING, f"; nothing here uses `{last(bare(graph.name))}`"))
     steps = sum(_ORDER.index(each.severity) for each in (Grade(suspect.severity, ""), *found))
     return Grade(_ORDER[min(steps, len(_ORDER) - 1)], "".join(each.condition for each in found))
 
@@ -82,6 +93,14 @@ def _quoted(node: Node) -> str:
     return f"`{text if len(text) <= _SHORT else node.name}`"
 
 
+def _assumed(evidence: Evidence) -> Grade:
+    """Grade a hazard of a part by what goes into it, and is computed where nothing was run."""
+    free = evidence.detail.get("free")
+    if not isinstance(free, str):
+        return _AS_IS
+    return Grade(Severity.WARNING, f", unless what computes {free} prevents it")
+
+
 # ---- exact points ----------------------------------------------------------------------------
 
 
@@ -93,63 +112,105 @@ def _coincidence(graph: Graph, evidence: Evidence) -> Grade:
     and so are two predictions that one network makes of the same thing. What else a network gives
     hits a number by chance, and several numbers at once never.
     """
-    named = str(evidence.detail.get("exact", "")).split()
-    if evidence.hazard not in {Hazard.NAN, Hazard.INF} or not named:
+    point = _point(graph, evidence)
+    if point is None or (not point.moved and not (point.whole and point.equal)):
         return _AS_IS
-    nodes = [node for node in graph.inputs if node.input is not None and node.input.name in named]
-    roles = {node.input.role for node in nodes if node.input is not None}
-    moved = [node for node in nodes if node.input is not None and node.input.differentiated]
-    given = [node for node in nodes if node not in moved]
-    relation = Relation(str(evidence.detail["relation"]))
-    # Rows of a weight are no samples.
-    whole = "whole" in evidence.detail and InputRole.VARIABLE not in roles
-    several = float(str(evidence.detail["at_once"])) > 1 or "whole" in evidence.detail
-    if not moved and not (whole and relation is Relation.EQUAL):
-        return _AS_IS
-    equal = relation is Relation.EQUAL
-    pair = equal and len(nodes) > 1
-    if "saturated" in evidence.detail:
-        if not several or (pair and not whole):
-            return _AS_IS
-        where = "the whole batch" if whole else "every number"
-        return Grade(Severity.WARNING, f"; only where {_listed(moved)} saturates in {where}")
-    if relation is Relation.CROSSING:
+    roles = point.roles
+    if point.relation is Relation.CROSSING:
         if not roles & _NETWORK:
             return _AS_IS
         return Grade(Severity.WARNING, "; only where it is exactly 0, which is a matter of chance")
-    scope = " in the whole batch" if whole else " in every number" if several else ""
-    if whole:
-        known = InputRole.ACTIVATION in roles
-        severity = Severity.WARNING if known else Severity.INFO
-    elif _is_made_exact(graph, relation, moved, roles):
+    pair = point.equal and len(point.nodes) > 1
+    if point.saturated:
+        if not point.several or (pair and not point.whole):
+            return _AS_IS
+        severity = Severity.WARNING
+    elif point.whole:
+        severity = Severity.WARNING if InputRole.ACTIVATION in roles else Severity.INFO
+    elif _is_made_exact(graph, point):
         return _AS_IS
     else:
         severity = Severity.WARNING
-    if pair and given:
-        return Grade(
-            severity, f"; only where {_listed(moved)} equals {_listed(given)} exactly{scope}"
-        )
-    if equal:
-        what = "are exactly equal" if pair else "is exactly constant"
-        return Grade(severity, f"; only where {_listed(nodes)} {what}{scope}")
-    if moved and {node.id for node in moved} <= set(graph.gradients):
-        return Grade(
-            severity,
-            f"; only where that gradient is exactly 0{scope}, as behind ReLUs that are all off",
-        )
-    verb = "are" if len(moved) > 1 else "is"
-    start = InputRole.VARIABLE in roles
-    how = "" if whole else ", as a bias is at the start" if start else ", as behind a ReLU"
-    return Grade(severity, f"; only where {_listed(moved)} {verb} exactly 0{scope}{how}")
+    return Grade(severity, f"; only where {_said(graph, point)}")
 
 
-def _is_made_exact(
-    graph: Graph, relation: Relation, moved: list[Node], roles: set[InputRole]
-) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """What has to coincide for a hazard; see worker/coincidence.py."""
+
+    nodes: list[Node]  # inputs that must be exact
+    relation: Relation
+    at: float | None  # what all their numbers are
+    several: bool  # more than one number at once
+    whole: bool  # of all samples of a batch
+    saturated: bool  # at limits, where activations bring them
+
+    @property
+    def moved(self) -> list[Node]:
+        """Those that training moves."""
+        return [each for each in self.nodes if each.input is not None and each.input.differentiated]
+
+    @property
+    def roles(self) -> set[InputRole]:
+        """What they stand for."""
+        return {each.input.role for each in self.nodes if each.input is not None}
+
+    @property
+    def equal(self) -> bool:
+        """They equal each other, whatever their value."""
+        return self.relation is Relation.EQUAL
+
+
+def _point(graph: Graph, evidence: Evidence) -> _Point | None:
+    """Return what the worker measured, or None if nothing has to coincide."""
+    detail = evidence.detail
+    named = str(detail.get("exact", "")).split()
+    if evidence.hazard not in {Hazard.NAN, Hazard.INF} or not named:
+        return None
+    nodes = [node for node in graph.inputs if node.input is not None and node.input.name in named]
+    weights = {node.input.role for node in nodes if node.input is not None} == {InputRole.VARIABLE}
+    at = detail.get("at")
+    return _Point(
+        nodes=nodes,
+        relation=Relation(str(detail["relation"])),
+        at=at if isinstance(at, float) else None,
+        several=detail["at_once"] != 1.0 or "whole" in detail,
+        whole="whole" in detail and not weights,  # rows of a weight are no samples
+        saturated="saturated" in detail,
+    )
+
+
+def _said(graph: Graph, point: _Point) -> str:
+    """Return which numbers have to coincide, as a clause."""
+    scope = ""
+    if point.several:
+        scope = " in the whole batch" if point.whole else " in every number"
+    given = [node for node in point.nodes if node not in point.moved]
+    if point.equal and len(point.nodes) > 1:
+        if point.moved and given:
+            return f"{_listed(point.moved)} equals {_listed(given)} exactly{scope}"
+        return f"{_listed(point.nodes)} are exactly equal{scope}"
+    verb = "are" if len(point.nodes) > 1 else "is"
+    if point.equal:
+        return f"{_listed(point.nodes)} {verb} exactly constant{scope}"
+    value = "at one point" if point.at is None else f"exactly {point.at:g}"
+    how = ""
+    if not point.saturated and not point.whole and point.at == 0.0:
+        if {node.id for node in point.moved} <= set(graph.gradients):
+            return f"that gradient is exactly 0{scope}, as behind ReLUs that are all off"
+        start = InputRole.VARIABLE in point.roles
+        how = ", as a bias is at the start" if start else ", as behind a ReLU"
+    return f"{_listed(point.nodes)} {verb} {value}{scope}{how}"
+
+
+def _is_made_exact(graph: Graph, point: _Point) -> bool:
     """Tell whether more than chance makes the numbers of one sample exact."""
-    if relation is Relation.EQUAL:
-        return roles == {InputRole.PREDICTION} or not roles & _NETWORK
-    return not roles & _NETWORK or all(_starts_at_zero(graph, node) for node in moved)
+    roles = point.roles
+    if not roles & _NETWORK:
+        return True
+    if point.equal:
+        return roles == {InputRole.PREDICTION}
+    return all(_starts_at_zero(graph, node) for node in point.moved)
 
 
 def _starts_at_zero(graph: Graph, node: Node) -> bool:

@@ -33,9 +33,9 @@ def measured(bench: Bench, suspect: Suspect, case: Case) -> dict[str, str | floa
 
     Nothing where numbers near the witness do as well, and of far points, which training drives
     to. Else ``exact`` names the inputs that must be exact, separated by blanks; ``at_once`` says
-    how many numbers, or parts of many, must be; ``relation`` how they stand to each other;
-    ``saturated`` is 1 where all that training moves is at limits, and ``whole`` where all samples
-    of a batch must be so.
+    how many numbers, or parts of many, must be; ``relation`` how they stand to each other; ``at``
+    is the number that all of them are, if there is one; ``saturated`` is 1 where all that training
+    moves is at limits, and ``whole`` where all samples of a batch must be so.
 
     Args:
         bench: the job.
@@ -59,14 +59,15 @@ def measured(bench: Bench, suspect: Suspect, case: Case) -> dict[str, str | floa
         return {}
     relation = _relation(point, suspect.targets, exact)
     moving = [slot for slot in exact if slot.encoding in _MOVING]
-    saturated = bool(moving) and all(
-        _saturated(slot, sample.feeds[slot.id][point.exact[slot.id]]) for slot in moving
-    )
+    kept = {slot.id: sample.feeds[slot.id][point.exact[slot.id]] for slot in exact}
+    saturated = bool(moving) and all(_saturated(slot, kept[slot.id]) for slot in moving)
+    numbers = {float(number) for value in kept.values() for number in value}
     at_once = 1 if relation is Relation.CROSSING else max(counts.values())
     return {
         "exact": " ".join(slot.spec.name for slot in exact),
         "at_once": float(at_once),
         "relation": relation.value,
+        **({"at": numbers.pop()} if len(numbers) == 1 else {}),
         **({"saturated": 1.0} if saturated else {}),
         **({"whole": 1.0} if _whole(point, exact) else {}),
     }
