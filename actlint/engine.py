@@ -435,7 +435,10 @@ def _finding(
     rule, outcome = chosen.rule, chosen.outcome
     graph, suspect = chosen.candidate.graph, chosen.candidate.suspect
     node = graph.nodes[suspect.node]
-    idle = is_idle(chosen.candidate.unit, project)
+    unit = chosen.candidate.unit
+    home = files.get(unit.path)
+    # What is no Python, such as a cell of another version, may use it.
+    idle = home is not None and not home.broken and is_idle(unit, project)
     grade = graded(graph, suspect, outcome.evidence, idle=idle)
     repro = None
     if outcome.verdict is Verdict.CONFIRMED:

@@ -126,7 +126,9 @@ def _coincidence(graph: Graph, evidence: Evidence) -> Grade:
             return _AS_IS
         severity = Severity.WARNING
     elif point.whole:
-        severity = Severity.WARNING if InputRole.ACTIVATION in roles else Severity.INFO
+        # Units that are off give the same for all samples.
+        severity = Severity.WARNING if point.part else Severity.INFO
+        severity = Severity.ERROR if InputRole.ACTIVATION in roles else severity
     elif _is_made_exact(graph, point):
         return _AS_IS
     else:
@@ -143,6 +145,7 @@ class _Point:
     at: float | None  # what all their numbers are
     several: bool  # more than one number at once
     whole: bool  # of all samples of a batch
+    part: bool  # of each sample, some elements need not be
     saturated: bool  # at limits, where activations bring them
 
     @property
@@ -176,6 +179,7 @@ def _point(graph: Graph, evidence: Evidence) -> _Point | None:
         at=at if isinstance(at, float) else None,
         several=detail["at_once"] != 1.0 or "whole" in detail,
         whole="whole" in detail and not weights,  # rows of a weight are no samples
+        part="part" in detail,
         saturated="saturated" in detail,
     )
 
@@ -184,7 +188,9 @@ def _said(graph: Graph, point: _Point) -> str:
     """Return which numbers have to coincide, as a clause."""
     scope = ""
     if point.several:
-        scope = " in the whole batch" if point.whole else " in every number"
+        scope = " in every number"
+        if point.whole:
+            scope = " in a part of every sample" if point.part else " in the whole batch"
     given = [node for node in point.nodes if node not in point.moved]
     if point.equal and len(point.nodes) > 1:
         if point.moved and given:

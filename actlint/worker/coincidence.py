@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from actlint.findings import Reach, Relation, Suspect, Target
+from actlint.graph import InputRole
 from actlint.worker import aim, samples
 from actlint.worker.bench import Bench
 from actlint.worker.blame import Case, shows
@@ -16,9 +17,7 @@ from actlint.worker.probes import Trace, floating
 from actlint.worker.samples import Array, Feeds, Sample
 
 # Encodings whose numbers training moves by little steps; those of others stand for classes.
-_MOVING = frozenset({Encoding.REAL, Encoding.UNIT})
-# What selects instead of being compared.
-_SELECTING = frozenset({Encoding.CLASS, Encoding.PARAMETER})
+_MOVING = frozenset({Encoding.REAL, Encoding.UNIT, Encoding.PARAMETER})
 # Parts into which exact numbers are divided at last, to see which of them matter.
 _MAX_PARTS = 4
 # Displacements in terms of the larger of 1 and the input's magnitude. One is far below what a
@@ -35,7 +34,8 @@ def measured(bench: Bench, suspect: Suspect, case: Case) -> dict[str, str | floa
     to. Else ``exact`` names the inputs that must be exact, separated by blanks; ``at_once`` says
     how many numbers, or parts of many, must be; ``relation`` how they stand to each other; ``at``
     is the number that all of them are, if there is one; ``saturated`` is 1 where all that training
-    moves is at limits, and ``whole`` where all samples of a batch must be so.
+    moves is at limits, ``whole`` where all samples of a batch must be so, and ``part`` where some
+    elements of each sample need not.
 
     Args:
         bench: the job.
@@ -47,8 +47,8 @@ def measured(bench: Bench, suspect: Suspect, case: Case) -> dict[str, str | floa
         return {}
     needed = bench.lab.ancestors(bench.job.output)
     slots = [
-        slot for slot in case.template.elements
-        if slot.encoding not in _SELECTING and slot.id in needed and sample.feeds[slot.id].size
+        slot for slot in case.template.slots
+        if slot.id in needed and sample.feeds[slot.id].size and _is_compared(slot)
     ]  # fmt: skip
     point = _Point(
         bench, suspect.node, case, samples.generator(bench.job, 11), dict(sample.feeds), {}
@@ -57,11 +57,16 @@ def measured(bench: Bench, suspect: Suspect, case: Case) -> dict[str, str | floa
     exact = [slot for slot in slots if counts[slot.id]]
     if not exact:
         return {}
-    relation = _relation(point, suspect.targets, exact)
+    given = [slot for slot in case.template.slots if slot.id in needed and point.decides(slot)]
+    relation = _relation(point, suspect.targets, [*exact, *given])
+    if relation is Relation.EQUAL:
+        exact += given
+    elif given:
+        relation = _relation(point, suspect.targets, exact)
     moving = [slot for slot in exact if slot.encoding in _MOVING]
     kept = {slot.id: sample.feeds[slot.id][point.exact[slot.id]] for slot in exact}
     saturated = bool(moving) and all(_saturated(slot, kept[slot.id]) for slot in moving)
-    numbers = {float(number) for value in kept.values() for number in value}
+    numbers = {float(number) for value in kept.values() for number in value.reshape(-1)}
     at_once = 1 if relation is Relation.CROSSING else max(counts.values())
     return {
         "exact": " ".join(slot.spec.name for slot in exact),
@@ -70,6 +75,7 @@ def measured(bench: Bench, suspect: Suspect, case: Case) -> dict[str, str | floa
         **({"at": numbers.pop()} if len(numbers) == 1 else {}),
         **({"saturated": 1.0} if saturated else {}),
         **({"whole": 1.0} if _whole(point, exact) else {}),
+        **({"part": 1.0} if not all(point.exact[slot.id].all() for slot in exact) else {}),
     }
 
 
@@ -120,6 +126,14 @@ class _Point:
         self.exact[slot.id] = left
         return min(parts, int(left.sum()))
 
+    def decides(self, slot: Slot) -> bool:
+        """Tell whether a hyperparameter ends the hazard when it is another number."""
+        if slot.spec.role is not InputRole.PARAMETER or not floating(self.feeds[slot.id]):
+            return False
+        self.exact[slot.id] = np.ones((), bool)
+        run = self.run({slot.id: self.displaced(slot, 1, self.exact[slot.id])})
+        return run is not None and not shows(self.bench.lab, self.node, run)
+
     def _moved(self, slot: Slot, left: Array, piece: Array) -> bool:
         """Move some elements for good, if that can be; they are not among those left, then."""
         where = np.zeros(left.size, bool)
@@ -132,6 +146,14 @@ class _Point:
                 left.reshape(-1)[piece] = False
                 return True
         return False
+
+
+def _is_compared(slot: Slot) -> bool:
+    """Tell whether an input is a number that others are compared with.
+
+    Class ids select, hyperparameters are chosen; a single number may also be an unknown result.
+    """
+    return slot.encoding is not Encoding.CLASS and slot.spec.role is not InputRole.PARAMETER
 
 
 def _saturated(slot: Slot, value: Array) -> bool:
@@ -182,7 +204,10 @@ def _crosses(point: _Point, targets: Sequence[Target], exact: Sequence[Slot]) ->
 
 def _whole(point: _Point, exact: Sequence[Slot]) -> bool:
     """Tell whether samples that are not exact, beside others that are, end the hazard."""
-    free = {slot.id for slot in point.case.template.slots if slot.shape[:1] == (None,)}
+    free = {
+        slot.id for slot in point.case.template.slots
+        if slot.shape[:1] == (None,) and point.feeds[slot.id].ndim
+    }  # fmt: skip
     if not all(slot.id in free for slot in exact):
         return False
     feeds = {key: np.concatenate([point.feeds[key]] * 2, axis=0) for key in free}
