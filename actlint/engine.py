@@ -16,7 +16,6 @@ from actlint.disk import Disk
 from actlint.dotted import bare
 from actlint.examiner import Examiner
 from actlint.findings import (
-    Evidence,
     FileError,
     Finding,
     Fix,
@@ -25,13 +24,13 @@ from actlint.findings import (
     Reach,
     Result,
     Run,
-    Severity,
     Summary,
     Suspect,
     Verdict,
-    numbers,
 )
-from actlint.graph import TYPICAL_LIMIT, Graph, InputRole, Span
+from actlint.grading import graded
+from actlint.graph import Graph, Span
+from actlint.idle import is_idle
 from actlint.index import FileIndex
 from actlint.lower import lower
 from actlint.lower.module import Library, Module
@@ -188,10 +187,12 @@ def lint(
             static.errors += [located_in(sources, error) for error in failed]
         if examiner.ready is not None:
             tensorflow, sandbox = examiner.ready.tensorflow, examiner.ready.sandbox
-    findings = tuple(sorted((_finding(each, fixes, sources) for each in chosen), key=_position))
+    findings = tuple(
+        sorted((_finding(each, fixes, sources, project) for each in chosen), key=_position)
+    )
     return Result(
         run=Run(options.seed, options.samples, options.confirm, tensorflow, sandbox),
-        findings=findings,
+        findings=tuple(sorted(findings, key=_position)),
         errors=tuple(sorted(static.errors, key=lambda e: (e.path, e.cell or 0, e.line, e.message))),
         summary=replace(
             summary, files=len(files), functions=static.functions, skipped=static.skipped
@@ -314,13 +315,6 @@ def _confirm_parts(examiner: Examiner, static: _Static, options: Options) -> Non
             candidates[at].graph, candidates[at].outcome = part, judged
 
 
-# The mode of what is seen neither in eager TensorFlow nor in `tf.function`.
-_COMPILED = "xla"
-# Longest expression in characters that is quoted whole beside the culprit.
-_SHORT = 60
-# What training moves: nothing bounds it but its domain.
-_UNBOUNDED = frozenset(InputRole) - {InputRole.LABEL, InputRole.DATA, InputRole.PARAMETER}
-
 _ORDER = {Verdict.CONFIRMED: 0, Verdict.UNCONFIRMED: 1, Verdict.REFUTED: 2}
 _NOT_RUN = Outcome(Verdict.UNCONFIRMED, "confirmation is switched off")
 
@@ -431,43 +425,20 @@ def _explained(each: _Chosen, confirmed: Iterable[_Chosen]) -> bool:
     )
 
 
-def _assumption(graph: Graph, evidence: Evidence | None) -> str:
-    """Return how far a free value has to go for the hazard, if training seldom goes there."""
-    if evidence is None or evidence.reach is not Reach.EXTENDED:
-        return ""
-    found = [
-        # Of equal magnitudes the positive one.
-        (max(numbers(evidence.witness[node.input.name]), key=lambda x: (abs(x), x), default=0.0),
-         node)
-        for node in graph.inputs
-        if node.input is not None
-        and node.input.role in _UNBOUNDED
-        and node.input.name in evidence.witness
-    ]  # fmt: skip
-    value, node = max(found, key=lambda pair: abs(pair[0]), default=(0.0, None))
-    if node is None or not abs(value) > TYPICAL_LIMIT:
-        return ""
-    text = " ".join(node.site.text.split())
-    text = text if len(text) <= _SHORT else node.name
-    # A layer with an activation stands in the source as one call.
-    inner = any(each.site.span == node.site.span and node.id in each.operands
-                for each in graph.nodes)  # fmt: skip
-    what = f"the logits of `{text}`" if inner else f"`{text}`"
-    return f", assuming {what} can reach {value:g}"
-
-
 def _finding(
-    chosen: _Chosen, fixes: Mapping[Key, tuple[Fix, ...]], files: Mapping[str, SourceFile]
+    chosen: _Chosen,
+    fixes: Mapping[Key, tuple[Fix, ...]],
+    files: Mapping[str, SourceFile],
+    project: Project,
 ) -> Finding:
     rule, outcome = chosen.rule, chosen.outcome
     graph, suspect = chosen.candidate.graph, chosen.candidate.suspect
     node = graph.nodes[suspect.node]
-    severity = suspect.severity
-    evidence = outcome.evidence
-    compiled = evidence is not None and evidence.mode == _COMPILED
-    if evidence is not None and severity is Severity.ERROR:
-        extended = evidence.reach is Reach.EXTENDED
-        severity = Severity.WARNING if extended or compiled else severity
+    unit = chosen.candidate.unit
+    home = files.get(unit.path)
+    # What is no Python, such as a cell of another version, may use it.
+    idle = home is not None and not home.broken and is_idle(unit, project)
+    grade = graded(graph, suspect, outcome.evidence, idle=idle)
     repro = None
     if outcome.verdict is Verdict.CONFIRMED:
         try:
@@ -478,19 +449,16 @@ def _finding(
     return Finding(
         code=rule.code,
         name=rule.name,
-        severity=severity,
+        severity=grade.severity,
         site=shown(node.site, files),
         trail=tuple(shown(site, files) for site in (*graph.used, *node.path)),
         function=graph.name,
         role=graph.role,
-        message=suspect.message
-        + chosen.also
-        + _assumption(graph, outcome.evidence)
-        + (", where XLA compiles it" if compiled else ""),
+        message=suspect.message + chosen.also + grade.condition,
         hint=suspect.hint or rule.hint,
         verdict=outcome.verdict,
         reason=outcome.reason,
-        evidence=evidence,
+        evidence=outcome.evidence,
         repro=repro,
         fixes=tuple(
             replace(fix, edits=tuple(shown_edit(edit, files) for edit in fix.edits))

@@ -54,6 +54,14 @@ class Reach(StrEnum):
     EXTENDED = "extended"  # magnitudes passed through before divergence (hundreds)
 
 
+class Relation(StrEnum):
+    """How exact numbers, which a hazard needs, stand to each other."""
+
+    ALONE = "alone"  # each has a value of its own, such as 0
+    EQUAL = "equal"  # they equal each other, whatever their value
+    CROSSING = "crossing"  # one number that they make, such as their sum, is between two signs
+
+
 class Check(StrEnum):
     """What the worker is asked to show about a suspect's node."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, Kind, Node, Remedy, Rule, Suspect, View
+from actlint.query import Bad, Good, Hazard, Kind, Node, Remedy, Rule, Severity, Suspect, View
 
 from ._common import LOGARITHM, nonfinite, shown, singular
+from ._drawn import picked
 from ._remedies import EPSILON, offset
 from ._stable import OF_PROBABILITIES, stable
 
@@ -70,16 +72,18 @@ class LogOfSaturatedProbability(Rule):
         for node, hit in singular(view, *LOGARITHM):
             saturating = _saturating(view, hit.operand)
             if saturating is not None:
+                pick = picked(view, node, hit.operand)
                 which = "it" if saturating.id == hit.operand.id else shown(saturating)
-                yield nonfinite(
+                suspect = nonfinite(
                     view,
                     self.code,
                     node,
                     hit,
                     f"{shown(node)} takes the logarithm of {shown(hit.operand)}, which is exactly "
-                    f"0 in float32 when {which} saturates",
+                    f"0 in float32 when {which} saturates" + (f" and {pick}" if pick else ""),
                     hint=_HINTS.get(saturating.op, ""),
                 )
+                yield replace(suspect, severity=Severity.WARNING) if pick else suspect
 
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Compute from the logits; else keep the probability above 0."""

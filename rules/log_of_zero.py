@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, Remedy, Rule, Suspect, View
+from actlint.query import Bad, Good, Hazard, Remedy, Rule, Severity, Suspect, View
 
 from ._common import LOGARITHM, condition, is_numpy, nonfinite, shown, singular
+from ._drawn import picked
 from ._patterns import sums_of_exponentials
 from ._remedies import EPSILON, offset, representable
 from ._stable import stable
@@ -66,13 +68,16 @@ class LogOfZero(Rule):
         for node, hit in singular(view, *LOGARITHM):
             if sums_of_exponentials(view, hit.operand):
                 continue  # log-sum-exp: its overflow is what is reported
-            yield nonfinite(
+            pick = picked(view, node, hit.operand)
+            suspect = nonfinite(
                 view,
                 self.code,
                 node,
                 hit,
-                f"{shown(node)} takes the logarithm where {shown(hit.operand)} {condition(hit)}",
+                f"{shown(node)} takes the logarithm where {shown(hit.operand)} {condition(hit)}"
+                + (f", if {pick}" if pick else ""),
             )
+            yield replace(suspect, severity=Severity.WARNING) if pick else suspect
 
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Write x * log(x) as xlogy; else keep the argument positive."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import ClassVar
 
 from actlint.query import (
@@ -12,11 +11,9 @@ from actlint.query import (
     Good,
     Hazard,
     Hit,
-    InputRole,
     Node,
     Remedy,
     Rule,
-    Severity,
     Suspect,
     Target,
     View,
@@ -25,7 +22,6 @@ from actlint.query import (
 from ._common import (
     NORM,
     ROOT,
-    ancestors,
     condition,
     first_hit,
     is_numpy,
@@ -86,16 +82,7 @@ class NormOfZeroVector(Rule):
     supersedes: ClassVar[tuple[str, ...]] = ("ACT104", "ACT106")
 
     def suspects(self, view: View) -> Iterator[Suspect]:
-        """Yield norms, and roots of sums of squares, that can see a zero vector.
-
-        Whether what a network or its gradient gives is ever all zeros cannot be told from here, so
-        that those are warnings.
-        """
-        for suspect in self._suspects(view):
-            unknown = _of_networks(view, view.node(suspect.node))
-            yield replace(suspect, severity=Severity.WARNING) if unknown else suspect
-
-    def _suspects(self, view: View) -> Iterator[Suspect]:
+        """Yield norms, and roots of sums of squares, that can see a zero vector."""
         for node, hit in singular(view, *NORM):
             yield nonfinite(
                 view,
@@ -357,13 +344,3 @@ def _exponent(view: View, node: Node) -> float | None:
         return known.lo if known.lo == known.hi else None
     value = view.static(node, "y")
     return float(value) if isinstance(value, int | float) else None
-
-
-def _of_networks(view: View, node: Node) -> bool:
-    """Return whether all that moves a value comes out of calls that cannot be followed."""
-    moving = [
-        found.input.role
-        for found in ancestors(view, node.id)
-        if found.input is not None and found.input.differentiated
-    ]
-    return bool(moving) and all(role is InputRole.CUT for role in moving)

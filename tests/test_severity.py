@@ -41,8 +41,8 @@ GRADED = (
     Graded(
         "weight_normalised_by_its_sum",
         GRAPH + "w = w / tf.reduce_sum(w)\n" + TRAIN,
-        Severity.ERROR,
-        "which can be 0",
+        Severity.WARNING,
+        "only where it is exactly 0, which is a matter of chance",
     ),
     Graded(
         "value_alone_in_a_graph",
@@ -78,7 +78,7 @@ class Standardise(keras.layers.Layer):
         return (inputs - mean) / std
 """,
         Severity.ERROR,
-        "divides by `std`, which can be 0",
+        "which can be 0; only where `inputs` is exactly constant in the whole batch",
     ),
     Graded(
         "logits_far_out",

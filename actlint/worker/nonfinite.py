@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from actlint.findings import Evidence, Hazard, Outcome, Suspect, Verdict
-from actlint.worker import agreement, aim, batches, elements, onset, witness
+from actlint.worker import agreement, aim, batches, coincidence, elements, onset, witness
 from actlint.worker.bench import Bench, Line
 from actlint.worker.blame import COMMON, Case, Tally
 from actlint.worker.inputs import Slot
@@ -38,7 +38,7 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
             f"infinite only for inputs beyond {_CREDIBLE:g}, where the true result is too large",
         )
     if case is not None:
-        return _confirmed(bench, suspect.node, case, tally, rate)
+        return _confirmed(bench, suspect, case, tally, rate)
     if not tally.samples:
         return Outcome(
             Verdict.UNCONFIRMED, "no sample met the conditions under which this path is taken"
@@ -80,7 +80,10 @@ def _is_far_and_true(bench: Bench, case: Case) -> bool:
 # ---- evidence --------------------------------------------------------------------------------
 
 
-def _confirmed(bench: Bench, node: int, case: Case, tally: Tally, rate: float | None) -> Outcome:
+def _confirmed(
+    bench: Bench, suspect: Suspect, case: Case, tally: Tally, rate: float | None
+) -> Outcome:
+    node = suspect.node
     modes, calm = compiled_modes(bench, case.trace.sample)
     nearest = onset.nearest(bench, node, case, modes)
     if nearest is not case:
@@ -107,6 +110,7 @@ def _confirmed(bench: Bench, node: int, case: Case, tally: Tally, rate: float | 
             **_finite(calm),
             **_flowing(rate, tally),
             **({"common": tally.common} if tally.common >= COMMON else {}),
+            **(coincidence.measured(bench, suspect, case) if tally.common < COMMON else {}),
         },
     )
     return Outcome(Verdict.CONFIRMED, None, evidence)
