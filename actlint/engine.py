@@ -37,6 +37,7 @@ from actlint.lower.module import Library, Module
 from actlint.merging import clause, followers
 from actlint.places import located, located_in, shown, shown_edit
 from actlint.pool import usual_workers
+from actlint.producers import Producers
 from actlint.project import Project
 from actlint.proof import prove
 from actlint.query import Rule
@@ -93,6 +94,7 @@ class _Static:
     errors: list[FileError] = field(default_factory=list)
     policies: Mapping[str, policy.Policy] = field(default_factory=dict)  # of files, by path
     contexts: Contexts | None = None
+    producers: Producers | None = None
     # Codes that are not looked for, by the path of the culprit's file.
     ignored: Mapping[str, frozenset[str]] = field(default_factory=dict)
     elsewhere: Callable[[str], frozenset[str]] = lambda _: frozenset()
@@ -145,6 +147,7 @@ def lint(
     indexes = _indexes(files, static)
     project = Project(indexes.values(), Disk())
     contexts = static.contexts = Contexts(project)
+    producers = static.producers = Producers(project)
     library = Library(project)
     roles = incoming(indexes.values(), project)
     matters, states = library.injection.matters, States(project)
@@ -173,6 +176,9 @@ def lint(
         if options.confirm:
             _confirm(examiner, jobs, static, options, on_progress)
             static.candidates = contexts.judged(static.candidates)
+            producers.judge(
+                static.candidates, rules, examiner, seed=options.seed, samples=options.samples
+            )
         chosen, summary = _chosen(project, static, options, rules)
         fixes: dict[Key, tuple[Fix, ...]] = {}
         if options.confirm:
@@ -239,6 +245,8 @@ def _unit(
     static.skipped += lowered.too_large and not lowered.graphs
     for graph in lowered.graphs:
         known = policy.applied(graph, static.policies.get(file.path))
+        if static.producers is not None:
+            static.producers.note(unit, known)
         _suspects(unit, known, rules, static)
     return "" if lowered.graphs else lowered.reason
 

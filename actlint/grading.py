@@ -43,7 +43,8 @@ def graded(graph: Graph, suspect: Suspect, evidence: Evidence | None, *, idle: b
     """
     found = list[Grade]()
     if evidence is not None:
-        found = [_far(graph, evidence), _coincidence(graph, evidence), _assumed(evidence)]
+        point = _behind(evidence) or _coincidence(graph, evidence)
+        found = [far(graph, evidence), point, _assumed(evidence)]
         if evidence.mode == _COMPILED:
             found.append(Grade(Severity.WARNING, ", where XLA compiles it"))
     if idle:
@@ -59,7 +60,7 @@ _AS_IS = Grade(Severity.ERROR, "")
 # ---- far out ---------------------------------------------------------------------------------
 
 
-def _far(graph: Graph, evidence: Evidence) -> Grade:
+def far(graph: Graph, evidence: Evidence) -> Grade:
     """Grade a hazard by how far a free value has to go, if training seldom goes there."""
     if evidence.reach is not Reach.EXTENDED:
         return _AS_IS
@@ -99,6 +100,14 @@ def _assumed(evidence: Evidence) -> Grade:
     if not isinstance(free, str):
         return _AS_IS
     return Grade(Severity.WARNING, f", unless what computes {free} prevents it")
+
+
+def _behind(evidence: Evidence) -> Grade | None:
+    """Grade a hazard of a loss by what brings the models to it that are compiled with the loss."""
+    condition, severity = (evidence.detail.get(name) for name in ("behind", "behind_severity"))
+    if not isinstance(condition, str) or not isinstance(severity, str):
+        return None
+    return Grade(Severity(severity), condition)
 
 
 # ---- exact points ----------------------------------------------------------------------------

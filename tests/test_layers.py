@@ -30,7 +30,8 @@ LAYERS = (
     "surroundings", "functions", "mending",
     "worker",
     "nearby", "rendering", "excerpt", "repro", "client", "pool", "cache", "examiner", "retry",
-    "merging", "idle", "grading", "joining", "cases", "proof", "catalogue", "contexts", "engine",
+    "merging", "idle", "grading", "joining", "cases", "proof", "catalogue", "contexts",
+    "producers", "engine",
     "report", "terminal", "repairing", "checking", "cli", "__init__", "__main__",
 )  # fmt: skip
 # What the worker shares with the main process; the rest of actlint does not exist for it.
