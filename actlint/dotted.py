@@ -45,6 +45,16 @@ def inner_nodes(node: ast.AST) -> list[ast.AST]:
     return found
 
 
+def unpacked(target: ast.expr, value: ast.expr | None) -> list[tuple[ast.expr, ast.expr | None]]:
+    """Return what an assignment assigns to what: ``a, b = 1, 2`` is two assignments."""
+    several = (ast.Tuple, ast.List)
+    if not isinstance(target, several) or not isinstance(value, several):
+        return [(target, value)]
+    if len(target.elts) != len(value.elts):
+        return []
+    return list(zip(target.elts, value.elts, strict=True))
+
+
 def bare(qualname: str) -> str:
     """Return a qualified name as the file has it, without the numbers of `replaced`."""
     return _NUMBER.sub("", qualname)

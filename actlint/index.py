@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from actlint import bindings, changes
-from actlint.dotted import dotted, inner_nodes, replaced
+from actlint.dotted import dotted, inner_nodes, replaced, unpacked
 from actlint.findings import FileError
 from actlint.literals import Settings, note_arguments, settings_of
 from actlint.minimising import SINKS, minimises
@@ -250,9 +250,9 @@ class _Collector:
 
     def _assign(self, statement: ast.Assign | ast.AnnAssign) -> None:
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        for target in targets:
-            if isinstance(target, ast.Name) and statement.value is not None:
-                value = statement.value
+        pairs = [pair for target in targets for pair in unpacked(target, statement.value)]
+        for target, value in pairs:
+            if isinstance(target, ast.Name) and value is not None:
                 is_lambda = isinstance(value, ast.Lambda)
                 self._set_aside(target.id)
                 self.definitions[target.id] = Definition(

@@ -16,6 +16,14 @@ def gap_loss(y_true, y_pred):
     picked = K.tf.gather_nd(y_pred, K.cast(y_true, 'int32'))
     return K.mean(K.tf.log(K.abs(picked)))
 """, (("ACT103", "K.tf.log(K.abs(picked))"),)),
+    Case("constants_assigned_together", HEADER + """\
+SCALE, FLOOR = 2.0, 1e-3
+[STEEP, (EDGE, FAR)] = [4.0, (0.0, 9.0)]
+
+def ratio_loss(y_true, y_pred):
+    kept = tf.reduce_mean(tf.abs(y_true - y_pred) / (tf.abs(y_true) + FLOOR))
+    return kept + SCALE * tf.reduce_mean(tf.sqrt(tf.abs(y_pred) + STEEP))
+"""),
     Case("range_of_numpy_with_a_step", HEADER + """\
 def sampling(mu):
     x = np.arange(-0.99, 1, 0.01)

@@ -12,7 +12,7 @@ from actlint.graph import DType, InputRole
 from actlint.index import Definition
 from actlint.lower import options
 from actlint.lower.machine import PARAMETER_DOMAIN, Machine
-from actlint.lower.module import Library, Module
+from actlint.lower.module import Library, Module, assigned
 from actlint.lower.values import (
     Api,
     Built,
@@ -230,6 +230,7 @@ def _definition_value(machine: Machine, module: Module, definition: Definition) 
             for small in _smalls(line):
                 if isinstance(small, (cst.Assign, cst.AnnAssign)) and small.value is not None:
                     value = machine.evaluate(machine, Scope(module), small.value)
+                    value = assigned(bare(name), small, value)
                     if dependencies(value) or isinstance(value, (Opaque, StaticShape)):
                         return value
                     if any(isinstance(leaf, (Built, Instance)) for leaf in leaves(value)):

@@ -12,7 +12,7 @@ from libcst.metadata import CodeRange, PositionProvider
 from actlint.graph import Site, Span
 from actlint.index import Definition, FileIndex
 from actlint.injection import Injection
-from actlint.lower.values import Value
+from actlint.lower.values import Sequence, Value
 from actlint.project import Project
 
 
@@ -165,3 +165,14 @@ def _shifted(found: CodeRange, offset: int) -> Span:
         found.end.line + offset,
         found.end.column + 1,
     )
+
+
+def assigned(name: str, assignment: cst.Assign | cst.AnnAssign, value: Value) -> Value:
+    """Return what a name gets of an assigned value: one item, if it stands among several names."""
+    for each in assignment.targets if isinstance(assignment, cst.Assign) else ():
+        if not isinstance(each.target, (cst.Tuple, cst.List)) or not isinstance(value, Sequence):
+            continue
+        names = [getattr(element.value, "value", None) for element in each.target.elements]
+        if name in names and len(names) == len(value.items):
+            return value.items[names.index(name)]
+    return value
