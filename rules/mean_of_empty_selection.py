@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 from actlint.query import (
@@ -17,6 +18,7 @@ from actlint.query import (
     Rule,
     Safety,
     Settled,
+    Severity,
     Suspect,
     Target,
     View,
@@ -30,6 +32,7 @@ _ZERO = frozenset({Cause.ZERO})
 _SUM = "reduce_sum"
 # What a mask goes through on its way into a sum and stays the same mask.
 _CARRIERS = frozenset({"multiply", "cast", "identity"})
+_ALL = frozenset({"count_nonzero", "reduce_mean", "reduce_sum"})
 
 
 class MeanOfEmptySelection(Rule):
@@ -42,7 +45,8 @@ class MeanOfEmptySelection(Rule):
     ## Why is this bad?
     The mean of nothing is `0 / 0 = nan`. A batch without one positive label, without one valid
     pixel or without one pair of the same class is rare and comes sooner or later; a single such
-    batch makes every weight nan at the next optimiser step.
+    batch makes every weight nan at the next optimiser step. Where all samples of a batch are
+    selected from at once, it takes a whole batch without any: a warning.
 
     ## How it is confirmed
     actlint feeds a batch in which no element is selected, such as labels that are all 0, and sees
@@ -97,24 +101,31 @@ class MeanOfEmptySelection(Rule):
                 yield Suspect(
                     code=self.code,
                     node=node.id,
-                    message=f"{shown(node)} is nan when {shown(selection)} selects nothing",
+                    message=f"{shown(node)} is nan when {shown(selection)} selects nothing"
+                    f"{_WHOLE if _is_whole(node) else ''}",
                     check=Check.NONFINITE,
                     targets=(Target(selection.id, 0.0, 0.0),),
+                    severity=Severity.WARNING if _is_whole(node) else Severity.ERROR,
                     # Which values a condition on unknown ones takes, the run alone can tell.
                     provisional=True,
                 )
         for node in view.nodes(*_DIVISIONS):
             hit = first_hit(view, node, _ZERO)
             mask = None if hit is None else _mask(view, node)
-            if hit is not None and mask is not None:
-                yield nonfinite(
-                    view,
-                    self.code,
-                    node,
-                    hit,
-                    f"{shown(node)} is 0 / 0 = nan when {shown(mask)} "
-                    f"{'selects nothing' if mask.op in COMPARISON else 'is 0 everywhere'}",
-                )
+            below = view.operand(node, "y")
+            if hit is None or mask is None or below is None:
+                continue
+            whole = _is_whole(view.definition(below))
+            suspect = nonfinite(
+                view,
+                self.code,
+                node,
+                hit,
+                f"{shown(node)} is 0 / 0 = nan when {shown(mask)} "
+                f"{'selects nothing' if mask.op in COMPARISON else 'is 0 everywhere'}"
+                f"{_WHOLE if whole else ''}",
+            )
+            yield replace(suspect, severity=Severity.WARNING) if whole else suspect
 
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Divide the sum by the count without nan."""
@@ -326,6 +337,14 @@ def _is_left_out(view: View, node: Node) -> bool:
     divisor = view.operand(node, "y") if node.op in _DIVISIONS else None
     fixed = divisor is None or not view.depends_differentiably(divisor)
     return fixed and adds_nothing(view, node)
+
+
+_WHOLE = " in a whole batch"
+
+
+def _is_whole(node: Node) -> bool:
+    """Tell whether a sum or mean runs over all samples at once, which are seldom all empty."""
+    return node.op in _ALL and node.arg("axis") is None
 
 
 def _selection(view: View, operand: Node) -> Node:
