@@ -120,6 +120,9 @@ class Check(StrEnum):
     # A cross-entropy behind a sigmoid or softmax, which the target names, stays far above 0 for
     # certain and right predictions, and does not without that activation.
     FLOOR = "floor"
+    # A cross-entropy of logits stays far above 0 where the prediction, which the target names, is
+    # the probability that agrees with the label.
+    SHARES = "shares"
     # A cross-entropy gives sure and wrong logits, which the target names, no gradient at all.
     STUCK = "stuck"
     # The node has one value, whatever its operands are.

@@ -32,6 +32,7 @@ from actlint.repro.losses import (
     in_fractions,
     moved_and_traced,
     of_one_size,
+    of_shares,
     same_for_labels,
     same_slope,
     stopped,
@@ -51,6 +52,7 @@ _LOCAL = frozenset(
         Check.OWN_SAMPLES,
         Check.CONTRIBUTION,
         Check.SATURATION,
+        Check.SHARES,
         Check.SQUEEZED,
         Check.STRAIGHT_THROUGH,
         Check.STUCK,
@@ -149,6 +151,8 @@ def _body(function: Function, check: Check, evidence: Evidence, name: str = "") 
         return moved_and_traced(function, evidence, name)
     if check is Check.FIXED_BATCH:
         return of_one_size(function, evidence)
+    if check is Check.SHARES:
+        return of_shares(function, evidence)
     if check is Check.CONTRIBUTION:
         return always(function, evidence)
     if check is Check.HALF:

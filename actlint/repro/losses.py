@@ -21,6 +21,18 @@ def compared(function: Function, other: Function, evidence: Evidence) -> list[st
     ]
 
 
+def of_shares(function: Function, evidence: Evidence) -> list[str]:
+    """Print a cross-entropy of logits at right probabilities, and at logits that say the same."""
+    moved = str(evidence.detail["moved"])
+    logits = call(function, moved, f"40.0 * {moved} - 20.0")
+    return [
+        *given(function, evidence),
+        f'print("cross-entropy:", float(tf.reduce_mean({call(function)})))',
+        "# the probabilities are right: expect 0, as for logits that say the same",
+        f'print("cross-entropy of logits:", float(tf.reduce_mean({logits})))',
+    ]
+
+
 def stopped(nodes: Sequence[Node], label: int) -> list[Node]:
     """Return the nodes with one of them behind ``tf.stop_gradient`` wherever it is read."""
     spare = 1 + max(node.id for node in nodes)

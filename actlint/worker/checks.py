@@ -64,6 +64,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.EXCHANGED: calls.check_exchanged,
     Check.SIGNATURE: calls.check_signature,
     Check.FLOOR: calls.check_floor,
+    Check.SHARES: calls.check_shares,
     Check.STUCK: calls.check_stuck,
     Check.SINGLE_VALUE: calls.check_constant,
     Check.AGREES: agreement.check,
