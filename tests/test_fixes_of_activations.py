@@ -9,6 +9,7 @@ from actlint.findings import Result, Safety
 from .fix_cases import ACTIVATION, Case, check, left, run
 
 TF = "import tensorflow as tf\n\n\n"
+
 CASES = (
     # ---- pieces of which one falls
     Case(
