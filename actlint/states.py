@@ -330,7 +330,7 @@ class _Scene:
         subject = "the loop that trains" if inside == "<module>" else f"`{inside}`"
         if home != self.index.path:
             subject += f" of {PurePosixPath(home).name}"
-        return State(place.index.path, place.qualname, change.name, subject, counts)
+        return State(place.index.path, place.qualname, change.name, subject, counts, change.key)
 
 
 def _class_at(file: FileIndex, line: int, *, body: bool) -> str:
