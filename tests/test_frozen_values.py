@@ -396,6 +396,35 @@ class Cooling(tf.keras.callbacks.Callback):
         ('self.schedule["temperature"]',),
     ),
     Case(
+        "entry_of_an_imported_dictionary",
+        {
+            "settings.py": 'SETTINGS = {"weight": 0.0, "scale": 1.0}\n',
+            "losses.py": HEAD
+            + """\
+from settings import SETTINGS
+
+def loss(y_true, y_pred):
+    error = K.mean(K.square(y_true - y_pred), axis=-1)
+    return SETTINGS["scale"] * error + SETTINGS["weight"] * K.max(error)
+""",
+            "main.py": HEAD
+            + """\
+from losses import loss
+from settings import SETTINGS
+
+class Annealing(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        SETTINGS["weight"] += 0.1
+
+def train(model, data):
+    SETTINGS["scale"] = 2.0
+    model.compile("adam", loss=loss)
+    model.fit(data, callbacks=[Annealing()])
+""",
+        },
+        ('SETTINGS["weight"]',),
+    ),
+    Case(
         "entry_of_a_local_dictionary",
         alone("""\
 STATE = {"weight": 0.1}
