@@ -107,7 +107,9 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
         body = both(function, other, evidence)
     else:
         record = graph.nodes[suspect.node].input
-        body = _body(function, suspect.check, evidence, "" if record is None else record.name)
+        # The program may call it otherwise, as where the function has the same name.
+        name = next((name for name, spec in function.inputs if spec == record), "")
+        body = _body(function, suspect.check, evidence, name)
     imports = "import tensorflow as tf\n"
     if f"{OWN_GRADIENT}(" in text:
         text = f"{OWN_GRADIENT_HELPER}\n\n{text}"

@@ -23,7 +23,8 @@ def compared(function: Function, other: Function, evidence: Evidence) -> list[st
 
 def of_shares(function: Function, evidence: Evidence) -> list[str]:
     """Print a cross-entropy of logits at right probabilities, and at logits that say the same."""
-    moved = str(evidence.detail["moved"])
+    taken = str(evidence.detail["moved"])
+    moved = next(name for name, spec in function.inputs if spec.name == taken)
     logits = call(function, moved, f"40.0 * {moved} - 20.0")
     return [
         *given(function, evidence),
