@@ -173,6 +173,9 @@ class Check(StrEnum):
     # The node, a number that Python holds, moves the output in eager mode, but not under
     # tf.function once that has traced.
     FROZEN_STATE = "frozen-state"
+    # Up to `threshold` the loss is the same for errors of both signs; beyond it, it goes on evenly
+    # on one side and otherwise on the other.
+    ONE_SIDED = "one-sided"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from actlint.repro.losses import (
     moved_and_traced,
     of_one_size,
     of_shares,
+    on_both_sides,
     same_for_labels,
     same_slope,
     stopped,
@@ -153,6 +154,8 @@ def _body(function: Function, check: Check, evidence: Evidence, name: str = "") 
         return moved_and_traced(function, evidence, name)
     if check is Check.FIXED_BATCH:
         return of_one_size(function, evidence)
+    if check is Check.ONE_SIDED:
+        return on_both_sides(function, evidence)
     if check is Check.SHARES:
         return of_shares(function, evidence)
     if check is Check.CONTRIBUTION:

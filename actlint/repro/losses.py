@@ -34,6 +34,17 @@ def of_shares(function: Function, evidence: Evidence) -> list[str]:
     ]
 
 
+def on_both_sides(function: Function, evidence: Evidence) -> list[str]:
+    """Print a loss for predictions that are too large and as much too small."""
+    moved, kept, predictions = _two_values(function, evidence)
+    return [
+        *kept,
+        "# as far off on either side: expect two numbers",
+        f"for {moved} in {predictions}:",
+        f'    print("loss:", float(tf.reduce_mean({call(function)})))',
+    ]
+
+
 def stopped(nodes: Sequence[Node], label: int) -> list[Node]:
     """Return the nodes with one of them behind ``tf.stop_gradient`` wherever it is read."""
     spare = 1 + max(node.id for node in nodes)

@@ -30,6 +30,7 @@ from actlint.worker import (
     others,
     precision,
     profile,
+    sides,
     squeeze,
     terms,
     truncation,
@@ -84,6 +85,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.TRUNCATION: truncation.check,
     Check.FROZEN_DRAW: frozen.check,
     Check.FROZEN_STATE: frozen.check_state,
+    Check.ONE_SIDED: sides.check,
 }
 # Checks that look for shapes themselves.
 _SHAPELESS: Final = frozenset({Check.FIXED_BATCH})
