@@ -114,6 +114,23 @@ def entropy_loss(y_true, y_pred):
          "return tf.reduce_mean(tf.keras.losses.binary_crossentropy(y_true, y_pred, "
          "from_logits=True))"),
     )),
+    # ---- thresholds of errors
+    Case("size_of_an_error", TF + """\
+
+
+def robust_loss(y_true, y_pred, delta=1.0):
+    quadratic = tf.minimum(y_true - y_pred, delta)
+    linear = (y_true - y_pred) - quadratic
+    return tf.reduce_mean(0.5 * quadratic**2 + delta * linear)
+""", None),
+    Case("size_of_a_named_error", TF + """\
+
+
+def robust_loss(y_true, y_pred, delta=1.0):
+    error = y_true - y_pred
+    linear = delta * error - 0.5 * delta**2
+    return tf.reduce_mean(tf.where(error <= delta, 0.5 * tf.square(error), linear))
+""", Safety.UNSAFE, (("error = y_true - y_pred", "error = tf.abs(y_true - y_pred)"),)),
     # ---- no prediction
     Case("label_twice", TF + """\
 
