@@ -30,6 +30,7 @@ class Change:
     line: int
     advances: bool  # it goes on from the value before: a counter, a decay
     looped: bool = False  # it stands in a loop that trains
+    key: str = ""  # of the entry of a dictionary that the attribute or variable holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class State:
         name: of the attribute or variable.
         change: what changes it, as the subject of a sentence.
         counts: the function that reads it changes it itself.
+        key: of the entry, if it is one of a dictionary.
     """
 
     path: str
@@ -50,6 +52,7 @@ class State:
     name: str
     change: str
     counts: bool = False
+    key: str = ""
 
 
 class Collector:
@@ -73,7 +76,7 @@ class Collector:
             self._assign(node.target, node, inside, advances=True)
         elif isinstance(node, ast.Assign):
             for target in node.targets:
-                if isinstance(target, (ast.Name, ast.Attribute)):
+                if isinstance(target, (ast.Name, ast.Attribute, ast.Subscript)):
                     advances = _mentions(node.value, target)
                     self._assign(target, node, inside, advances=advances)
 
@@ -82,6 +85,8 @@ class Collector:
         self._calls.append((name, node.lineno))
         if name in _RETRACES:
             self._retracing.add(inside)
+        if name == "setattr" and len(node.args) == 3:
+            self._set(node, inside)
         for keyword in node.keywords:
             if keyword.arg is not None and is_hook(keyword.arg):
                 self._hooks.add(dotted(keyword.value).rpartition(".")[2])
@@ -89,23 +94,45 @@ class Collector:
                     if isinstance(inner, ast.Call):
                         self._hooks.add(dotted(inner.func).rpartition(".")[2])
 
-    def _assign(self, target: ast.expr, node: ast.stmt, inside: str, *, advances: bool) -> None:
+    def _set(self, node: ast.Call, inside: str) -> None:
+        """Note ``setattr(owner, "name", value)``."""
+        holder, name, value = node.args
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            target = ast.Attribute(holder, name.value)
+            advances = _mentions(value, target) or _gets(value, holder, name.value)
+            self._assign(target, node, inside, advances=advances)
+
+    def _assign(
+        self, target: ast.expr, node: ast.stmt | ast.Call, inside: str, *, advances: bool
+    ) -> None:
+        key = ""
+        if isinstance(target, ast.Subscript):
+            entry = target.slice
+            if not isinstance(entry, ast.Constant) or not isinstance(entry.value, str):
+                return
+            key, target = entry.value, target.value
         if isinstance(target, ast.Name):
-            self._found.append(Change(target.id, "", inside, node.lineno, advances))
+            change = Change(target.id, "", inside, node.lineno, advances, key=key)
+            self._found.append(change)
         elif isinstance(target, ast.Attribute):
             owner = dotted(target.value)
             if owner:
-                self._found.append(Change(target.attr, owner, inside, node.lineno, advances))
+                change = Change(target.attr, owner, inside, node.lineno, advances, key=key)
+                self._found.append(change)
 
     def changes(self) -> tuple[Change, ...]:
         """Return the changes of attributes and of names that functions share."""
         loops = self._training_loops()
+        own = {(found.inside, found.name) for found in self._found if not found.key}
         kept: list[Change] = []
         for found in self._found:
             if is_hook(found.inside.rpartition(".")[2]) and found.inside in self._retracing:
                 continue
             looped = any(first < found.line <= last for first, last in loops)
             shared = (found.inside, found.name) in self._shared
+            # To change an entry, a function needs no declaration of the name.
+            if found.key and found.inside != "<module>":
+                shared |= (found.inside, found.name) not in own
             if found.owner or shared or (looped and found.inside == "<module>"):
                 kept.append(replace(found, looped=looped))
         return tuple(sorted(kept, key=lambda change: change.line))
@@ -135,11 +162,31 @@ def is_hook(name: str) -> bool:
     return _HOOK.match(name) is not None
 
 
-def _mentions(value: ast.expr, target: ast.Name | ast.Attribute) -> bool:
-    """Tell whether an expression reads the name or attribute that it is assigned to."""
+def _mentions(value: ast.expr, target: ast.Name | ast.Attribute | ast.Subscript) -> bool:
+    """Tell whether an expression reads the name, attribute or entry that it is assigned to."""
     if isinstance(value, (ast.Constant, ast.Name)):
         return False
+    if isinstance(target, ast.Subscript):
+        parts = ast.dump(target.value), ast.dump(target.slice)
+        return any(
+            isinstance(node, ast.Subscript)
+            and (ast.dump(node.value), ast.dump(node.slice)) == parts
+            for node in ast.walk(value)
+        )
     written = dotted(target)
     return any(
         isinstance(node, type(target)) and dotted(node) == written for node in ast.walk(value)
+    )
+
+
+def _gets(value: ast.expr, holder: ast.expr, name: str) -> bool:
+    """Tell whether an expression contains ``getattr(holder, name)``."""
+    return any(
+        isinstance(node, ast.Call)
+        and dotted(node.func) == "getattr"
+        and len(node.args) > 1
+        and dotted(node.args[0]) == dotted(holder)
+        and isinstance(node.args[1], ast.Constant)
+        and node.args[1].value == name
+        for node in ast.walk(value)
     )

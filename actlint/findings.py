@@ -128,6 +128,9 @@ class Check(StrEnum):
     # A cross-entropy behind a sigmoid or softmax, which the target names, stays far above 0 for
     # certain and right predictions, and does not without that activation.
     FLOOR = "floor"
+    # A cross-entropy of logits stays far above 0 where the prediction, which the target names, is
+    # the probability that agrees with the label.
+    SHARES = "shares"
     # A cross-entropy gives sure and wrong logits, which the target names, no gradient at all.
     STUCK = "stuck"
     # The node has one value, whatever its operands are.
@@ -181,6 +184,9 @@ class Check(StrEnum):
     # A nan in the free inputs that the targets name makes the output or the gradient that training
     # takes nan; without it both are finite.
     MISSING_DATA = "missing-data"
+    # Up to `threshold` the loss is the same for errors of both signs; beyond it, it goes on evenly
+    # on one side and otherwise on the other.
+    ONE_SIDED = "one-sided"
 
 
 @dataclass(frozen=True, slots=True)

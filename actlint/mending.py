@@ -94,7 +94,9 @@ class _Writer:
 
     def _computed(self, value: Arg) -> Mark | None:
         """Return the expression that computes a node, at its own site."""
-        return next((mark for mark in self._at(value) if mark.value == value), None)
+        node = self.graph.nodes[value.node] if isinstance(value, Ref) else None
+        held = value if node is None or node.op or node.input is not None else node.value
+        return next((mark for mark in self._at(value) if mark.value in (value, held)), None)
 
     def _calling(self, value: Ref) -> Mark | None:
         """Return the expression at a node's site whose value is made of the node."""

@@ -255,6 +255,7 @@ class _Scene:
             for change, file in self.group.from_outside.get((place.index.path, place.qualname), ()):
                 yield self._state(place, change, file)
         yield from self._shared(unit)
+        yield from self._imported
 
     def _lineage(self, unit: Unit) -> Iterator[Place]:
         """Yield the class of a method and those it is derived from."""
@@ -307,6 +308,28 @@ class _Scene:
             elif self._in_training(change, place):
                 yield self._state(place, change)
 
+    @cached_property
+    def _imported(self) -> tuple[State, ...]:
+        """Entries of global dictionaries that files share by importing them."""
+        place = Place(self.index, "")
+        return tuple(
+            self._state(place, change, file)
+            for file in self.group.files
+            for change in file.changes
+            if change.key and not change.owner and self.group.in_training(change)
+            if (home := self._home(change.name, file)) is not None
+            # Both in this file: the name is shared without any import.
+            if home == self._home(change.name, self.index)
+            if file is not self.index or home[0] != self.index.path
+        )
+
+    def _home(self, name: str, file: FileIndex) -> tuple[str, str] | None:
+        """Return the file and the name under which a global name is defined."""
+        if name in file.definitions:
+            return file.path, name
+        place = self.project.locate(name, file) if name in file.imports else None
+        return None if place is None else (place.index.path, place.qualname)
+
     def _in_training(self, change: Change, place: Place) -> bool:
         """Tell whether a change by a method of the object's own, or by its neighbour, goes on."""
         if self.group.in_training(change):
@@ -330,7 +353,7 @@ class _Scene:
         subject = "the loop that trains" if inside == "<module>" else f"`{inside}`"
         if home != self.index.path:
             subject += f" of {PurePosixPath(home).name}"
-        return State(place.index.path, place.qualname, change.name, subject, counts)
+        return State(place.index.path, place.qualname, change.name, subject, counts, change.key)
 
 
 def _class_at(file: FileIndex, line: int, *, body: bool) -> str:

@@ -202,7 +202,8 @@ def _pairs(view: View, made: _Sum) -> Iterator[Estimator]:
             if not view.depends_differentiably(soft.node):
                 continue
             related = soft.still != 0.0 or _stands_in(soft.node, below)
-            right, fault = _judged(step, soft, follows=_follows(view, step.node))
+            follows = _follows(view, step.node, soft.node)
+            right, fault = _judged(step, soft, follows=follows)
             if related and (right or fault is not None):
                 yield Estimator(made.node, step.node, soft.node, fault)
 
@@ -213,10 +214,18 @@ def _stands_in(soft: Node, below: set[int]) -> bool:
     return soft.id in below or squashed
 
 
-def _follows(view: View, step: Node) -> bool:
-    """Return whether a step rises as fast as what is rounded, so that its slope is 1 on average."""
+def _follows(view: View, step: Node, soft: Node) -> bool:
+    """Return whether a step rises as fast as what it is taken of: its slope is 1 on average.
+
+    That of what is rounded does, and the sign of what is bounded by -1 and 1.
+    """
     scaled = _scaled(view, step)
-    return step.op in _ROUNDING or (scaled is not None and _is_grid(view, *scaled))
+    if step.op in _ROUNDING or (scaled is not None and _is_grid(view, *scaled)):
+        return True
+    hard, bounds = view.interval(step), view.interval(soft)
+    return math.isfinite(bounds.hi - bounds.lo) and math.isclose(
+        hard.hi - hard.lo, bounds.hi - bounds.lo, rel_tol=1e-3
+    )
 
 
 def _judged(step: _Term, soft: _Term, *, follows: bool) -> tuple[bool, Fault | None]:
@@ -227,7 +236,8 @@ def _judged(step: _Term, soft: _Term, *, follows: bool) -> tuple[bool, Fault | N
     if not soft.total and soft.live:
         if soft.live * step.total < 0.0:
             return False, Fault.NEGATED
-        # A sign has no slope of its own, and a factor may be meant; one below 1 damps on purpose.
+        # The sign of what has no bounds has no slope of its own, and a factor may be meant; one
+        # below 1 damps on purpose.
         meant = step.scaled or (soft.scaled and not follows)
         doubled = abs(soft.live) > 1.0 and not meant
         return not doubled, Fault.DOUBLED if doubled else None

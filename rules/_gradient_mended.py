@@ -67,7 +67,7 @@ def gentler(view: View, arguments: Iterable[Node], size: float) -> Iterator[Reme
             return
         node, value = found
         wanted = value / factor * size if node.op in _MULTIPLY else value * factor / size
-        changes[node.id, value] = Rewrite(value, _plain(wanted), (), node.id)
+        changes[node.id, value] = Rewrite(value, plain(wanted), (), node.id)
         largest = max(largest, factor)
     if changes:
         yield Remedy(
@@ -97,7 +97,7 @@ def _scaling(view: View, node: Node) -> tuple[Node, float] | None:
     return found
 
 
-def _plain(value: float) -> str:
+def plain(value: float) -> str:
     """Return a number in as few digits as tell it, with a point."""
     text = f"{value:.6g}"
     return text if "." in text or "e" in text else f"{text}.0"
@@ -125,7 +125,7 @@ def unclipped(
         forms = [("{hi} - tf.math.softplus({hi} - {x})", {"hi": node.arg(names[0])})]
     elif len(bounds) == 2:
         forms = [
-            (f"{_plain(low)} + {_plain(high - low)} * tf.sigmoid({{x}})", {}),
+            (f"{plain(low)} + {plain(high - low)} * tf.sigmoid({{x}})", {}),
             ("{lo} + ({hi} - {lo}) * tf.sigmoid({x})", bounds),
         ]
     for template, parts in forms if squash and len(names) <= 2 else ():

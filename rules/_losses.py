@@ -50,6 +50,7 @@ HEALED: Final = frozenset(
         "sparse_categorical_crossentropy",
     }
 )
+_ADDING = frozenset({"add", "maximum", "multiply", "subtract"})
 _FILLED = frozenset({"fill", "ones", "ones_like", "zeros", "zeros_like"})
 BINARY: Final = frozenset(
     {"binary_crossentropy", "backend_binary_crossentropy", "binary_focal_crossentropy"}
@@ -125,3 +126,39 @@ def activation_before(view: View, node: Node, *keys: str) -> Node | None:
     """Return the activation of ops `keys` whose result a node is, perhaps in another shape."""
     found = view.definition(node)
     return found if found.op in keys else None
+
+
+def overlap(view: View, prediction: Node) -> Node | None:
+    """Return the quotient that takes an input for shares, as the scores of Dice and Jaccard do.
+
+    Above the line is a sum of products of it with labels, below the line its own sum.
+    """
+    if prediction.input is None:
+        return None
+    for node in view.nodes("div", "divide", "divide_no_nan"):
+        above, below = view.operand(node, "x"), view.operand(node, "y")
+        if above is None or below is None or not view.on_gradient_path(node):
+            continue
+        products = [each for each in _summed(view, above) if each.op == "multiply"]
+        shared = any(
+            len(sides := view.operands(each)) == 2
+            and any(view.definition(side) == prediction for side in sides)
+            and any(is_label(view, side) for side in sides)
+            for each in products
+        )
+        if shared and prediction in _summed(view, below):
+            return node
+    return None
+
+
+def _summed(view: View, node: Node) -> tuple[Node, ...]:
+    """Return what is summed up in a value that sums and multiples of sums are added up to."""
+    found: list[Node] = []
+    waiting = [node]
+    while waiting:
+        current = view.definition(waiting.pop())
+        if current.op == "reduce_sum":
+            found.append(view.definition(view.operands(current)[0]))
+        elif current.op in _ADDING:
+            waiting.extend(view.operands(current))
+    return tuple(found)

@@ -172,6 +172,34 @@ def _is_error(view: View, node: Node) -> bool:
     return len(operands) == 2 and (tuple(roles) == apart or tuple(reversed(roles)) == apart)
 
 
+def with_prediction(view: View, output: Node) -> Iterator[Remedy]:
+    """Yield the remedies of a loss in which a label stands where the prediction belongs.
+
+    The label is compared with itself, or bound to the prediction's own name.
+    """
+    inputs = [node for node in view.graph.inputs if node.input is not None]
+    labels = [node for node in inputs if node.input and node.input.role is InputRole.LABEL]
+    moved = [node for node in inputs if node.input and node.input.role is InputRole.PREDICTION]
+    if len(labels) != 1 or len(moved) != 1:
+        return
+    label, prediction = labels[0], moved[0]
+    parts: Parts = {"y": ref(label), "x": ref(prediction)}
+    for node in ancestors(view, output.id):
+        form = _COMPARED.get(node.op)
+        sides = view.operands(node)
+        if form is not None and len(sides) == 2 and all(view.same_value(s, label) for s in sides):
+            yield _other(node, form, "Compare the label with the prediction", parts)
+        elif node.op and node.name and prediction.input and node.name == prediction.input.name:
+            change = Rewrite(ref(label), "{x}", (("x", ref(prediction)),), node.id)
+            yield _meant("Compute it from the prediction", change)
+
+
+_COMPARED = {
+    "squared_difference": "tf.math.squared_difference({y}, {x})",
+    "subtract": "{y} - {x}",
+}
+
+
 def opened(view: View, node: Node) -> Iterator[Remedy]:
     """Yield the remedies of a loss whose gradient ends: without the gate, or without a stop."""
     reason = "values change where it was flat, and the gradient does not end there"

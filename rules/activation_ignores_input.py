@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Rule, Severity, Suspect, View
+from actlint.query import Bad, Check, Good, Hazard, Remedy, Rule, Severity, Suspect, View
 
 from ._common import is_curve, shown
+from ._curves_mended import unbounded
 
 
 class ActivationIgnoresInput(Rule):
@@ -36,6 +37,10 @@ class ActivationIgnoresInput(Rule):
     def activation(x):
         return tf.minimum(tf.nn.relu(x), 6.0)
     ```
+
+    ## Fix safety
+    A bound that is left out is unsafe: the activation is no constant any more. Pieces that cancel
+    are left to the author, who alone knows which of them is wrong.
 
     ## What it misses
     Activations that mix elements, and those that are constant on a part of their input only; of
@@ -68,6 +73,10 @@ class ActivationIgnoresInput(Rule):
                 severity=Severity.ERROR,
                 provisional=True,
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Leave a bound out."""
+        yield from unbounded(view, view.node(suspect.node))
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Gradient, Hazard, Node, Rule, Severity, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Gradient,
+    Hazard,
+    Node,
+    Remedy,
+    Rule,
+    Severity,
+    Suspect,
+    View,
+)
 
 from ._common import COMPARISON, STOP, is_lambda_of_pieces, is_whole_activation, shown
+from ._curves_mended import meeting
 
 _SELECTIONS = ("where",)
 # The library's own activations with a jump: who names one of them wants it.
@@ -42,6 +55,11 @@ class DiscontinuousActivation(Rule):
     def activation(x):
         return tf.where(x > 0, x, 0.1 * x)
     ```
+
+    ## Fix safety
+    A constant that is left out of one piece, or added to it so that both meet, is unsafe: the
+    values of the piece change. Masks and remainders are left to the author: there is no piece to
+    shift.
 
     ## What it misses
     Jumps outside the typical range.
@@ -82,6 +100,10 @@ class DiscontinuousActivation(Rule):
                 severity=Severity.WARNING,
                 provisional=True,
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:  # noqa: ARG002
+        """Let the pieces meet."""
+        yield from meeting(view)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -13,6 +13,7 @@ from actlint.query import (
     InputRole,
     Items,
     Node,
+    Remedy,
     Role,
     Rule,
     Severity,
@@ -29,6 +30,7 @@ from ._batch import (
     rows_are_samples,
 )
 from ._common import ancestors, number, shown
+from ._sizes_mended import measured
 
 # Ops that give a tensor of a size of their own, and the parameter that tells it.
 _SIZED: Final = {
@@ -76,6 +78,11 @@ class FixedBatchSize(Rule):
 
     model.compile("adam", loss=mean_error)
     ```
+
+    ## Fix safety
+    Unsafe: in a batch of the size that was written down nothing changes, in all others the value
+    does. Sizes that a name or a setting holds are left alone, since other code may read them. Where
+    batches of another size do not run at all, there may be nothing to compare an edit with.
 
     ## What it misses
     Fixed shapes in losses of training loops, where they may be meant, and sums over samples and
@@ -130,6 +137,11 @@ class FixedBatchSize(Rule):
                     severity=Severity.WARNING,
                     provisional=True,
                 )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Ask the prediction for its size."""
+        rows = int(suspect.threshold) if suspect.check is Check.FIXED_BATCH else None
+        yield from measured(view, view.node(suspect.node), rows)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

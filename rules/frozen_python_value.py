@@ -14,12 +14,13 @@ class FrozenPythonValue(Rule):
     """A number of Python's that is read once, when a function is traced.
 
     ## What it does
-    Reports plain Python numbers that training is to change and that a traced function reads: an
-    attribute of a loss, a layer or a model, a global name or a variable of an enclosing function,
-    which a callback, a training loop or the function itself assigns to anew; what
-    `K.get_value(variable)` gives; what Python's `random` and `time` give. A Python branch on such a
-    number counts, too. Functions that nothing shows to be traced are left alone, and so is what is
-    assigned in a constructor, in `build` or in `compile`.
+    Reports plain Python numbers and flags that training is to change and that a traced function
+    reads: an attribute of a loss, a layer or a model, a global name, a variable of an enclosing
+    function, or an entry of a dictionary that one of these holds, which a callback, a training loop
+    or the function itself assigns to anew, also by `setattr`; what `K.get_value(variable)` gives;
+    what Python's `random` and `time` give. A Python branch on such a number counts, too. Functions
+    that nothing shows to be traced are left alone, and so is what is assigned in a constructor, in
+    `build` or in `compile`.
 
     ## Why is this bad?
     TensorFlow runs Python code when it traces a function, at the first step, and never again. What
@@ -54,11 +55,16 @@ class FrozenPythonValue(Rule):
             return tf.reduce_mean(error, axis=-1) + self.weight * tf.reduce_max(error, axis=-1)
     ```
 
+    ## Fix safety
+    No edit is offered. A `tf.Variable` in the place of the number is read by the same expression,
+    but every assignment to it has to become `assign`, wherever in the project it stands.
+
     ## What it misses
-    Flags that are True or False, entries of dictionaries and lists, `setattr`, numbers that another
-    module assigns to a global name, changes of which nothing shows that they come between steps,
-    training loops that may or may not be traced. `float(variable)` and `variable.numpy()` raise an
-    error where TensorFlow traces, and need no rule.
+    Elements of lists, entries with keys that are computed, numbers that another module assigns to a
+    global name, flags that make a difference only once another number has changed, changes of which
+    nothing shows that they come between steps, training loops that may or may not be traced.
+    `float(variable)` and `variable.numpy()` raise an error where TensorFlow traces, and need no
+    rule.
 
     ## References
     TensorFlow guide: Better performance with tf.function, "Depending on Python global and free
@@ -301,6 +307,50 @@ def compile_model(model):
             """\
 import tensorflow as tf
 
+SETTINGS = {"verbose": False, "scale": 2.0}
+
+
+def loss(y_true, y_pred):
+    error = tf.reduce_mean(SETTINGS["scale"] * tf.square(y_true - y_pred), axis=-1)
+    if SETTINGS["verbose"]:
+        tf.print(error)
+    return error
+
+
+class Talking(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        SETTINGS["verbose"] = epoch > 5
+
+
+def compile_model(model):
+    model.compile("adam", loss=loss)
+""",
+            note="a flag for messages alone, beside an entry that nothing changes",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
+
+class Gate(tf.keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.hard = tf.Variable(False, trainable=False)
+
+    def call(self, inputs):
+        return tf.where(self.hard, tf.nn.relu(inputs), tf.nn.softplus(inputs))
+
+
+class Hardening(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.gate.hard.assign(epoch > 5)
+""",
+            note="a flag that the graph reads",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+
 
 class Smoothed(tf.keras.losses.Loss):
     def __init__(self):
@@ -538,5 +588,97 @@ def train(model, data):
             at="self.gamma",
             hazard=Hazard.FROZEN,
             note="in a loop that fits epoch by epoch",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+class Gate(tf.keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.hard = False
+
+    def call(self, inputs):
+        if self.hard:
+            return tf.nn.relu(inputs)
+        return tf.nn.softplus(inputs)
+
+
+class Hardening(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.gate.hard = epoch > 5
+""",
+            at="self.hard",
+            hazard=Hazard.FROZEN,
+            note="a flag",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+
+class Warmed(tf.keras.losses.Loss):
+    def __init__(self):
+        super().__init__()
+        self.state = {"step": 0, "length": 1000}
+
+    def call(self, y_true, y_pred):
+        self.state["step"] += 1
+        weight = min(1.0, self.state["step"] / self.state["length"])
+        error = tf.square(y_true - y_pred)
+        return tf.reduce_mean(error, axis=-1) + weight * tf.reduce_max(error, axis=-1)
+""",
+            at='self.state["step"]',
+            hazard=Hazard.FROZEN,
+            note="an entry that counts how often the loss is traced",
+        ),
+        Bad(
+            """\
+import tensorflow as tf
+
+CONFIG = {"margin": 0.1}
+
+
+@tf.function
+def train_step(model, optimizer, x, y):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.nn.relu(CONFIG["margin"] - y * model(x)))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+
+
+def train(model, optimizer, data):
+    for epoch in range(10):
+        CONFIG["margin"] = 0.1 * (epoch + 1)
+        for x, y in data:
+            train_step(model, optimizer, x, y)
+""",
+            at='CONFIG["margin"]',
+            hazard=Hazard.FROZEN,
+            note="an entry of a global dictionary",
+        ),
+        Bad(
+            """\
+from keras import callbacks, layers, ops
+
+
+class Cooled(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.temperature = 5.0
+
+    def call(self, inputs):
+        return ops.softmax(inputs / self.temperature)
+
+
+class Cooling(callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        for layer in self.model.layers:
+            setattr(layer, "temperature", 5.0 * 0.9**epoch)
+""",
+            at="self.temperature",
+            hazard=Hazard.FROZEN,
+            note="by setattr",
         ),
     )

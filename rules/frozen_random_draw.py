@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
-from actlint.query import Bad, Check, Good, Graph, Hazard, Role, Rule, Severity, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Graph,
+    Hazard,
+    Remedy,
+    Role,
+    Rule,
+    Severity,
+    Suspect,
+    View,
+)
 
 from ._batch import called_by_keras
 from ._common import shown
+from ._sizes_mended import drawn
 
 _DRAWS: Final = (
     "np_random_normal",
@@ -51,6 +64,9 @@ class FrozenRandomDraw(Rule):
             return inputs + tf.random.normal(tf.shape(inputs), 0.0, 0.1)
     ```
 
+    ## Fix safety
+    Unsafe: TensorFlow draws other numbers, and has a seed of its own.
+
     ## What it misses
     Generators such as `np.random.default_rng()`, draws that decide which way a Python branch goes
     or stand behind `if training`, training loops that may or may not be traced. Python's own
@@ -82,6 +98,10 @@ class FrozenRandomDraw(Rule):
                 severity=Severity.WARNING,
                 provisional=True,
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Let TensorFlow draw."""
+        yield from drawn(view.node(suspect.node))
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, Rule, Suspect, View
+from actlint.query import Bad, Good, Hazard, Remedy, Rule, Suspect, View
 
 from ._common import INDEX, cut, shown
+from ._decisions_mended import soft_choice
 from ._estimators import behind_estimators
 
 
@@ -42,6 +43,11 @@ class IndexInLoss(Rule):
         return tf.reduce_mean(tf.square(y_true - expected))
     ```
 
+    ## Fix safety
+    Unsafe: the one-hot row of an `argmax` keeps its value and is given the gradient of the shares;
+    an index that is taken for a number becomes the expected index, which is another value. Ranks,
+    histograms and positions along other axes have no edit.
+
     ## What it misses
     Indices that a Python loop collects.
 
@@ -63,6 +69,10 @@ class IndexInLoss(Rule):
             if node.op in INDEX and node.id not in estimated:
                 message = f"{shown(node)} gives an index, through which no gradient passes"
                 yield cut(view, self.code, node, message)
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Let the choice be a soft one."""
+        yield from soft_choice(view, view.node(suspect.node))
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

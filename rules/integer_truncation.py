@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
-from actlint.query import Bad, Check, Good, Hazard, Node, Role, Rule, Severity, Suspect, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Node,
+    Remedy,
+    Role,
+    Rule,
+    Severity,
+    Suspect,
+    View,
+)
 
 from ._common import number, shown
 from ._remedies import constant
+from ._sizes_mended import divided
 
 _DIVISIONS: Final = ("floordiv",)
 # Ops after which an integer counts as a number: as a factor, a term, or what is compared.
@@ -52,6 +65,10 @@ class IntegerTruncation(Rule):
         error = tf.reduce_mean(tf.square(y_true - y_pred))
         return error + weight * tf.reduce_mean(tf.abs(y_pred))
     ```
+
+    ## Fix safety
+    `/` in the place of `//`, and a cast that is left out, are unsafe: the loss is another one, the
+    one that is meant.
 
     ## What it misses
     Predictions that are cast, of which the rules of the gradient speak; labels that are cast as
@@ -99,6 +116,10 @@ class IntegerTruncation(Rule):
             severity=Severity.WARNING,
             provisional=True,
         )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Keep the fraction."""
+        yield from divided(view, view.node(suspect.node))
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

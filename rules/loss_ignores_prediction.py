@@ -12,6 +12,7 @@ from actlint.query import (
     Hazard,
     InputRole,
     Node,
+    Remedy,
     Role,
     Rule,
     Severity,
@@ -21,6 +22,7 @@ from actlint.query import (
 )
 
 from ._common import ancestors, shown
+from ._losses_mended import with_prediction
 
 
 class LossIgnoresPrediction(Rule):
@@ -49,6 +51,11 @@ class LossIgnoresPrediction(Rule):
     def squared_loss(y_true, y_pred):
         return tf.reduce_mean(tf.square(y_true - y_pred))
     ```
+
+    ## Fix safety
+    The prediction in the place of a label that is compared with itself, or that is bound to the
+    prediction's own name, is unsafe: it is another loss, the one that is meant. Where the
+    prediction is simply not there, nothing says what it should be compared with.
 
     ## What it misses
     Losses that take the prediction from a variable outside the function.
@@ -96,6 +103,10 @@ class LossIgnoresPrediction(Rule):
                 Target(node.id, node.input.lo, node.input.hi) for node in predictions if node.input
             ),
         )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Put the prediction where the label stands twice."""
+        yield from with_prediction(view, view.node(suspect.node))
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

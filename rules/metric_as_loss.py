@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, InputRole, Kind, Node, Role, Rule, Suspect, View
+from actlint.query import (
+    Bad,
+    Good,
+    Hazard,
+    InputRole,
+    Kind,
+    Node,
+    Remedy,
+    Role,
+    Rule,
+    Suspect,
+    View,
+)
 
 from ._common import COMPARISON, INDEX, ancestors, cut, descendants, is_constant, shown
+from ._decisions_mended import entropy_of_agreement, loss_of_metric, soft_count
 
 _ROLES = frozenset({Role.LOSS, Role.TRAINING_STEP, Role.GRAPH})
 _STEPS = frozenset(
@@ -97,6 +110,12 @@ class MetricAsLoss(Rule):
         return 1 - overlap / (tf.reduce_sum(y_true) + tf.reduce_sum(y_pred) - overlap + 1)
     ```
 
+    ## Fix safety
+    Every fix is unsafe. The mean of a loss in the place of a metric object has the value that the
+    object has after its first batch. Probabilities that are counted and not decided give other
+    values. The cross-entropy in the place of an error rate is another loss; it is suggested only
+    where the prediction is known to be made of logits, or of probabilities.
+
     ## What it misses
     Metric objects that have no loss of the same name, such as tf.keras.metrics.Precision.
 
@@ -130,6 +149,14 @@ class MetricAsLoss(Rule):
                     f"like a metric, and no gradient passes through a count"
                 )
                 yield cut(view, self.code, node, message)
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Compute the loss itself, count probabilities, or take the cross-entropy."""
+        node = view.node(suspect.node)
+        if node.op == "metric_result":
+            yield from loss_of_metric(view, node)
+        yield from entropy_of_agreement(view, node)
+        yield from soft_count(view, node)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

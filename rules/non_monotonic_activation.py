@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Node, Rule, Severity, Suspect, Trend, View
+from actlint.query import (
+    Bad,
+    Check,
+    Good,
+    Hazard,
+    Node,
+    Remedy,
+    Rule,
+    Severity,
+    Suspect,
+    Trend,
+    View,
+)
 
 from ._common import COMPARISON, is_constant, is_lambda_of_pieces, is_whole_activation, shown
+from ._curves_mended import rising
 
 
 class NonMonotonicActivation(Rule):
@@ -41,6 +54,10 @@ class NonMonotonicActivation(Rule):
         return tf.where(x > 0, x, 0.5 * x)
     ```
 
+    ## Fix safety
+    A minus that is taken out of one piece is unsafe: the values of the piece change their sign. A
+    turning point of one formula is left to the author, who alone knows what was meant.
+
     ## What it misses
     Turning points outside the typical range, and activations that mix elements.
 
@@ -72,6 +89,10 @@ class NonMonotonicActivation(Rule):
                 severity=Severity.WARNING if _is_composed(view) else Severity.INFO,
                 provisional=True,
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:  # noqa: ARG002
+        """Take the minus out of a piece."""
+        yield from rising(view)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -8,7 +8,7 @@ from typing import ClassVar
 from actlint.query import Bad, Check, Good, Hazard, Remedy, Rule, Severity, Suspect, Target, View
 
 from ._common import shown
-from ._losses import HEALED, activation_before, calls
+from ._losses import HEALED, activation_before, calls, overlap
 from ._losses_mended import from_probabilities, given_logits
 
 _SQUASHING = ("sigmoid", "softmax", "hard_sigmoid")
@@ -19,7 +19,9 @@ class ProbabilitiesAsLogits(Rule):
 
     ## What it does
     Reports `from_logits=True`, or a function of `tf.nn` that takes logits, behind a sigmoid or
-    softmax: in the same function, or in the last layer of the model that is compiled with it.
+    softmax: in the same function, or in the last layer of the model that is compiled with it. So is
+    one of a prediction of which another term of the same loss takes the overlap with the labels, as
+    Dice's and Jaccard's scores of probabilities do.
 
     ## Why is this bad?
     The loss squashes a second time. A softmax of probabilities lies between 1/(K - 1 + e) and
@@ -30,7 +32,7 @@ class ProbabilitiesAsLogits(Rule):
 
     ## How it is confirmed
     actlint feeds the logits of certain, right predictions. The loss stays far above 0, and is 0
-    without the activation.
+    without the activation. Beside an overlap, it feeds the labels themselves as probabilities.
 
     ## Example
     ```python
@@ -59,15 +61,27 @@ class ProbabilitiesAsLogits(Rule):
     name: ClassVar[str] = "probabilities-as-logits"
     hint: ClassVar[str] = (
         "Leave the sigmoid or softmax out before tf.nn.…_with_logits and from_logits=True, or set "
-        "from_logits=False"
+        "from_logits=False; take the overlap of tf.sigmoid(logits)"
     )
     reads_models: ClassVar[bool] = True
 
     def suspects(self, view: View) -> Iterator[Suspect]:
-        """Yield the cross-entropies of logits behind a sigmoid or softmax."""
+        """Yield the cross-entropies of logits behind a sigmoid or softmax, or beside an overlap."""
         for call in calls(view):
             if not call.logits or not view.on_gradient_path(call.node):
                 continue
+            taken = view.definition(call.predictions)
+            score = overlap(view, taken)
+            if score is not None:
+                yield Suspect(
+                    code=self.code,
+                    node=call.node.id,
+                    message=f"{shown(call.node)} takes logits, but {shown(score)} takes the same "
+                    f"{shown(taken)} for probabilities",
+                    check=Check.SHARES,
+                    targets=(Target(taken.id, 0.0, 1.0),),
+                    provisional=True,
+                )
             squash = activation_before(view, call.predictions, *_SQUASHING)
             if squash is None or not view.operands(squash):
                 continue
@@ -87,10 +101,12 @@ class ProbabilitiesAsLogits(Rule):
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Hand the logits over; else say that these are probabilities."""
         for call in calls(view):
+            if call.node.id != suspect.node:
+                continue
             squash = activation_before(view, call.predictions, *_SQUASHING)
-            if call.node.id == suspect.node and squash is not None:
+            if squash is not None:
                 yield from given_logits(view, call, squash)
-                yield from from_probabilities(call)
+            yield from from_probabilities(call)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(
@@ -122,6 +138,21 @@ def weighted_loss(y_true, logits):
     return tf.reduce_mean(weight * entropy)
 """,
             note="the sigmoid weighs, the entropy has the logits",
+        ),
+        Good(
+            """\
+import tensorflow as tf
+from tensorflow.keras import backend as K
+
+
+class Combined(tf.keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        entropy = tf.keras.losses.binary_crossentropy(y_true, y_pred, from_logits=True)
+        p = K.sigmoid(y_pred)
+        dice = 1.0 - (2.0 * K.sum(y_true * p) + 1.0) / (K.sum(y_true) + K.sum(p) + 1.0)
+        return K.mean(entropy) + dice
+""",
+            note="an overlap of probabilities beside the entropy of their logits",
         ),
         Good(
             """\
@@ -166,6 +197,31 @@ def compile_model(model):
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
+        Bad(
+            """\
+import tensorflow as tf
+from tensorflow.keras import backend as K
+
+entropy = tf.keras.losses.BinaryCrossentropy(from_logits=True)
+
+
+def dice_score(a, b, smooth=1.0):
+    a, b = K.flatten(a), K.flatten(b)
+    shared = 2.0 * K.sum(a * b) + smooth
+    return tf.math.divide_no_nan(shared, K.sum(a) + K.sum(b) + smooth)
+
+
+def combined_loss(y_true, y_pred):
+    return entropy(y_true, y_pred) + 1.0 - dice_score(y_true, y_pred)
+
+
+def build(model):
+    model.compile(optimizer="adam", loss=combined_loss)
+""",
+            at="entropy(y_true, y_pred)",
+            hazard=Hazard.WRONG_LOSS,
+            note="the overlap takes the same numbers for probabilities",
+        ),
         Bad(
             """\
 import tensorflow as tf

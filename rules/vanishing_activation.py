@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from actlint.query import Bad, Check, Good, Hazard, Rule, Severity, Suspect, View
+from actlint.query import Bad, Check, Good, Hazard, Remedy, Rule, Severity, Suspect, View
 
 from ._common import is_curve, shown
+from ._curves_mended import centred
 
 # Share of the squared gradient that a layer keeps at best. A single sigmoid keeps 0.35, which is
 # poor in a hidden layer and right in a gate or an output; a sigmoid of a sigmoid 0.02.
@@ -45,6 +46,10 @@ class VanishingActivation(Rule):
         return tf.tanh(x)
     ```
 
+    ## Fix safety
+    A constant that is left out, a sigmoid that becomes tanh, and an outer one of two squashing
+    functions that is left out are unsafe: the activation has other values.
+
     ## What it misses
     A hand-written sigmoid: nothing in its curve tells a hidden layer from a gate or an output.
     Activations that are faint but pass through 0, such as `0.01 * tf.tanh(x)`, because weights
@@ -75,6 +80,10 @@ class VanishingActivation(Rule):
                 severity=Severity.WARNING,
                 provisional=True,
             )
+
+    def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
+        """Let the activation pass through 0."""
+        yield from centred(view, view.node(suspect.node))
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(

@@ -62,7 +62,7 @@ class WrongStraightThrough(Rule):
 
     ## What it misses
     Sums with factors that are not plain numbers; factors that are written down and may be meant,
-    below 1 or of a step that is no rounding; products such as `x * tf.stop_gradient(mask)`.
+    below 1 or of the sign of what has no bounds; products such as `x * tf.stop_gradient(mask)`.
 
     ## References
     Bengio, Leonard and Courville, 2013: Estimating or Propagating Gradients Through Stochastic
@@ -161,6 +161,7 @@ from tensorflow.keras import backend as K
 from tensorflow.keras.layers import Lambda
 
 layer = Lambda(lambda x: 0.5 * x + K.stop_gradient(K.sign(x) - 0.5 * x))
+gained = Lambda(lambda x: 4.0 * x + K.stop_gradient(K.sign(x) - 4.0 * x))
 """,
             note="a gradient that is scaled on purpose",
         ),
@@ -285,6 +286,22 @@ train = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
             at="tf.subtract(hard, tf.stop_gradient(hard - p))",
             hazard=Hazard.NO_GRADIENT,
             note="a binary mask that is never learned",
+        ),
+        Bad(
+            """\
+from keras import ops
+from keras.layers import Layer
+
+
+class Sampled(Layer):
+    def call(self, inputs):
+        p = ops.sigmoid(inputs)
+        hard = ops.cast(p > 0.5, "float32")
+        return 2.0 * p + ops.stop_gradient(hard - 2.0 * p)
+""",
+            at="2.0 * p + ops.stop_gradient(hard - 2.0 * p)",
+            hazard=Hazard.WRONG_GRADIENT,
+            note="from 0 to 1, as the probability itself, whose gradient is doubled",
         ),
         Bad(
             """\

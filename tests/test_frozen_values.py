@@ -343,7 +343,221 @@ class Annealing(tf.keras.callbacks.Callback):
 def compile_model(model):
     model.compile("adam", loss=loss)
 """),
-        known_miss="entries of containers are not followed",
+        ('STATE["weight"]',),
+    ),
+    Case(
+        "element_of_a_list",
+        alone("""\
+STATE = [0.0]
+
+def loss(y_true, y_pred):
+    return STATE[0] * K.mean(K.square(y_true - y_pred), axis=-1)
+
+class Annealing(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        STATE[0] = 0.1 * epoch
+
+def compile_model(model):
+    model.compile("adam", loss=loss)
+"""),
+        ("STATE[0]",),
+        known_miss="elements of lists are not followed",
+    ),
+    Case(
+        "entry_that_the_function_counts",
+        alone("""\
+STATE = {"step": 0, "scale": 2.0}
+
+def loss(y_true, y_pred):
+    STATE["step"] += 1
+    weight = STATE["scale"] / STATE["step"]
+    return weight * K.mean(K.square(y_true - y_pred), axis=-1)
+
+def compile_model(model):
+    model.compile("adam", loss=loss)
+"""),
+        ('STATE["step"]',),
+    ),
+    Case(
+        "entry_of_an_attribute",
+        alone("""\
+class Cooled(tf.keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.schedule = {"temperature": 5.0, "rate": 0.9}
+
+    def call(self, inputs):
+        return tf.nn.softmax(inputs / self.schedule["temperature"])
+
+class Cooling(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.layer.schedule["temperature"] *= self.layer.schedule["rate"]
+"""),
+        ('self.schedule["temperature"]',),
+    ),
+    Case(
+        "entry_of_an_imported_dictionary",
+        {
+            "settings.py": 'SETTINGS = {"weight": 0.0, "scale": 1.0}\n',
+            "losses.py": HEAD
+            + """\
+from settings import SETTINGS
+
+def loss(y_true, y_pred):
+    error = K.mean(K.square(y_true - y_pred), axis=-1)
+    return SETTINGS["scale"] * error + SETTINGS["weight"] * K.max(error)
+""",
+            "main.py": HEAD
+            + """\
+from losses import loss
+from settings import SETTINGS
+
+class Annealing(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        SETTINGS["weight"] += 0.1
+
+def train(model, data):
+    SETTINGS["scale"] = 2.0
+    model.compile("adam", loss=loss)
+    model.fit(data, callbacks=[Annealing()])
+""",
+        },
+        ('SETTINGS["weight"]',),
+    ),
+    Case(
+        "entry_of_a_local_dictionary",
+        alone("""\
+STATE = {"weight": 0.1}
+
+def loss(y_true, y_pred):
+    return STATE["weight"] * K.mean(K.square(y_true - y_pred), axis=-1)
+
+class Logging(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        STATE = {}
+        STATE["weight"] = 0.1 * epoch
+        print(STATE)
+
+def compile_model(model):
+    model.compile("adam", loss=loss)
+"""),
+    ),
+    Case(
+        "another_entry",
+        alone("""\
+STATE = {"weight": 0.1, "epoch": 0}
+
+def loss(y_true, y_pred):
+    return STATE["weight"] * K.mean(K.square(y_true - y_pred), axis=-1)
+
+class Logging(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        STATE["epoch"] = epoch
+
+def compile_model(model):
+    model.compile("adam", loss=loss)
+"""),
+    ),
+    Case(
+        "entry_set_before_training",
+        alone("""\
+STATE = {"weight": 0.1}
+STATE["weight"] = 0.2
+
+def set_weight(weight):
+    STATE["weight"] = weight
+
+def loss(y_true, y_pred):
+    return STATE["weight"] * K.mean(K.square(y_true - y_pred), axis=-1)
+
+def compile_model(model):
+    set_weight(0.3)
+    model.compile("adam", loss=loss)
+"""),
+    ),
+    Case(
+        "setattr_in_a_hook",
+        {
+            **loss(),
+            "main.py": """\
+import tensorflow as tf
+from losses import Weighted
+
+class Annealing(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        setattr(self.loss, "weight", 0.1 * epoch)
+""",
+        },
+        ("self.weight",),
+    ),
+    Case(
+        "setattr_that_goes_on",
+        loss("""
+    def advance(self):
+        setattr(self, "weight", min(1.0, getattr(self, "weight") + 0.1))
+"""),
+        ("self.weight",),
+    ),
+    Case(
+        "setattr_of_options",
+        loss("""
+    def configure(self, **options):
+        for name, value in options.items():
+            setattr(self, name, value)
+"""),
+    ),
+    Case(
+        "flag",
+        alone("""\
+class Gate(tf.keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.hard = False
+
+    def call(self, inputs):
+        if not self.hard:
+            return tf.sigmoid(inputs)
+        return tf.clip_by_value(0.2 * inputs + 0.5, 0.0, 1.0)
+
+class Hardening(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.gate.hard = epoch > 5
+"""),
+        ("self.hard",),
+    ),
+    Case(
+        "flag_of_the_first_call",
+        alone("""\
+class Scaled(tf.keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.ready = False
+
+    def call(self, inputs):
+        if not self.ready:
+            print("first call")
+            self.ready = True
+        return tf.nn.relu(inputs)
+"""),
+    ),
+    Case(
+        "flag_that_asks_for_messages",
+        alone("""\
+VERBOSE = {"loss": False}
+
+def loss(y_true, y_pred):
+    error = K.mean(K.square(y_true - y_pred), axis=-1)
+    if VERBOSE["loss"]:
+        tf.print(error)
+    return error
+
+class Talking(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        VERBOSE["loss"] = epoch > 5
+
+def compile_model(model):
+    model.compile("adam", loss=loss)
+"""),
     ),
 )
 

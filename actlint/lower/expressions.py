@@ -385,6 +385,8 @@ def _looked_up(machine: Machine, scope: Scope, base: Mapping, node: cst.Subscrip
     if not isinstance(one, (str, int, float)):
         return Opaque(_text(machine, node), dependencies(base))
     found = base.items.get(one)
+    if found is not None and machine.tracing is not None:
+        return machine.tracing.entry(machine, base, one, found, node)
     if found is None and base.keywords and isinstance(one, str):
         found = injected(machine, scope.module, one)
     return found or Opaque(_text(machine, node))

@@ -10,7 +10,7 @@ import libcst as cst
 
 from actlint.changes import State
 from actlint.graph import Arg, Graph, InputRole, Items, Node, Once, Ref, Slice
-from actlint.lower.values import Class, Scope, Static, TensorValue, Value
+from actlint.lower.values import Class, Mapping, Scope, Static, TensorValue, Value
 from actlint.ops.table import TABLE, lookup
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _CLOCKS = frozenset(
 _READS = frozenset({"K.get_value", "K.eval", "tf.keras.backend.get_value", "tf.keras.backend.eval"})
 _VARIABLES = frozenset({InputRole.VARIABLE, InputRole.PARAMETER})
 _DOMAIN = (-1000.0, 1000.0)
+_FLAG = (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Tracing:
     once: list[Once] = field(default_factory=list)
     forks: list[Fork] = field(default_factory=list)
     _made: dict[State, TensorValue] = field(default_factory=dict)
+    # Dictionaries some of whose entries are changed, by their identity.
+    _tables: dict[int, tuple[Mapping, list[State]]] = field(default_factory=dict)
 
     def follow(self, operands: Iterable[int], node: int) -> None:
         """Note that a node was computed from others."""
@@ -77,7 +80,9 @@ class Tracing:
         homes = {(cls.module.path, cls.qualname) for cls in lineage}
         for state in self.states:
             if state.name == name and (state.path, state.owner) in homes:
-                return self._state(machine, state, value, at) or value
+                if not state.key:
+                    return self._state(machine, state, value, at) or value
+                self._keep(state, value)
         return value
 
     def variable(
@@ -90,6 +95,25 @@ class Tracing:
         for state in self.states:
             home = (state.path, bool(state.owner))
             if state.name == name and home == (scope.module.path, enclosed):
+                if not state.key:
+                    return self._state(machine, state, value, at) or value
+                self._keep(state, value)
+        return value
+
+    def _keep(self, state: State, value: Value) -> None:
+        """Note that an entry of a dictionary is changed."""
+        if isinstance(value, Mapping):
+            _, states = self._tables.setdefault(id(value), (value, []))
+            if state not in states:
+                states.append(state)
+
+    def entry(
+        self, machine: Machine, table: Mapping, key: object, value: Value, at: cst.CSTNode
+    ) -> Value:
+        """Return the value of an entry of a dictionary, or the input that stands for it."""
+        _, states = self._tables.get(id(table), (table, []))
+        for state in states:
+            if state.key == key:
                 return self._state(machine, state, value, at) or value
         return value
 
@@ -103,8 +127,13 @@ class Tracing:
         lost = f"what {state.change} sets it to never arrives"
         if state.counts:
             lost = "it is not counted on from step to step"
-        self._made[state] = self._input(machine, state.name, value, lost, at)
-        return self._made[state]
+        made = self._input(machine, state.key or state.name, value, lost, at)
+        if isinstance(value, Static) and isinstance(value.value, bool):
+            flag = machine.emit_key("not_equal", (made, Static(0.0)), at)
+            assert isinstance(flag, TensorValue)
+            made = flag
+        self._made[state] = made
+        return made
 
     def read(
         self, machine: Machine, qualified: str, short: str, args: list[Value], at: cst.CSTNode
@@ -130,10 +159,11 @@ class Tracing:
     def _input(
         self, machine: Machine, name: str, value: Value, lost: str, at: cst.CSTNode
     ) -> TensorValue:
-        made = machine.input(
-            name, InputRole.PARAMETER, machine.site(at), differentiated=False, domain=_DOMAIN
-        )
         start = value.value if isinstance(value, Static) else None
+        domain = _FLAG if isinstance(start, bool) else _DOMAIN
+        made = machine.input(
+            name, InputRole.PARAMETER, machine.site(at), differentiated=False, domain=domain
+        )
         if isinstance(start, (int, float)):
             node = machine.nodes[made.node]
             assert node.input is not None
@@ -145,9 +175,9 @@ class Tracing:
 
 
 def _is_number(machine: Machine, value: Value) -> bool:
-    """Tell whether a value is a plain number, given or left to the user."""
+    """Tell whether a value is a plain number or a flag, given or left to the user."""
     if isinstance(value, Static):
-        return isinstance(value.value, (int, float)) and not isinstance(value.value, bool)
+        return isinstance(value.value, (int, float))
     if isinstance(value, TensorValue):
         record = machine.nodes[value.node].input
         return record is not None and record.role is InputRole.PARAMETER

@@ -32,6 +32,8 @@ from actlint.repro.losses import (
     in_fractions,
     moved_and_traced,
     of_one_size,
+    of_shares,
+    on_both_sides,
     same_for_labels,
     same_slope,
     stopped,
@@ -51,6 +53,7 @@ _LOCAL = frozenset(
         Check.OWN_SAMPLES,
         Check.CONTRIBUTION,
         Check.SATURATION,
+        Check.SHARES,
         Check.SQUEEZED,
         Check.STRAIGHT_THROUGH,
         Check.STUCK,
@@ -105,7 +108,9 @@ def repro(graph: Graph, suspect: Suspect, outcome: Outcome, function_name: str) 
         body = both(function, other, evidence)
     else:
         record = graph.nodes[suspect.node].input
-        body = _body(function, suspect.check, evidence, "" if record is None else record.name)
+        # The program may call it otherwise, as where the function has the same name.
+        name = next((name for name, spec in function.inputs if spec == record), "")
+        body = _body(function, suspect.check, evidence, name)
     imports = "import tensorflow as tf\n"
     if f"{OWN_GRADIENT}(" in text:
         text = f"{OWN_GRADIENT_HELPER}\n\n{text}"
@@ -149,6 +154,10 @@ def _body(function: Function, check: Check, evidence: Evidence, name: str = "") 
         return moved_and_traced(function, evidence, name)
     if check is Check.FIXED_BATCH:
         return of_one_size(function, evidence)
+    if check is Check.ONE_SIDED:
+        return on_both_sides(function, evidence)
+    if check is Check.SHARES:
+        return of_shares(function, evidence)
     if check is Check.CONTRIBUTION:
         return always(function, evidence)
     if check is Check.HALF:

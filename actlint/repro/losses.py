@@ -21,6 +21,30 @@ def compared(function: Function, other: Function, evidence: Evidence) -> list[st
     ]
 
 
+def of_shares(function: Function, evidence: Evidence) -> list[str]:
+    """Print a cross-entropy of logits at right probabilities, and at logits that say the same."""
+    taken = str(evidence.detail["moved"])
+    moved = next(name for name, spec in function.inputs if spec.name == taken)
+    logits = call(function, moved, f"40.0 * {moved} - 20.0")
+    return [
+        *given(function, evidence),
+        f'print("cross-entropy:", float(tf.reduce_mean({call(function)})))',
+        "# the probabilities are right: expect 0, as for logits that say the same",
+        f'print("cross-entropy of logits:", float(tf.reduce_mean({logits})))',
+    ]
+
+
+def on_both_sides(function: Function, evidence: Evidence) -> list[str]:
+    """Print a loss for predictions that are too large and as much too small."""
+    moved, kept, predictions = _two_values(function, evidence)
+    return [
+        *kept,
+        "# as far off on either side: expect two numbers",
+        f"for {moved} in {predictions}:",
+        f'    print("loss:", float(tf.reduce_mean({call(function)})))',
+    ]
+
+
 def stopped(nodes: Sequence[Node], label: int) -> list[Node]:
     """Return the nodes with one of them behind ``tf.stop_gradient`` wherever it is read."""
     spare = 1 + max(node.id for node in nodes)

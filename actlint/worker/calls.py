@@ -191,6 +191,39 @@ def check_floor(bench: Bench, suspect: Suspect) -> Outcome:
     return Outcome(Verdict.UNCONFIRMED, "no labels were found that say what a right prediction is")
 
 
+def check_shares(bench: Bench, suspect: Suspect) -> Outcome:
+    """Show that a cross-entropy of logits stays far above 0 at probabilities equal to the labels.
+
+    The first of `suspect.targets` is the prediction, of which another term takes shares.
+    """
+    lab, node, moved = bench.lab, suspect.node, suspect.targets[0].node
+    for template in bench.templates:
+        feeds = _labelled(bench, node, template, samples.generator(bench.job, 25))
+        base = _run(bench, feeds)
+        way = None if base is None else _certain(bench, node, base, base.values[moved].shape)
+        if way is None or moved not in feeds:
+            continue
+        equal = {**feeds, moved: np.asarray((way + 1.0) / 2.0, np.float32)}
+        least = _mean(lab.values(equal)[node])
+        bare = min(
+            _mean(lab.values({**feeds, moved: np.asarray(size * way, np.float32)})[node])
+            for size in _CERTAIN
+        )
+        if not np.isfinite([least, bare]).all() or least - bare <= _FAR:
+            return Outcome(Verdict.REFUTED, f"right probabilities bring it down to {least:.3g}")
+        slot = next(slot for slot in template.slots if slot.id == moved)
+        evidence = witness.seen(
+            template,
+            Sample(equal, Reach.STRUCTURAL, ""),
+            f"at probabilities that equal the labels the cross-entropy is {least:.3g}, and "
+            f"{bare:.3g} at logits that say the same",
+            value=least,
+            moved=slot.spec.name,
+        )
+        return Outcome(Verdict.CONFIRMED, None, evidence)
+    return Outcome(Verdict.UNCONFIRMED, "no labels were found that say what a right prediction is")
+
+
 def check_stuck(bench: Bench, suspect: Suspect) -> Outcome:
     """Show that sure and wrong logits get a gradient of exact zeros from a cross-entropy."""
     lab, node, logits = bench.lab, suspect.node, suspect.targets[0].node

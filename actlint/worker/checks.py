@@ -31,6 +31,7 @@ from actlint.worker import (
     others,
     precision,
     profile,
+    sides,
     squeeze,
     terms,
     truncation,
@@ -65,6 +66,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.EXCHANGED: calls.check_exchanged,
     Check.SIGNATURE: calls.check_signature,
     Check.FLOOR: calls.check_floor,
+    Check.SHARES: calls.check_shares,
     Check.STUCK: calls.check_stuck,
     Check.SINGLE_VALUE: calls.check_constant,
     Check.AGREES: agreement.check,
@@ -85,6 +87,7 @@ _CHECKS: Final[dict[Check, Callable[[Bench, Suspect], Outcome]]] = {
     Check.FROZEN_DRAW: frozen.check,
     Check.FROZEN_STATE: frozen.check_state,
     Check.MISSING_DATA: missing.check,
+    Check.ONE_SIDED: sides.check,
 }
 # Checks that look for shapes themselves.
 _SHAPELESS: Final = frozenset({Check.FIXED_BATCH})

@@ -20,6 +20,10 @@ _MOVES = 1e-5
 _HALVINGS = 32
 # Share of a difference that a jump keeps over the second half of these; a root keeps 2^-8.
 _LASTING = 0.125
+# Pairs of batches between which a node switches, and elements of it, at which a jump is looked
+# for: that of one element may be lost in the sum of all.
+_SWITCHED = 3
+_PLACES = 2
 # Share of the way between two batches on which a step seldom switches.
 _NEAR = 2.0**-10
 
@@ -51,7 +55,8 @@ def check(bench: Bench, suspect: Suspect) -> Outcome:
     if partial:
         if lab.steps[node].op == "stop_gradient":
             return _refuted("it detaches one term on purpose, and the rest still gets a gradient")
-        if not _slides(bench, node, *moved) and not _jumps(bench, node, *moved):
+        moving = (pair for pair in _pairs(bench) if _moves(bench, node, *pair))
+        if not _breaks(bench, node, moving):
             return _refuted(
                 "the output is continuous where it switches, so that the gradient is complete"
             )
@@ -243,6 +248,21 @@ def _between(
     return values.get(node), values.get(bench.job.output)
 
 
+def _breaks(bench: Bench, node: int, pairs: Iterator[tuple[Trace, Trace]]) -> bool:
+    """Return True if the node's value changes steadily, or if the output jumps with it."""
+    switched = 0
+    for one, other in pairs:
+        if _slides(bench, node, one, other):
+            return True
+        places = _switched(bench, node, one, other)
+        if any(_jumps(bench, node, (one, other), place) for place in places):
+            return True
+        switched += bool(places)
+        if switched == _SWITCHED:
+            break
+    return False
+
+
 def _slides(bench: Bench, node: int, one: Trace, other: Trace) -> bool:
     """Return True if the node's value changes steadily, unlike that of a step.
 
@@ -260,25 +280,30 @@ def _slides(bench: Bench, node: int, one: Trace, other: Trace) -> bool:
     return bool(changed.any()) and 2 * int(steady.sum()) > int(changed.sum())
 
 
-def _jumps(bench: Bench, node: int, one: Trace, other: Trace) -> bool:
-    """Return True if the output jumps where the node's value switches.
+def _switched(bench: Bench, node: int, one: Trace, other: Trace) -> list[int]:
+    """Return elements of the node that change from one run to the other, at most `_PLACES`."""
+    first, _ = _between(bench, node, one, other, 0.0)
+    last, _ = _between(bench, node, one, other, 1.0)
+    if first is None or last is None or first.shape != last.shape:
+        return []
+    changed = np.flatnonzero((first != last).reshape(-1))
+    return [int(place) for place in changed[:: max(1, -(-changed.size // _PLACES))]]
 
-    The two runs are brought together by halving the way between them until one element of the
-    node differs at neighbouring points; a mask such as ``x * (x > 0)`` does not jump there. Nor
-    does ``sign(x) * sqrt(abs(x))``, however steep: what is no jump shrinks on the way.
+
+def _jumps(bench: Bench, node: int, runs: tuple[Trace, Trace], place: int) -> bool:
+    """Return True if the output jumps where one element of the node's value switches.
+
+    The two runs are brought together by halving the way between them until that element differs
+    at neighbouring points; a mask such as ``x * (x > 0)`` does not jump there. Nor does
+    ``sign(x) * sqrt(abs(x))``, however steep: what is no jump shrinks on the way.
     """
 
     def at(share: float) -> tuple[Array | None, Array | None]:
-        return _between(bench, node, one, other, share)
+        return _between(bench, node, *runs, share)
 
     first, _ = at(0.0)
-    last, _ = at(1.0)
-    if first is None or last is None or first.shape != last.shape:
+    if first is None:
         return False
-    changed = np.flatnonzero((first != last).reshape(-1))
-    if not changed.size:
-        return False
-    place = int(changed[0])
     low, high = 0.0, 1.0
     halfway = None
     # Only a piecewise constant node has a switch to find; others jump nowhere.

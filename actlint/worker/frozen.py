@@ -22,6 +22,7 @@ _LATER = (1.0, 0.5, 0.1, 2.0, 10.0, 100.0, 1000.0, 1e4, 1e5, 1e6)
 _TRIES = 4  # batches
 _SAME = 1e-4
 _START = 0.5  # if the source does not say where it begins
+_FLAG = (0.0, 1.0)
 
 
 def check(bench: Bench, suspect: Suspect) -> Outcome:
@@ -78,6 +79,7 @@ def check_state(bench: Bench, suspect: Suspect) -> Outcome:
     template = bench.templates[0]
     spec = bench.lab.steps[suspect.node].input
     begin = _START if spec is None or spec.default is None else spec.default
+    flag = spec is not None and (spec.lo, spec.hi) == _FLAG
     fault = "the output does not depend on it"
     for drawn in range(_TRIES):
         rng = samples.generator(bench.job, 73 + drawn)
@@ -88,7 +90,7 @@ def check_state(bench: Bench, suspect: Suspect) -> Outcome:
         state = [begin]
         run = _reading(bench, feeds, suspect.node, state)
         first = np.asarray(run())
-        for later in _LATER:
+        for later in (1.0 - begin,) if flag else _LATER:
             state[0] = later
             try:
                 second = np.asarray(run())
@@ -121,7 +123,8 @@ def check_state(bench: Bench, suspect: Suspect) -> Outcome:
             detail={
                 "begin": float(begin),
                 "later": float(later),
-                "observed": f"with {later:g} instead of {begin:g}, the mean of the output is "
+                "observed": f"with {_said(later, flag)} instead of {_said(begin, flag)}, the "
+                f"mean of the output is "
                 f"{other:.3g} instead of {one:.3g} in eager mode; under tf.function, it stays the "
                 "same",
             },
@@ -139,6 +142,10 @@ def _reading(bench: Bench, feeds: Feeds, node: int, state: list[float]) -> Calla
         return tf.convert_to_tensor(made[bench.job.output])
 
     return run
+
+
+def _said(value: float, flag: bool) -> str:
+    return str(bool(value)) if flag else f"{value:g}"
 
 
 def _moved(first: Array, second: Array) -> bool:

@@ -202,7 +202,9 @@ MUTATORS = (
     Mutator("numpy call", ("ACT204",), Harm.CHANGED, _numpy),
     Mutator("// for /", ("ACT514", "ACT201", "ACT203", "ACT101", "ACT103", "ACT117"),
             Harm.CHANGED, _floor_division),
-    Mutator("sign of the error", ("ACT201", "ACT203", "ACT501", "ACT101", "ACT104", "ACT105"),
+    # A signed number under a root is a matter of its own.
+    Mutator("sign of the error",
+            ("ACT201", "ACT203", "ACT501", "ACT101", "ACT104", "ACT105", "ACT118"),
             Harm.CHANGED, _sign_of_error),
     Mutator("a hundred times steeper", ("ACT306", "ACT302", "ACT303", "ACT304", "ACT401", "ACT207"),
             Harm.CHANGED, _steep),

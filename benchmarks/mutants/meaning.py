@@ -238,8 +238,8 @@ def _mutator(
 MUTATORS = (
     _mutator("negated loss", _WRONG, _negated),
     _mutator("similarity for distance", _WRONG, _similarity),
-    # A signed number under a root is a matter of its own.
-    _mutator("signed error", (*_WRONG, "ACT118", "ACT106", "ACT104"), _signed_error),
+    # A signed number under a root is a matter of its own, and so is one against a threshold.
+    _mutator("signed error", (*_WRONG, "ACT118", "ACT106", "ACT104", "ACT518"), _signed_error),
     _mutator("library call with swapped arguments", ("ACT510", "ACT512", "ACT511"), _swap_call),
     _mutator(
         "signature with swapped arguments", ("ACT516", "ACT510", *_WRONG, "ACT506"), _swap_signature
