@@ -42,7 +42,7 @@ GRADED = (
         "weight_normalised_by_its_sum",
         GRAPH + "w = w / tf.reduce_sum(w)\n" + TRAIN,
         Severity.WARNING,
-        "only where it is exactly 0, which is a matter of chance",
+        "only where it is exactly so, which is a matter of chance",
     ),
     Graded(
         "value_alone_in_a_graph",
