@@ -36,9 +36,9 @@ class LogOfSaturatedProbability(Rule):
 
     ## How it is confirmed
     actlint finds logits that saturate the probability and sees an infinite value or a nan gradient
-    start at the logarithm. Where data pick the probability and its logarithm is weighed, as policies
-    of agents are trained, the pick is mostly drawn from these very probabilities, and not 0 then:
-    the message says so, and the finding is one step less severe.
+    start at the logarithm. Where data pick the probability and its logarithm is weighed, as agents
+    are trained, the pick is mostly drawn from these very probabilities, and not 0 then: the message
+    says so, and the finding is one step less severe.
 
     ## Example
     ```python
