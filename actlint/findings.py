@@ -217,6 +217,10 @@ class Suspect:
     # Meaningless without proof: not reported, not counted, unless the worker confirms it.
     provisional: bool = False
     hint: str = ""  # how to mend it here, if more apt than the rule's own sentence
+    # The source guards against the very point, in vain: its author expects training to meet it.
+    guarded: bool = False
+    # It holds on a condition, which the message states and nobody can tell from the source.
+    conditional: bool = False
 
 
 # Nested lists of floats, as the witness of one input.

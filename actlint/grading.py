@@ -18,9 +18,9 @@ _UNBOUNDED = frozenset(InputRole) - {InputRole.LABEL, InputRole.DATA, InputRole.
 # Free values whose numbers no ReLU, mask or padding is known to make exact.
 _NETWORK = frozenset({InputRole.PREDICTION, InputRole.CUT, InputRole.VARIABLE})
 # Magnitude of free values beyond which a hazard is told of, but not warned of: training that gets
-# there is lost already. A single weight, which an optimiser moves by little steps, gets less far
-# than what is added up of many.
-_CREDIBLE = 100.0
+# there is lost already, and raw pixels go to 255. A single weight, which an optimiser moves by
+# little steps, gets less far than what is added up of many.
+_CREDIBLE = 300.0
 _CREDIBLE_WEIGHT = 10.0
 
 
@@ -43,13 +43,15 @@ def graded(graph: Graph, suspect: Suspect, evidence: Evidence | None, *, idle: b
     """
     found = list[Grade]()
     if evidence is not None:
-        point = _behind(evidence) or _coincidence(graph, evidence)
+        point = _behind(evidence) or _coincidence(graph, suspect, evidence)
         found = [far(graph, evidence), point, _assumed(evidence)]
         if evidence.mode == _COMPILED:
             found.append(Grade(Severity.WARNING, ", where XLA compiles it"))
     if idle:
         found.append(Grade(Severity.WARNING, f"; nothing here uses `{last(bare(graph.name))}`"))
-    steps = sum(_ORDER.index(each.severity) for each in (Grade(suspect.severity, ""), *found))
+    doubts = suspect.conditional + sum(_ORDER.index(each.severity) for each in found)
+    # What makes a rule warn is often one of these doubts.
+    steps = max(doubts, _ORDER.index(suspect.severity))
     return Grade(_ORDER[min(steps, len(_ORDER) - 1)], "".join(each.condition for each in found))
 
 
@@ -77,8 +79,9 @@ def far(graph: Graph, evidence: Evidence) -> Grade:
     if node is None or not abs(value) > TYPICAL_LIMIT:
         return Grade(Severity.WARNING, "")
     # A layer with an activation stands in the source as one call.
-    inner = any(each.site.span == node.site.span and node.id in each.operands
-                for each in graph.nodes)  # fmt: skip
+    inner = node.site.text.endswith(")") and any(
+        each.site.span == node.site.span and node.id in each.operands for each in graph.nodes
+    )
     what = f"the logits of {_quoted(node)}" if inner else _quoted(node)
     weight = node.input is not None and node.input.role is InputRole.VARIABLE
     credible = abs(value) <= (_CREDIBLE_WEIGHT if weight else _CREDIBLE)
@@ -113,7 +116,7 @@ def _behind(evidence: Evidence) -> Grade | None:
 # ---- exact points ----------------------------------------------------------------------------
 
 
-def _coincidence(graph: Graph, evidence: Evidence) -> Grade:
+def _coincidence(graph: Graph, suspect: Suspect, evidence: Evidence) -> Grade:
     """Grade a hazard at exact points by what makes numbers exact.
 
     Labels and data are exact: 0 for a class, a mask or padding. So is what an activation or a
@@ -128,7 +131,7 @@ def _coincidence(graph: Graph, evidence: Evidence) -> Grade:
     if point.relation is Relation.CROSSING:
         if not roles & _NETWORK:
             return _AS_IS
-        return Grade(Severity.WARNING, "; only where it is exactly 0, which is a matter of chance")
+        return Grade(Severity.WARNING, "; only where it is exactly so, which is a matter of chance")
     pair = point.equal and len(point.nodes) > 1
     if point.saturated:
         if not point.several or (pair and not point.whole):
@@ -142,7 +145,9 @@ def _coincidence(graph: Graph, evidence: Evidence) -> Grade:
         return _AS_IS
     else:
         severity = Severity.WARNING
-    return Grade(severity, f"; only where {_said(graph, point)}")
+    if suspect.guarded:
+        severity = Severity.ERROR
+    return Grade(severity, f"; only {_said(graph, point)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,21 +206,24 @@ def _said(graph: Graph, point: _Point) -> str:
         if point.whole:
             scope = " in a part of every sample" if point.part else " in the whole batch"
     given = [node for node in point.nodes if node not in point.moved]
-    if point.equal and len(point.nodes) > 1:
-        if point.moved and given:
-            return f"{_listed(point.moved)} equals {_listed(given)} exactly{scope}"
-        return f"{_listed(point.nodes)} are exactly equal{scope}"
-    verb = "are" if len(point.nodes) > 1 else "is"
+    names, verb = _listed(point.nodes), "are" if len(point.nodes) > 1 else "is"
     if point.equal:
-        return f"{_listed(point.nodes)} {verb} exactly constant{scope}"
-    value = "at one point" if point.at is None else f"exactly {point.at:g}"
+        if len(point.nodes) == 1:
+            return f"where {names} is exactly constant{scope}"
+        if point.moved and given:
+            return f"where {_listed(point.moved)} equals {_listed(given)} exactly{scope}"
+        return f"where {names} are exactly equal{scope}"
+    if point.at is None:
+        return f"at exact numbers of {names}{scope}"
     how = ""
     if not point.saturated and not point.whole and point.at == 0.0:
-        if {node.id for node in point.moved} <= set(graph.gradients):
-            return f"that gradient is exactly 0{scope}, as behind ReLUs that are all off"
-        start = InputRole.VARIABLE in point.roles
-        how = ", as a bias is at the start" if start else ", as behind a ReLU"
-    return f"{_listed(point.nodes)} {verb} {value}{scope}{how}"
+        gradient = {node.id for node in point.moved} <= set(graph.gradients)
+        weight = InputRole.VARIABLE in point.roles
+        how = ", as behind ReLUs that are all off" if gradient else ", as behind a ReLU"
+        how = ", as a bias is at the start" if weight else how
+        names = "that gradient" if gradient and len(point.nodes) == 1 else names
+    # There may be other such numbers.
+    return f"at exact numbers: here {names} {verb} {point.at:g}{scope}{how}"
 
 
 def _is_made_exact(graph: Graph, point: _Point) -> bool:

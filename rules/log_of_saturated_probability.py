@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, Kind, Node, Remedy, Rule, Severity, Suspect, View
+from actlint.query import Bad, Good, Hazard, Kind, Node, Remedy, Rule, Suspect, View
 
 from ._common import LOGARITHM, nonfinite, shown, singular
 from ._drawn import picked
@@ -36,7 +36,9 @@ class LogOfSaturatedProbability(Rule):
 
     ## How it is confirmed
     actlint finds logits that saturate the probability and sees an infinite value or a nan gradient
-    start at the logarithm.
+    start at the logarithm. Where data pick the probability and its logarithm is weighed, as agents
+    are trained, the pick is mostly drawn from these very probabilities, and not 0 then: the message
+    says so, and the finding is one step less severe.
 
     ## Example
     ```python
@@ -83,7 +85,7 @@ class LogOfSaturatedProbability(Rule):
                     f"0 in float32 when {which} saturates" + (f" and {pick}" if pick else ""),
                     hint=_HINTS.get(saturating.op, ""),
                 )
-                yield replace(suspect, severity=Severity.WARNING) if pick else suspect
+                yield replace(suspect, conditional=bool(pick))
 
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Compute from the logits; else keep the probability above 0."""

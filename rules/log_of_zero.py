@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
-from actlint.query import Bad, Good, Hazard, Remedy, Rule, Severity, Suspect, View
+from actlint.query import Bad, Good, Hazard, Remedy, Rule, Suspect, View
 
 from ._common import LOGARITHM, condition, is_numpy, nonfinite, shown, singular
 from ._drawn import picked
@@ -31,7 +31,8 @@ class LogOfZero(Rule):
 
     ## How it is confirmed
     actlint aims at inputs that bring the argument to 0 (or below) and sees an infinite or nan
-    value or gradient start at the logarithm.
+    value or gradient start at the logarithm. Of a probability that data pick and whose logarithm is
+    weighed, as for policies of agents, the finding says that it may be drawn, and is a warning.
 
     ## Example
     ```python
@@ -77,7 +78,7 @@ class LogOfZero(Rule):
                 f"{shown(node)} takes the logarithm where {shown(hit.operand)} {condition(hit)}"
                 + (f", if {pick}" if pick else ""),
             )
-            yield replace(suspect, severity=Severity.WARNING) if pick else suspect
+            yield replace(suspect, conditional=bool(pick))
 
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Write x * log(x) as xlogy; else keep the argument positive."""

@@ -91,7 +91,7 @@ class MisplacedEpsilon(Rule):
             outside = _outside(view, node)
             if outside is not None and node.op not in DIVISION:
                 total, epsilon = outside
-                yield nonfinite(
+                suspect = nonfinite(
                     view,
                     self.code,
                     node,
@@ -100,6 +100,7 @@ class MisplacedEpsilon(Rule):
                     f"adds to it: {shown(hit.operand)} {condition(hit)}",
                     hint=_ROOT_OF_SUM if node.op in NORM else "",
                 )
+                yield replace(suspect, guarded=True)
 
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Move the epsilon inside; hold the term above 0 that it is added to."""

@@ -49,7 +49,9 @@ class NormOfZeroVector(Rule):
 
     ## How it is confirmed
     actlint makes the whole vector zero (or the two embeddings equal, or the batch constant) and
-    sees the gradient turn nan or infinite at the norm.
+    sees the gradient turn nan or infinite at the norm. Then it moves numbers by little to see which
+    of them have to be exact: where that takes a coincidence of what networks give, the message says
+    so, and the finding is a warning, or info if it takes a whole batch.
 
     ## Example
     ```python

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 from actlint.query import Bad, Cause, Effect, Good, Hazard, Hit, Remedy, Rule, Suspect, View
@@ -82,7 +83,7 @@ class UnsafeWhereBranch(Rule):
             masked = [hit for hit in view.hits(node) if hit.masked and harmful(view, node, hit)]
             if masked:
                 hit = masked[0]
-                yield nonfinite(
+                suspect = nonfinite(
                     view,
                     self.code,
                     node,
@@ -91,6 +92,7 @@ class UnsafeWhereBranch(Rule):
                     f"branch of `where` is selected, and the gradient of the unselected branch "
                     f"is then {_product(hit)}",
                 )
+                yield replace(suspect, guarded=True)
 
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Select the argument, too."""

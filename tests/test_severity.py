@@ -42,7 +42,7 @@ GRADED = (
         "weight_normalised_by_its_sum",
         GRAPH + "w = w / tf.reduce_sum(w)\n" + TRAIN,
         Severity.WARNING,
-        "only where it is exactly 0, which is a matter of chance",
+        "only where it is exactly so, which is a matter of chance",
     ),
     Graded(
         "value_alone_in_a_graph",
@@ -88,6 +88,79 @@ def loss(y_true, y_pred):
 """,
         Severity.WARNING,
         "assuming `y_pred` can reach 88.8",
+    ),
+    Graded(
+        "logits_very_far_out",
+        HEADER + """\
+def loss(y_true, y_pred):
+    return K.mean(K.square(y_true - 1.0 / (1.0 + tf.exp(-0.1 * y_pred))), axis=-1)
+""",
+        Severity.INFO,
+        "assuming `y_pred` can reach -888",
+    ),
+    Graded(
+        "a_weight_far_out",
+        """\
+import tensorflow.compat.v1 as tf
+
+weights = tf.Variable(tf.ones([4]))
+y = tf.placeholder(tf.float32, [4])
+cost = -tf.reduce_sum(y * tf.log(tf.nn.softmax(weights)))
+train = tf.train.AdamOptimizer(0.001).minimize(cost)
+""",
+        Severity.INFO,
+        "can reach 87.4, which single weights seldom do",
+    ),
+    Graded(
+        "an_action_that_was_drawn",
+        GRAPH + """\
+action = tf.placeholder(tf.int32, [None])
+advantage = tf.placeholder(tf.float32, [None])
+policy = tf.nn.softmax(tf.layers.dense(x, 3))
+chosen = tf.reduce_sum(policy * tf.one_hot(action, 3), axis=1)
+cost = -tf.reduce_mean(tf.log(chosen) * advantage)
+train = tf.train.AdamOptimizer().minimize(cost)
+""",
+        Severity.INFO,
+        "saturates and `tf.one_hot(action, 3)` picks what is not drawn from these probabilities, "
+        "assuming `tf.layers.dense(x, 3)` can reach 87.4",
+    ),
+    Graded(
+        "a_class_that_is_given",
+        GRAPH + """\
+label = tf.placeholder(tf.int32, [None])
+share = tf.nn.softmax(tf.layers.dense(x, 3))
+cost = -tf.reduce_mean(tf.log(tf.reduce_sum(share * tf.one_hot(label, 3), axis=1)))
+train = tf.train.AdamOptimizer().minimize(cost)
+""",
+        Severity.WARNING,
+        "saturates, assuming `tf.layers.dense(x, 3)` can reach 87.4",
+    ),
+    Graded(
+        "nothing_uses_it",
+        HEADER + """\
+def swish(x):
+    return x / (1.0 - tf.tanh(x))
+
+model = keras.Sequential([keras.layers.Dense(1)])
+model.compile(optimizer="adam", loss="mse")
+model.fit(features, labels)
+""",
+        Severity.INFO,
+        "can reach 8; nothing here uses `swish`",
+    ),
+    Graded(
+        "something_uses_it",
+        HEADER + """\
+def swish(x):
+    return x / (1.0 - tf.tanh(x))
+
+model = keras.Sequential([keras.layers.Dense(1)])
+model.compile(optimizer="adam", loss="mse")
+model.fit(features, swish(labels))
+""",
+        Severity.WARNING,
+        "can reach 8",
     ),
     Graded(
         "layer_output_far_out",

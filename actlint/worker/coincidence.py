@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ _MAX_PARTS = 4
 # that sums and differences change, too.
 _LEAST, _MOST = 2.0**-7, 2.0**-6
 _UP_AND_DOWN = 0
+# Draws of numbers that several inputs are given alike.
+_DRAWS = 4
 
 
 def measured(bench: Bench, suspect: Suspect, case: Case) -> dict[str, str | float]:
@@ -167,10 +169,25 @@ def _relation(point: _Point, targets: Sequence[Target], exact: Sequence[Slot]) -
         return Relation.ALONE
     if _crosses(point, targets, exact):
         return Relation.CROSSING
-    whole = all(floating(point.feeds[slot.id]) for slot in exact)
-    step = _MOST if whole else 1.0
-    alike = {slot.id: _shifted(point, slot, point.exact[slot.id], step) for slot in exact}
-    return Relation.EQUAL if point.still(alike) else Relation.ALONE
+    if any(point.still(feeds) for feeds in _alike(point, exact)):
+        return Relation.EQUAL
+    return Relation.ALONE
+
+
+def _alike(point: _Point, exact: Sequence[Slot]) -> Iterator[Feeds]:
+    """Yield other values that keep equal what is equal.
+
+    First all exact elements move by one number; then inputs of one shape are replaced by the same
+    numbers, several times, since functions of equal numbers may round differently.
+    """
+    floats = all(floating(point.feeds[slot.id]) for slot in exact)
+    step = _MOST if floats else 1.0
+    yield {slot.id: _shifted(point, slot, point.exact[slot.id], step) for slot in exact}
+    first = point.feeds[exact[0].id]
+    if len(exact) > 1 and floats and all(point.feeds[s.id].shape == first.shape for s in exact):
+        for _ in range(_DRAWS):
+            drawn = point.displaced(exact[0], _UP_AND_DOWN, np.ones(first.shape, bool))
+            yield {slot.id: samples.clip(drawn, slot) for slot in exact}
 
 
 def _shifted(point: _Point, slot: Slot, where: Array, step: float) -> Array:
