@@ -137,7 +137,9 @@ class Contexts:
         callers = [
             (path, qualname)
             for path, qualname in sorted(self.project.callers(name))
-            if (path, qualname) != (unit.path, unit.qualname) and not _TESTS.search(path)
+            if (path, qualname) != (unit.path, unit.qualname)
+            and not _TESTS.search(path)
+            and not self._has_own(path, qualname, name, unit)
         ]
         known = self._seen.get((site.path, site.span), {})
         found: list[_Seen] = []
@@ -147,6 +149,16 @@ class Contexts:
                 return None
             found += here
         return found or None
+
+    def _has_own(self, path: str, qualname: str, name: str, unit: Unit) -> bool:
+        """Tell whether a method calls another method than the unit: one of its own class."""
+        index = self.project.file(path)
+        own = f"{qualname.rpartition('.')[0]}.{name}"
+        return (
+            index is not None
+            and own in index.definitions
+            and (path, own) != (unit.path, unit.qualname)
+        )
 
     def _hands_on(self, name: str) -> bool:
         """Tell whether a name is exported or handed on: whoever has it may call what it names."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from actlint.dotted import dotted
-from actlint.graph import Graph, Role
+from actlint.graph import Arg, DType, Graph, Role
 from actlint.index import FileIndex
 from actlint.names import last
 from actlint.project import MARK, Project
@@ -17,11 +17,14 @@ from actlint.source import parse
 
 # The range of float16 is the narrower one: it goes first where a source names both.
 REDUCED = ("float16", "bfloat16")
+# With it nothing is reduced, but hazards are further out.
+WIDE = "float64"
 
+_ORDER = (*REDUCED, WIDE)
 _SETTERS = frozenset({"set_global_policy", "set_dtype_policy", "set_policy"})
 _FLOATX = "set_floatx"
 _ANY = re.compile(r"set_global_policy|set_dtype_policy|set_policy|set_floatx")
-_POLICY = re.compile(r"(?:mixed_)?(b?float16)")
+_POLICY = re.compile(r"(?:mixed_)?(b?float16)|float64")
 # Keras casts what these compute with to the dtype of the policy (tests/test_keras_facts.py).
 _LAYERS = frozenset({Role.ACTIVATION, Role.LAYER})
 # With `set_floatx`, Keras casts labels and predictions, and makes weights of that dtype.
@@ -80,7 +83,20 @@ def applied(graph: Graph, policy: Policy | None) -> Graph:
     """Return the graph in the dtype that training computes it in."""
     if policy is None or not policy.holds(graph):
         return graph
+    if policy.dtype == WIDE:
+        # Judged in float32 first: what is float64 by name has the default dtype.
+        nodes = tuple(replace(node, args=_narrowed(node.args)) for node in graph.nodes)
+        return replace(graph, nodes=nodes, dtype=policy.dtype, policy=policy.said)
     return replace(graph, dtype=policy.dtype, policy=policy.said)
+
+
+def _narrowed(args: tuple[tuple[str, Arg], ...]) -> tuple[tuple[str, Arg], ...]:
+    """Return operands with the default dtype in the place of float64."""
+    narrow: dict[Arg, Arg] = {DType(WIDE): DType("float32"), WIDE: "float32"}
+    return tuple(
+        (name, narrow.get(value, value) if isinstance(value, (DType, str)) else value)
+        for name, value in args
+    )
 
 
 def of_project(indexes: Iterable[FileIndex], project: Project) -> dict[str, Policy]:
@@ -110,7 +126,7 @@ def of_project(indexes: Iterable[FileIndex], project: Project) -> dict[str, Poli
         used = _used([files[each] for each in sorted(home)], whole)
         for each in home:
             known = result.get(each)
-            if known is None or REDUCED.index(policy.dtype) < REDUCED.index(known.dtype):
+            if known is None or _ORDER.index(policy.dtype) < _ORDER.index(known.dtype):
                 names = None if each in whole else used
                 result[each] = replace(policy, exempt=exempt, used=names)
     return result
@@ -197,18 +213,20 @@ def _set(index: FileIndex) -> Policy | None:
                 continue
             # Lines of a notebook count from the start of a cell, which is not known here.
             at = name if name.endswith(".ipynb") else f"{name}:{call.lineno}"
-            found = (
-                Policy(match[1], _ALL, f'set_floatx("{word}") in {at}', losses_of_models=True)
-                if setter == _FLOATX
-                else Policy(match[1], _LAYERS, f"the policy {word}, set in {at}")
-            )
+            dtype = match[1] or WIDE
+            if setter == _FLOATX:
+                roles = frozenset(Role) if dtype == WIDE else _ALL
+                said = f'set_floatx("{word}") in {at}'
+                found = Policy(dtype, roles, said, losses_of_models=True)
+            else:
+                found = Policy(dtype, _LAYERS, f"the policy {word}, set in {at}")
             if best is None or _rank(found) < _rank(best):
                 best = found
     return best
 
 
 def _rank(policy: Policy) -> tuple[int, int]:
-    return REDUCED.index(policy.dtype), -len(policy.roles)
+    return _ORDER.index(policy.dtype), -len(policy.roles)
 
 
 def _assigned(tree: ast.Module) -> dict[str, list[ast.expr]]:

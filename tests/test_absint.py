@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from actlint.graph import Graph, InputRole
+from actlint.graph import Graph, InputRole, Items
 from actlint.interval import MAX, TINY, Interval
 from actlint.ops.model import Cause, Effect
 from actlint.query import Hit, View
@@ -147,6 +147,23 @@ CLEAN: dict[str, Program] = {
         1.1 - (x := b.x()) * b.rsqrt(total(b, b.square(x), -1, True) + EPS)
     ),
     "softmax adds up": lambda b: b.log(total(b, b.softmax(b.x(), axis=-1), -1)),
+    "norm of a softmax": lambda b: b.norm(b.softmax(b.x()), axis=-1),
+    "norm of the sizes of clusters": lambda b: b.norm(total(b, b.softmax(b.x()), 0), axis=-1),
+    "norm of a Gram matrix": lambda b: (
+        (ss := b.matmul(b.transpose(s := b.softmax(b.x())), s))
+        / b.norm(ss, axis=Items((-1, -2)), keepdims=True)
+    ),
+    "norm of several Gram matrices": lambda b: b.norm(
+        b.matmul(b.transpose(s := b.softmax(b.x()), perm=Items((0, 2, 1))), s),
+        axis=Items((-2, -1)),
+    ),
+    "trace of a Gram matrix": lambda b: (
+        1.0 / b.trace(b.matmul(s := b.softmax(b.x()), s, transpose_a=True))
+    ),
+    "root of the sum of the squares of a softmax": lambda b: b.sqrt(
+        total(b, b.square(b.softmax(b.x())), -1)
+    ),
+    "mean over the other axis": lambda b: b.norm(b.reduce_mean(b.softmax(b.x()), axis=-2)),
     "one-hot of the largest": lambda b: (
         (one := b.cast(b.equal(x := b.x(), largest(b, x, -1, True)), "float32"))
         / total(b, one, -1, True)
@@ -185,6 +202,26 @@ FLAGGED: dict[str, tuple[Program, list[tuple[str, Cause]]]] = {
         [("sqrt", Z)],
     ),
     "norm": (lambda b: b.norm(b.x()), [("norm", Cause.ZERO_VECTOR)]),
+    "norm along another axis": (
+        lambda b: b.norm(b.softmax(b.x()), axis=0),
+        [("norm", Cause.ZERO_VECTOR)],
+    ),
+    "rows of a Gram matrix": (
+        lambda b: b.norm(b.matmul(b.transpose(s := b.softmax(b.x())), s), axis=-1),
+        [("norm", Cause.ZERO_VECTOR)],
+    ),
+    "trace of a product": (
+        lambda b: 1.0 / b.trace(b.matmul(b.softmax(b.input("a")), b.softmax(b.input("c")))),
+        [("divide", Z)],
+    ),
+    "Gram matrix of anything": (
+        lambda b: b.norm(b.matmul(b.transpose(x := b.x()), x), axis=Items((-2, -1))),
+        [("norm", Cause.ZERO_VECTOR)],
+    ),
+    "masked softmax": (
+        lambda b: b.norm(b.softmax(b.x()) * b.label(), axis=-1),
+        [("norm", Cause.ZERO_VECTOR)],
+    ),
     "log softmax": (lambda b: b.log(b.softmax(b.x())), [("log", Z)]),
     "log sigmoid": (lambda b: b.log(b.sigmoid(b.x())), [("log", Z)]),
     "square root as power": (lambda b: b.x() ** 0.5, [("pow", Z), ("pow", N)]),

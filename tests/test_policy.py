@@ -56,13 +56,23 @@ def test_spellings_of_a_policy(statement: str, dtype: str) -> None:
         'mixed_precision.set_global_policy("float32")',
         "mixed_precision.set_global_policy(args.policy)",
         'keras.backend.set_floatx("mixed_float16")',
-        'keras.backend.set_floatx("float64")',
         'layer = keras.layers.Dense(2, dtype="float16")',
         '"""Call set_global_policy("mixed_float16") before."""',
     ],
 )
 def test_no_policy(statement: str) -> None:
     assert policies(a=KERAS + statement) == {}
+
+
+def test_float64_holds_for_all_that_is_computed() -> None:
+    (found,) = policies(a=KERAS + 'keras.backend.set_floatx("float64")').values()
+    assert (found.dtype, found.roles) == ("float64", frozenset(Role))
+
+
+def test_float16_goes_before_float64() -> None:
+    both = 'keras.backend.set_floatx("float64")\nmixed_precision.set_global_policy("mixed_float16")'
+    (found,) = policies(a=KERAS + both).values()
+    assert found.dtype == "float16"
 
 
 def test_it_holds_for_importers_and_what_they_import() -> None:

@@ -70,6 +70,16 @@ CASES = {
     ),
     "margin": ("loss = tf.reduce_mean(tf.nn.relu(1 - t * logits))", NUMBERS),
     "distance_from_one": ("loss = tf.reduce_mean(tf.square(1 - t) - logits)", NUMBERS),
+    "logarithm_of_data": (
+        "loss = tf.reduce_mean(tf.square(logits - tf.log(t + 1e-6)))",
+        (InputRole.DATA, 0.0, 1000.0, False),
+    ),
+    "logarithm_of_a_picked_share": (
+        "a = tf.one_hot(tf.argmax(logits, 1), 10)\n"
+        "loss = tf.reduce_mean(logits) - tf.reduce_mean(tf.log(tf.reduce_sum(t * a, axis=1)))",
+        (InputRole.DATA, 0.0, 1.0, False),
+    ),
+    "logarithm_of_a_return": ("loss = tf.reduce_mean(logits * tf.log(1.0 + t))", NUMBERS),
     "weights_of_errors": ("loss = tf.reduce_mean(t * tf.square(logits))", NUMBERS),
 }  # fmt: skip
 

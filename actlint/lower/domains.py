@@ -97,6 +97,7 @@ _TAKES_PROBABILITIES = frozenset(
         "kl_divergence",
     ]
 )
+_LOGARITHMS = frozenset({"log", "log2", "log10", "xlogy", "K_log"})
 _TAKES_CLASS_IDS = frozenset({"one_hot"})
 # Functions whose result is a share, and the cross-entropies' names for labels that are shares.
 _GIVES_SHARES = frozenset({"sigmoid", "softmax"})
@@ -168,6 +169,8 @@ def with_domains(
             if role is Role.TRAINING_STEP and not _truncated(users, node.id):
                 whole = "class-id" in _evidence(nodes, users, node.id)
                 known = replace(known, integer=known.integer or whole)
+            if known.role is InputRole.DATA and (known.lo, known.hi) == REAL:
+                known = _logged(nodes, users, node.id, known)
             found[node.id] = known
         elif record.role is InputRole.ACTIVATION and role is Role.LAYER:
             evidence = _evidence(nodes, users, node.id)
@@ -197,6 +200,32 @@ def with_domains(
             if record is not None and record.shape is None and record.role in _SHAPED:
                 found[node.id] = replace(record, shape=(None,) * rank)
     return tuple(replace(n, input=found[n.id]) if n.id in found else n for n in nodes)
+
+
+def _logged(
+    nodes: Sequence[Node], users: dict[int, list[Node]], start: int, record: Input
+) -> Input:
+    """Return data whose logarithm is taken as not negative; as shares, if one is picked first."""
+    pending, seen = [(start, False)], {start}
+    while pending:
+        current, picked = pending.pop()
+        for user in users.get(current, ()):
+            if user.op.removeprefix("np_") in _LOGARITHMS:
+                return replace(record, lo=0.0, hi=PROBABILITY[1] if picked else record.hi)
+            others = [nodes[ref] for ref in user.operands if ref != current]
+            picks = user.op == "multiply" and len(others) == 1 and _is_one_hot(nodes, others[0])
+            passes = user.op in _TRANSPARENT or _guarded(nodes, user, current) or picks
+            passes = passes and user.op != "negative"
+            if (passes or (picked and user.op == "reduce_sum")) and user.id not in seen:
+                seen.add(user.id)
+                pending.append((user.id, picked or picks))
+    return record
+
+
+def _is_one_hot(nodes: Sequence[Node], node: Node) -> bool:
+    while node.op in _TRANSPARENT and node.operands:
+        node = nodes[node.operands[0]]
+    return node.op == "one_hot"
 
 
 def _is_logit(users: dict[int, list[Node]], start: int) -> bool:

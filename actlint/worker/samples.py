@@ -172,12 +172,15 @@ def structural(template: Template, rng: np.random.Generator) -> Iterator[Sample]
     for label in labels:
         if label.encoding is Encoding.CLASS and label.shape in {(None,), (None, 1)}:
             yield from _one_of_each(template, label, base)
-    if any(slot.spec.role is InputRole.DATA for slot in template.slots):
-        data = {
-            slot.id: np.zeros(slot.size(BATCH), slot.dtype)
-            for slot in template.slots
-            if slot.spec.role is InputRole.DATA and slot.spec.lo <= 0.0
-        }
+    # Of shares, one of a row is not 0.
+    data = {
+        slot.id: np.zeros(slot.size(BATCH), slot.dtype)
+        for slot in template.slots
+        if slot.spec.role is InputRole.DATA
+        and slot.spec.lo <= 0.0
+        and not (slot.encoding is Encoding.UNIT and len(slot.shape) >= 2 and slot.shape[-1] != 1)
+    }
+    if data:
         yield Sample({**base, **data}, Reach.STRUCTURAL, "data all zero")
 
 
