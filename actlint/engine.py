@@ -28,7 +28,7 @@ from actlint.findings import (
     Suspect,
     Verdict,
 )
-from actlint.grading import graded
+from actlint.grading import graded, out_of_reach
 from actlint.graph import Graph, Span
 from actlint.idle import is_idle
 from actlint.index import FileIndex
@@ -302,8 +302,19 @@ def _confirm(
         else:
             outcomes = next(answers).outcomes
         for candidate, outcome in zip(group, outcomes, strict=True):
-            candidate.outcome = outcome
+            candidate.outcome = _within_reach(candidate, outcome)
     _confirm_parts(examiner, static, options)
+
+
+def _within_reach(candidate: _Candidate, outcome: Outcome) -> Outcome:
+    """Refute what takes a weight that training does not reach."""
+    evidence = outcome.evidence
+    value = None if evidence is None else out_of_reach(candidate.graph, evidence)
+    if outcome.verdict is not Verdict.CONFIRMED or value is None:
+        return outcome
+    return Outcome(
+        Verdict.REFUTED, f"it takes a weight of {value:g}, which training does not reach"
+    )
 
 
 def _confirm_parts(examiner: Examiner, static: _Static, options: Options) -> None:

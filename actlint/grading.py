@@ -62,10 +62,38 @@ _AS_IS = Grade(Severity.ERROR, "")
 # ---- far out ---------------------------------------------------------------------------------
 
 
+def out_of_reach(graph: Graph, evidence: Evidence) -> float | None:
+    """Return how far a single weight would have to go for a hazard, if none gets there, or None.
+
+    An optimiser moves it by little steps, and no sum of many takes it farther.
+    """
+    if evidence.reach is not Reach.EXTENDED:
+        return None
+    value, node = _farthest(graph, evidence)
+    weight = node is not None and node.input is not None and node.input.role is InputRole.VARIABLE
+    return value if weight and abs(value) > _CREDIBLE_WEIGHT else None
+
+
 def far(graph: Graph, evidence: Evidence) -> Grade:
     """Grade a hazard by how far a free value has to go, if training seldom goes there."""
     if evidence.reach is not Reach.EXTENDED:
         return _AS_IS
+    value, node = _farthest(graph, evidence)
+    if node is None or not abs(value) > TYPICAL_LIMIT:
+        return Grade(Severity.WARNING, "")
+    # A layer with an activation stands in the source as one call.
+    inner = node.site.text.endswith(")") and any(
+        each.site.span == node.site.span and node.id in each.operands for each in graph.nodes
+    )
+    what = f"the logits of {_quoted(node)}" if inner else _quoted(node)
+    return Grade(
+        Severity.WARNING if abs(value) <= _CREDIBLE else Severity.INFO,
+        f", assuming {what} can reach {value:g}",
+    )
+
+
+def _farthest(graph: Graph, evidence: Evidence) -> tuple[float, Node | None]:
+    """Return the number of largest magnitude that training moves in a witness, and its input."""
     found = [
         # Of equal magnitudes the positive one.
         (max(numbers(evidence.witness[node.input.name]), key=lambda x: (abs(x), x), default=0.0),
@@ -75,21 +103,7 @@ def far(graph: Graph, evidence: Evidence) -> Grade:
         and node.input.role in _UNBOUNDED
         and node.input.name in evidence.witness
     ]  # fmt: skip
-    value, node = max(found, key=lambda pair: abs(pair[0]), default=(0.0, None))
-    if node is None or not abs(value) > TYPICAL_LIMIT:
-        return Grade(Severity.WARNING, "")
-    # A layer with an activation stands in the source as one call.
-    inner = node.site.text.endswith(")") and any(
-        each.site.span == node.site.span and node.id in each.operands for each in graph.nodes
-    )
-    what = f"the logits of {_quoted(node)}" if inner else _quoted(node)
-    weight = node.input is not None and node.input.role is InputRole.VARIABLE
-    credible = abs(value) <= (_CREDIBLE_WEIGHT if weight else _CREDIBLE)
-    seldom = ", which single weights seldom do" if weight and not credible else ""
-    return Grade(
-        Severity.WARNING if credible else Severity.INFO,
-        f", assuming {what} can reach {value:g}{seldom}",
-    )
+    return max(found, key=lambda pair: abs(pair[0]), default=(0.0, None))
 
 
 def _quoted(node: Node) -> str:

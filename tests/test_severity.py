@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from actlint.engine import Options, lint
 from actlint.findings import Finding, Severity, Verdict
+from actlint.source import SourceFile
 
 from .cases import HEADER, Case, run
 
@@ -99,19 +101,6 @@ def loss(y_true, y_pred):
         "assuming `y_pred` can reach -888",
     ),
     Graded(
-        "a_weight_far_out",
-        """\
-import tensorflow.compat.v1 as tf
-
-weights = tf.Variable(tf.ones([4]))
-y = tf.placeholder(tf.float32, [4])
-cost = -tf.reduce_sum(y * tf.log(tf.nn.softmax(weights)))
-train = tf.train.AdamOptimizer(0.001).minimize(cost)
-""",
-        Severity.INFO,
-        "can reach 87.4, which single weights seldom do",
-    ),
-    Graded(
         "an_action_that_was_drawn",
         GRAPH + """\
 action = tf.placeholder(tf.int32, [None])
@@ -186,3 +175,18 @@ def test_severity(graded: Graded, findings: dict[str, list[Finding]]) -> None:
     assert finding.verdict is Verdict.CONFIRMED
     assert finding.severity is graded.severity
     assert finding.message.endswith(graded.ending)
+
+
+def test_a_weight_far_out_is_no_finding() -> None:
+    text = """\
+import tensorflow.compat.v1 as tf
+
+weights = tf.Variable(tf.ones([4]))
+y = tf.placeholder(tf.float32, [4])
+cost = -tf.reduce_sum(y * tf.log(tf.nn.softmax(weights)))
+train = tf.train.AdamOptimizer(0.001).minimize(cost)
+"""
+    result = lint([SourceFile("bandit.py", text)], Options(show_refuted=True))
+    found = [each for each in result.findings if each.site.text == "tf.log(tf.nn.softmax(weights))"]
+    assert {each.verdict for each in found} == {Verdict.REFUTED}
+    assert any("it takes a weight of 87" in (each.reason or "") for each in found)
