@@ -47,13 +47,11 @@ class ExplodingActivation(Rule):
         return tf.nn.elu(x)
     ```
 
-    ## Fix safety
-    No edit is offered. What grows more slowly is another activation, and which one, the author has
-    to say.
-
     ## What it misses
     Quadratic growth, which networks that normalise between layers stand. Exponentials that
     overflow are left to ACT108. Growth beyond the typical range only, as of `x + 0.01 * x ** 3`.
+    No edit is offered: what grows more slowly is another activation, and which one, the author has
+    to say.
 
     ## References
     Poole et al., 2016: Exponential expressivity in deep neural networks through transient chaos.

@@ -55,16 +55,13 @@ class FrozenPythonValue(Rule):
             return tf.reduce_mean(error, axis=-1) + self.weight * tf.reduce_max(error, axis=-1)
     ```
 
-    ## Fix safety
-    No edit is offered. A `tf.Variable` in the place of the number is read by the same expression,
-    but every assignment to it has to become `assign`, wherever in the project it stands.
-
     ## What it misses
     Elements of lists, entries with keys that are computed, numbers that another module assigns to a
     global name, flags that make a difference only once another number has changed, changes of which
     nothing shows that they come between steps, training loops that may or may not be traced.
     `float(variable)` and `variable.numpy()` raise an error where TensorFlow traces, and need no
-    rule.
+    rule. No edit is offered: with a `tf.Variable` in the place of the number, every assignment to
+    it has to become `assign`, wherever in the project it stands.
 
     ## References
     TensorFlow guide: Better performance with tf.function, "Depending on Python global and free
@@ -624,14 +621,22 @@ class Warmed(tf.keras.losses.Loss):
         self.state = {"step": 0, "length": 1000}
 
     def call(self, y_true, y_pred):
-        self.state["step"] += 1
         weight = min(1.0, self.state["step"] / self.state["length"])
         error = tf.square(y_true - y_pred)
         return tf.reduce_mean(error, axis=-1) + weight * tf.reduce_max(error, axis=-1)
+
+
+class Counting(tf.keras.callbacks.Callback):
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.loss.state["step"] += 1
 """,
             at='self.state["step"]',
             hazard=Hazard.FROZEN,
-            note="an entry that counts how often the loss is traced",
+            note="an entry of a dictionary that counts steps",
         ),
         Bad(
             """\
@@ -650,7 +655,7 @@ def train_step(model, optimizer, x, y):
 
 def train(model, optimizer, data):
     for epoch in range(10):
-        CONFIG["margin"] = 0.1 * (epoch + 1)
+        CONFIG['margin'] = 0.1 * (epoch + 1)
         for x, y in data:
             train_step(model, optimizer, x, y)
 """,
