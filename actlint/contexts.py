@@ -15,6 +15,7 @@ from actlint.cases import Key
 from actlint.dotted import bare
 from actlint.findings import Outcome, Suspect, Verdict
 from actlint.graph import Graph, Role, Site, Span, needed
+from actlint.index import FileIndex
 from actlint.names import last
 from actlint.project import Project
 from actlint.query import Rule
@@ -151,19 +152,33 @@ class Contexts:
         return found or None
 
     def _has_own(self, path: str, qualname: str, name: str, unit: Unit) -> bool:
-        """Tell whether a method calls another method than the unit: one of its own class."""
-        index = self.project.file(path)
-        own = f"{qualname.rpartition('.')[0]}.{name}"
+        """Tell whether a method calls another method than the unit: one of its own object."""
+        index, home = self.project.file(path), self.project.file(unit.path)
+        caller = None if index is None else index.definitions.get(qualname)
+        if index is None or home is None or caller is None:
+            return False
+        owner, held = qualname.rpartition(".")[0], unit.qualname.rpartition(".")[0]
+        if f"{owner}.{name}" in index.definitions:
+            return (path, owner) != (unit.path, held)
+        text = "\n".join(index.text.splitlines()[caller.line - 1 : caller.end_line])
+        calls = re.findall(rf"([\w.\])]*)\b{re.escape(name)}\s*\(", text)
         return (
-            index is not None
-            and own in index.definitions
-            and (path, own) != (unit.path, unit.qualname)
+            owner in index.definitions
+            and held in home.definitions
+            and all(before == "self." for before in calls)
+            and not self._related(owner, index, held, home)
         )
+
+    def _related(self, one: str, index: FileIndex, other: str, home: FileIndex) -> bool:
+        """Tell whether one of two classes is derived from the other."""
+        above = {(p.index.path, p.qualname) for p in self.project.lineage(one, index)}
+        below = {(p.index.path, p.qualname) for p in self.project.lineage(other, home)}
+        return (home.path, other) in above or (index.path, one) in below
 
     def _hands_on(self, name: str) -> bool:
         """Tell whether a name is exported or handed on: whoever has it may call what it names."""
         if name not in self._handed:
-            other = re.compile(rf"(?<!def )\b{re.escape(name)}\b(?!\s*\()")
+            other = re.compile(rf"(?<!def )\b{re.escape(name)}\b(?!\s*(\(|=(?!=)))")
             self._handed[name] = any(
                 other.search(line.partition("#")[0])
                 for index in self.project.given

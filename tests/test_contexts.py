@@ -52,6 +52,30 @@ def test_helper(name: str) -> None:
     assert [finding.code for finding in result.findings] == codes
 
 
+def test_methods_of_other_classes_are_no_callers() -> None:
+    text = HELPER.replace("def size_loss(shares):\n", "class Pool(tf.keras.layers.Layer):\n{body}")
+    body = (
+        CALLER.format(activation='"softmax"')
+        .split("\n", 3)[3]
+        .replace("size_loss", "self.size_loss")
+        + "\n    def size_loss(self, shares):\n    "
+    )
+    other = (
+        "import tensorflow as tf\n\n\nclass Other(tf.keras.layers.Layer):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.size_loss = tf.keras.losses.MeanSquaredError()\n\n"
+        "    def call(self, inputs):\n"
+        "        self.add_loss(self.size_loss(inputs, inputs + 1.0))\n        return inputs\n"
+    )
+    files = [SourceFile("pool.py", text.format(body=body)), SourceFile("other.py", other)]
+    result = lint(files, Options(confirm=False, select=frozenset({"ACT105"})))
+    assert not result.errors
+    assert not result.findings
+    named = SourceFile("other.py", other.replace("self.add_loss(self.", "self.add_loss(inputs."))
+    result = lint([files[0], named], Options(confirm=False, select=frozenset({"ACT105"})))
+    assert [finding.code for finding in result.findings] == ["ACT105"]
+
+
 def test_tests_are_no_callers() -> None:
     files = [
         SourceFile("pool.py", HELPER + CALLER.format(activation='"softmax"')),
