@@ -21,6 +21,7 @@ from actlint.defaults import SAMPLES, SEED, TIMEOUT
 from actlint.engine import Options, lint
 from actlint.errors import RunError
 from actlint.files import discover, patterns, shown
+from actlint.findings import Severity
 from actlint.pool import usual_workers
 from actlint.progress import progress
 from actlint.query import Rule
@@ -50,6 +51,7 @@ class Request:
     extend_select: tuple[str, ...]
     ignore: tuple[str, ...]
     require_confirmed: bool | None
+    min_severity: Severity | None
     show_refuted: bool
     seed: int | None
     samples: int | None
@@ -196,6 +198,7 @@ def _options(request: Request, config: Config, rules: Sequence[type[Rule]]) -> O
         confirm=request.confirm,
         select=catalogue.select(rules, layers),
         require_confirmed=_first(request.require_confirmed, settings.require_confirmed),
+        min_severity=Severity(request.min_severity or settings.min_severity or Severity.INFO),
         show_refuted=request.show_refuted,
         seed=_first(request.seed, settings.seed, SEED),
         samples=_first(request.samples, settings.samples, SAMPLES),

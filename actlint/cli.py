@@ -28,6 +28,7 @@ from actlint.defaults import (
     WORKERS,
 )
 from actlint.errors import RunError
+from actlint.findings import Severity
 from actlint.report import OutputFormat
 from actlint.version import VERSION
 
@@ -185,6 +186,10 @@ def check(
             help="Show and count confirmed findings only.",
         ),
     ] = None,
+    min_severity: Annotated[
+        Severity | None,
+        typer.Option(help="Show and count findings that are at least as bad; info if not given."),
+    ] = None,
     show_refuted: Annotated[
         bool, typer.Option("--show-refuted", help="Show refuted suspects too; they never count.")
     ] = False,
@@ -270,6 +275,7 @@ def check(
             extend_select=_words(extend_select),
             ignore=_words(ignore),
             require_confirmed=require_confirmed,
+            min_severity=min_severity,
             show_refuted=show_refuted,
             seed=seed,
             samples=samples,

@@ -58,6 +58,8 @@ class Settings:
     cache_dir: str | None = None
     # Report confirmed findings only.
     require_confirmed: bool = False
+    # Report findings that are at least as bad.
+    min_severity: Literal["error", "warning", "info"] | None = None
     # Write proved fixes into the files.
     fix: bool = False
     # Unsafe ones, too.

@@ -24,6 +24,7 @@ from actlint.findings import (
     Reach,
     Result,
     Run,
+    Severity,
     Summary,
     Suspect,
     Verdict,
@@ -65,6 +66,7 @@ class Options:
     confirm: bool = True
     select: frozenset[str] | None = None  # codes; None means all
     require_confirmed: bool = False
+    min_severity: Severity = Severity.INFO  # what is less bad is not shown
     show_refuted: bool = False
     seed: int = SEED
     samples: int = SAMPLES
@@ -193,12 +195,11 @@ def lint(
             static.errors += [located_in(sources, error) for error in failed]
         if examiner.ready is not None:
             tensorflow, sandbox = examiner.ready.tensorflow, examiner.ready.sandbox
-    findings = tuple(
-        sorted((_finding(each, fixes, sources, project) for each in chosen), key=_position)
-    )
+    findings = (_finding(each, fixes, sources, project) for each in chosen)
+    enough = _SEVERITIES[: _SEVERITIES.index(options.min_severity) + 1]
     return Result(
         run=Run(options.seed, options.samples, options.confirm, tensorflow, sandbox),
-        findings=tuple(sorted(findings, key=_position)),
+        findings=tuple(sorted((f for f in findings if f.severity in enough), key=_position)),
         errors=tuple(sorted(static.errors, key=lambda e: (e.path, e.cell or 0, e.line, e.message))),
         summary=replace(
             summary, files=len(files), functions=static.functions, skipped=static.skipped
@@ -334,6 +335,7 @@ def _confirm_parts(examiner: Examiner, static: _Static, options: Options) -> Non
             candidates[at].graph, candidates[at].outcome = part, judged
 
 
+_SEVERITIES = tuple(Severity)  # the worst first
 _ORDER = {Verdict.CONFIRMED: 0, Verdict.UNCONFIRMED: 1, Verdict.REFUTED: 2}
 _NOT_RUN = Outcome(Verdict.UNCONFIRMED, "confirmation is switched off")
 

@@ -209,6 +209,29 @@ def test_the_command_line_beats_configuration(run: Run, here: Path) -> None:
     assert document(outcome.out)["run"]["seed"] == 0
 
 
+def test_least_severity_is_shown_and_counted(run: Run, here: Path) -> None:
+    text = (
+        "import tensorflow as tf\n\n\n"
+        "def seen_loss(y_true, y_pred):\n"
+        "    seen = tf.cast(y_true > 0, tf.float32)\n"
+        "    return tf.reduce_sum(tf.abs(y_true - y_pred) * seen) / tf.reduce_sum(seen)\n"
+    )
+    (here / "mild.py").write_text(text)
+
+    def severities(*words: str) -> tuple[int, set[str]]:
+        outcome = run("--no-confirm", "--output-format", "json", *words, "bad.py", "mild.py")
+        return outcome.status, {f["severity"] for f in document(outcome.out)["findings"]}
+
+    status, every = severities()
+    assert "error" in every
+    assert len(every) > 1
+    assert severities("--min-severity", "error") == (1, {"error"})
+    configure(here, 'min-severity = "error"')
+    assert severities() == (1, {"error"})
+    assert severities("--min-severity", "info") == (status, every)
+    assert run("--no-confirm", "mild.py").status == 0
+
+
 def test_exclude_and_per_file_ignores(run: Run, here: Path) -> None:
     for folder in ("fixtures", "legacy"):
         (here / folder).mkdir()
@@ -248,6 +271,7 @@ def test_per_file_ignores_go_by_where_the_culprit_stands(
         ('selct = ["A"]', "unknown key `selct` in [tool.actlint]; did you mean `select`? allowed:"),
         ('samples = "4096"', "`samples` in [tool.actlint]: input should be a valid integer"),
         ("timeout = 0", "`timeout` in [tool.actlint]"),
+        ('min-severity = "bad"', "`min-severity` in [tool.actlint]"),
         ('select = "ACT1"', "`select` in [tool.actlint]"),
         ('select = ["ACT999"]', "select: no rule has the code, prefix or name `ACT999`"),
         ('per-file-ignores = { "a.py" = ["nope"] }', "per-file-ignores: no rule has"),
