@@ -459,7 +459,8 @@ def _finding(
     home = files.get(unit.path)
     # What is no Python, such as a cell of another version, may use it.
     idle = home is not None and not home.broken and is_idle(unit, project)
-    grade = graded(graph, suspect, outcome.evidence, idle=idle)
+    untried = outcome.verdict is Verdict.UNCONFIRMED and outcome is not _NOT_RUN
+    grade = graded(graph, suspect, outcome.evidence, idle=idle, untried=untried)
     repro = None
     if outcome.verdict is Verdict.CONFIRMED:
         try:

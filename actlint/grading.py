@@ -32,7 +32,9 @@ class Grade:
     condition: str
 
 
-def graded(graph: Graph, suspect: Suspect, evidence: Evidence | None, *, idle: bool) -> Grade:
+def graded(
+    graph: Graph, suspect: Suspect, evidence: Evidence | None, *, idle: bool, untried: bool = False
+) -> Grade:
     """Return how bad a suspect is in the light of its evidence: each doubt takes off one step.
 
     Args:
@@ -40,6 +42,7 @@ def graded(graph: Graph, suspect: Suspect, evidence: Evidence | None, *, idle: b
         suspect: with the severity that its rule gives it.
         evidence: what was measured, if anything was.
         idle: nothing uses the function, see idle.py.
+        untried: TensorFlow was to run it and could not; the reason stands beside the finding.
     """
     found = list[Grade]()
     if evidence is not None:
@@ -47,6 +50,8 @@ def graded(graph: Graph, suspect: Suspect, evidence: Evidence | None, *, idle: b
         found = [far(graph, evidence), point, _assumed(evidence)]
         if evidence.mode == _COMPILED:
             found.append(Grade(Severity.WARNING, ", where XLA compiles it"))
+    if untried:
+        found.append(Grade(Severity.WARNING, ""))
     if idle:
         found.append(Grade(Severity.WARNING, f"; nothing here uses `{last(bare(graph.name))}`"))
     doubts = suspect.conditional + sum(_ORDER.index(each.severity) for each in found)

@@ -190,3 +190,15 @@ train = tf.train.AdamOptimizer(0.001).minimize(cost)
     found = [each for each in result.findings if each.site.text == "tf.log(tf.nn.softmax(weights))"]
     assert {each.verdict for each in found} == {Verdict.REFUTED}
     assert any("it takes a weight of 87" in (each.reason or "") for each in found)
+
+
+def test_what_cannot_be_run_is_a_warning() -> None:
+    text = HEADER + """\
+def odd_loss(y_true, y_pred):
+    rows, columns = tf.reshape(y_pred, [7, 11]), tf.reshape(y_pred, [5, 13])
+    return tf.reduce_mean(1.0 / rows) + tf.reduce_mean(columns)
+"""
+    (finding,) = lint([SourceFile("odd.py", text)], Options()).findings
+    assert (finding.verdict, finding.severity) == (Verdict.UNCONFIRMED, Severity.WARNING)
+    (finding,) = lint([SourceFile("odd.py", text)], Options(confirm=False)).findings
+    assert finding.severity is Severity.ERROR
