@@ -25,6 +25,10 @@ EPSILON = "1e-7"
 # Added under a root, of which it is the square: the slope at 0 is then at most 5e5.
 SQUARED_EPSILON = "1e-12"
 
+# Exponent up to which exponentials leave float32 room for what they are multiplied with, and for
+# gradients: exp(20) is 5e8, and its square 2e17.
+LARGEST_EXPONENT = "20.0"
+
 # Added above and below the line of scores: what MONAI and nnU-Net take.
 SMOOTHING = "1e-5"
 
@@ -198,18 +202,14 @@ def _kept_apart(node: Node, below: Node, above: Arg) -> Iterator[Remedy]:
     if below.op == "exp":
         yield replaced(
             node,
-            f"{{x}} * tf.exp(tf.minimum(-{{v}}, {_FARTHEST}))",
+            f"{{x}} * tf.exp(tf.minimum(-{{v}}, {LARGEST_EXPONENT}))",
             "Multiply by the exponential of the negative exponent, and bound that",
-            f"the quotient stays finite below an exponent of -{_FARTHEST}, and passes no gradient "
-            "to it there",
+            f"the quotient stays finite for exponents below -{LARGEST_EXPONENT}, and passes no "
+            "gradient to them there",
             {"x": above, "v": below.arg("x")},
             safety=Safety.UNSAFE,
         )
     yield from floored(node, below, EPSILON)
-
-
-# Exponent whose exponential leaves float32 room for squared errors and their gradients.
-_FARTHEST = "20.0"
 
 
 _TENDS = {

@@ -13,6 +13,7 @@ from actlint.query import Node, Remedy, Safety, Settled, View
 from ._epsilons import LARGEST_GUARD
 from ._patterns import sources
 from ._remedies import (
+    LARGEST_EXPONENT,
     Parts,
     addend,
     argument,
@@ -23,9 +24,6 @@ from ._remedies import (
     replaced,
     settings,
 )
-
-# exp(80) is 5.5e34, which leaves room for a factor below the largest float32.
-LARGEST_EXPONENT = "80.0"
 
 _LOG = ("log",)
 _BOUNDS = frozenset({"clip_by_value", "keras_clip", "clip", "maximum", "minimum"})

@@ -87,7 +87,7 @@ class ExpOverflow(Rule):
     code: ClassVar[str] = "ACT108"
     name: ClassVar[str] = "exp-overflow"
     hint: ClassVar[str] = (
-        "Bound the argument, e.g. tf.exp(tf.minimum(x, 80.0)), or use the stable function "
+        "Bound the argument, e.g. tf.exp(tf.minimum(x, 20.0)), or use the stable function "
         "(tf.sigmoid, tf.nn.softplus, tf.nn.elu)"
     )
 

@@ -297,7 +297,7 @@ def f(x, height=1.0):
 """
         + ACTIVATION,
         Safety.UNSAFE,
-        (("tf.exp(-x)", "tf.exp(tf.minimum(-x, 80.0))"),),
+        (("tf.exp(-x)", "tf.exp(tf.minimum(-x, 20.0))"),),
     ),
     Case(
         "two_minus_signs_are_none",
