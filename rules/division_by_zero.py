@@ -113,6 +113,10 @@ class DivisionByZero(Rule):
             if _normalises_probabilities(view, node):
                 continue
             divisor = f"{shown(hit.operand)}, which {condition(hit)}"
+            if hit.operand.op == "exp":
+                # The hazard sets in where the square does, at half the exponent.
+                divisor = f"{shown(hit.operand)}, and its gradient by the square of that, which "
+                divisor += "float32 rounds to 0 first"
             if _NUMBER.fullmatch(hit.operand.site.text):
                 divisor = "0"
             yield nonfinite(
