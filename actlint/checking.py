@@ -6,7 +6,7 @@ import dataclasses
 import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +21,7 @@ from actlint.defaults import SAMPLES, SEED, TIMEOUT
 from actlint.engine import Options, lint
 from actlint.errors import RunError
 from actlint.files import discover, patterns, shown
-from actlint.findings import Severity
+from actlint.findings import FileError, Severity
 from actlint.pool import usual_workers
 from actlint.progress import progress
 from actlint.query import Rule
@@ -104,8 +104,8 @@ def run(request: Request) -> int:
         else:
             repaired = Repair(lint(sources, options, on_progress), (), (), 0)
     result = repaired.result
-    for error in result.errors:
-        terminal.say(f"{error.place}:{error.line}: {error.message}")
+    for line in _complaints(result.errors):
+        terminal.say(line)
     if request.diff:
         return _diff(request, repaired, unsafe)
     if wanted:
@@ -130,6 +130,18 @@ def run(request: Request) -> int:
         terminal.write(report)
     found = counted(result) > 0 or bool(result.errors)
     return 1 if found and not request.exit_zero else 0
+
+
+def _complaints(errors: Iterable[FileError]) -> Iterator[str]:
+    """Yield a line for each error; of cells of one notebook that are no Python, for the first."""
+    found: dict[tuple[object, ...], list[FileError]] = {}
+    for error in errors:
+        cell = error.cell is not None and error.message.startswith(source.SYNTAX)
+        key = (error.path,) if cell else (error.path, error.cell, error.line, error.message)
+        found.setdefault(key, []).append(error)
+    for first, *more in found.values():
+        rest = f" (and {plural(len(more), 'more cell')} of the notebook)" if more else ""
+        yield f"{first.place}:{first.line}: {first.message}{rest}"
 
 
 def _diff(request: Request, repaired: Repair, unsafe: bool) -> int:

@@ -10,10 +10,12 @@ from actlint.dotted import dotted
 SINKS: Final = frozenset(
     {
         "EstimatorSpec", "ExternalOptimizerInterface", "ScipyOptimizerInterface",
-        "TPUEstimatorSpec", "add_loss", "compute_gradients", "create_train_op", "gradient",
-        "gradients", "minimize", "optimize_loss",
+        "TPUEstimatorSpec", "add_loss", "compute_gradients", "create_train_op", "get_updates",
+        "gradient", "gradients", "minimize", "optimize_loss",
     }
 )  # fmt: skip
+# A method of the optimizers of Keras before version 3.
+UPDATES: Final = "get_updates"
 # What a layer adds to the losses of its model is a part of what it computes.
 _HELPED: Final = SINKS - {"add_loss"}
 _KEYWORDS: Final = frozenset({"loss", "total_loss", "target", "ys"})
@@ -47,7 +49,18 @@ def _is_of(value: ast.expr, names: set[str]) -> bool:
 
 def _losses(call: ast.Call) -> list[ast.expr]:
     named = [k.value for k in call.keywords if k.arg in _KEYWORDS]
+    if _name(call.func) == UPDATES:
+        return named or call.args[updated(len(call.args))]
     return [*call.args[:1], *named]
+
+
+def updated(count: int) -> slice:
+    """Return which of the positional arguments of `get_updates` may be the loss.
+
+    Keras 1 takes (params, constraints, loss); Keras 2 took (params, loss) at first, which is
+    (loss, params) today.
+    """
+    return slice(2, 3) if count > 2 else slice(count)
 
 
 def _name(function: ast.expr) -> str:

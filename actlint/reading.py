@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from actlint.graph import InputRole, Role
 from actlint.index import DIVISION, FileIndex
+from actlint.minimising import UPDATES
 from actlint.parameters import input_roles
 from actlint.project import Project
 from actlint.scene import Unit
@@ -32,7 +33,8 @@ def with_models(
 
     Args:
         index: the file.
-        found: its units; those that train with a cross-entropy come once more.
+        found: its units; those that train with a cross-entropy, or with an optimizer of Keras's
+            that gives the updates of its weights, come once more.
         project: where functions of other files are found; the file alone if None.
     """
     whole = tuple(found)
@@ -61,7 +63,7 @@ def _compiling(index: FileIndex) -> Iterator[Unit]:
 
 
 def _training(index: FileIndex, found: Iterable[Unit]) -> Iterator[Unit]:
-    if _CROSS_ENTROPY.search(index.text):
+    if UPDATES in index.text or _CROSS_ENTROPY.search(index.text):
         yield from (replace(unit, reads=True) for unit in found if unit.role in _STEPS)
 
 

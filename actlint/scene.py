@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from actlint import entries
 from actlint.changes import State
 from actlint.dotted import bare
+from actlint.entries import Kind
 from actlint.graph import InputRole, Role, Site, Span
 from actlint.index import Definition, FileIndex
 from actlint.minimising import SINKS
@@ -72,20 +74,6 @@ _STEPS = frozenset({"minimize", "apply_gradients", "compute_gradients"})
 _CUSTOM_GRADIENT = "custom_gradient"
 _REGISTERED_GRADIENT = "RegisterGradient"
 
-_BASES: tuple[tuple[re.Pattern[str], Role], ...] = (
-    (re.compile(r"Metric$|Mean\w*Wrapper$"), Role.METRIC),
-    (re.compile(r"Loss$|Loss(Function)?Wrapper$|Crossentropy$"), Role.LOSS),
-    (re.compile(r"Regulari[sz]er$"), Role.REGULARIZER),
-    (re.compile(r"Layer$|Activation$|^Model$"), Role.LAYER),
-)
-# Layers that Keras comes with: what is derived from one is a layer.
-_KERAS_LAYER = re.compile(r"^(tensorflow\.(\w+\.)*)?keras\.(\w+\.)*layers\.(\w+\.)*[A-Z]\w*$")
-_ENTRY_METHODS = {
-    Role.LOSS: ("call", "__call__"),
-    Role.LAYER: ("call", "__call__"),
-    Role.REGULARIZER: ("__call__", "call"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -109,6 +97,7 @@ class Unit:
     # are such values that training changes.
     tracing: bool = False
     states: tuple[State, ...] = ()
+    support: tuple[float, float] | None = None  # values of its inputs, if not all real numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +273,7 @@ class _Scene:
             return self._unit(definition, *found) if not self._closes(definition) else None
         if self._steps(definition, owner):
             return self._unit(definition, Role.TRAINING_STEP, "takes a gradient step")
-        if owner is not None and self._class_role(owner) is not None:
+        if owner is not None and self._kind(owner) is not None:
             return None
         if found is None:
             return None
@@ -327,25 +316,24 @@ class _Scene:
         owner = self.index.definitions.get(prefix)
         return owner if owner is not None and owner.kind == "class" else None
 
-    def _class_role(
+    def _kind(
         self, owner: Definition, index: FileIndex | None = None, depth: int = 0
-    ) -> Role | None:
-        """Return the role that a class has from its base classes, in whatever file they are."""
+    ) -> Kind | None:
+        """Return what a class is by its base classes, in whatever file they are."""
         home = index or self.index
         for base in owner.bases:
             place = self.project.locate(base, home) if base and depth < _MAX_BASES else None
             if place is not None:
-                role = self._class_role(
-                    place.index.definitions[place.qualname], place.index, depth + 1
-                )
-                if role is not None:
-                    return role
+                kind = self._kind(place.index.definitions[place.qualname], place.index, depth + 1)
+                if kind is not None:
+                    return kind
             for meaning in meanings(home, base) or (base,):
-                for pattern, role in _BASES:
-                    if pattern.search(last(meaning)):
-                        return role
-            if any(_KERAS_LAYER.match(name) for name in self._outside(home, base)):
-                return Role.LAYER
+                kind = entries.of_base(meaning)
+                if kind is not None:
+                    return kind
+            kind = next(filter(None, map(entries.of_keras, self._outside(home, base))), None)
+            if kind is not None:
+                return kind
         return None
 
     def _outside(self, home: FileIndex, name: str) -> Iterator[str]:
@@ -357,31 +345,33 @@ class _Scene:
 
     def _inherited(self, owner: Definition) -> Unit | None:
         """Return the unit of a class that takes its entry method over from a base class."""
-        role = self._class_role(owner)
-        methods = _ENTRY_METHODS.get(role, ()) if role is not None else ()
-        if role is None or any(f"{owner.qualname}.{m}" in self.index.definitions for m in methods):
+        kind = self._kind(owner)
+        methods = () if kind is None else kind.methods
+        if kind is None or any(f"{owner.qualname}.{m}" in self.index.definitions for m in methods):
             return None
         for place in self.project.lineage(owner.qualname, self.index):
             for method in methods:
                 found = place.index.definitions.get(f"{place.qualname}.{method}")
                 if found is not None:
-                    inputs = tuple(input_roles(found, role))
+                    inputs = tuple(input_roles(found, kind.role))
                     name = f"{owner.qualname}.{method}"
                     evidence = f"{method} inherited from {place.qualname}"
-                    return Unit(self.index.path, name, role, evidence, inputs, owner.line)
+                    unit = Unit(self.index.path, name, kind.role, evidence, inputs, owner.line)
+                    return replace(unit, support=kind.support)
         return None
 
     def _method(self, definition: Definition, owner: Definition) -> Unit | None:
-        role = self._class_role(owner)
+        kind = self._kind(owner)
         name = last(bare(definition.qualname))
-        if role in _ENTRY_METHODS:
-            wanted = [
-                m for m in _ENTRY_METHODS[role] if f"{owner.qualname}.{m}" in self.index.definitions
-            ]
-            if wanted and name == wanted[0]:
-                article = "an" if role.value[0] in "aeiou" else "a"
-                return self._unit(definition, role, f"{name} of {article} {role} subclass")
-        return None
+        if kind is None or name not in kind.methods:
+            return None
+        mine = (m for m in kind.methods if f"{owner.qualname}.{m}" in self.index.definitions)
+        if name not in kind.entries(frozenset(mine)):
+            return None
+        shown = kind.name or kind.role.value
+        article = "an" if shown[0] in "aeiou" else "a"
+        unit = self._unit(definition, kind.role, f"{name} of {article} {shown} subclass")
+        return replace(unit, support=kind.support)
 
     def _role(self, definition: Definition, name: str) -> tuple[Role, str] | None:
         used = self.roles.get(bare(definition.qualname)) or self.roles.get(name)

@@ -15,6 +15,8 @@ from actlint import notebook
 from actlint.findings import FileError
 from actlint.graph import place
 
+# How the message on text that is no Python begins.
+SYNTAX = "syntax error"
 # Longest file that is read, in bytes; beyond it lies generated data, not a model.
 LIMIT = 64 * 2**20
 
@@ -152,7 +154,7 @@ def parse(path: str, text: str) -> ast.Module | FileError:
         line = error.lineno or 1
         nested = "too many nested" in str(error)
         hint = None if nested else python2_hint(text, line)
-        message = f"syntax error: {error.msg}"
+        message = f"{SYNTAX}: {error.msg}"
         return FileError(path, line, message if hint is None else f"{message}; {hint}")
     except (RecursionError, MemoryError):
         return FileError(path, 1, "an expression is nested too deeply to be parsed")

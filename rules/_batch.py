@@ -332,6 +332,33 @@ def beside_mean(view: View, node: Node) -> bool:
     return False
 
 
+def adds_features(view: View, node: Node) -> bool:
+    """Return whether a sum over everything adds up what a network makes of the samples.
+
+    Not so of weights and of rows of them, nor if the sum is divided by a number, which may be that
+    of the samples.
+    """
+    moved = {node.id, *(later.id for later in descendants(view, node.id))}
+    divided = any(
+        later.op in _SCALING - {"multiply"} and view.reaches_output(later)
+        for later in descendants(view, node.id)
+        if any(operand.id in moved for operand in view.operands(later)[:1])
+    )
+    parts = ancestors(view, node.id)[1:]
+    return (
+        not divided
+        and any(_is_feature(part) and part.id not in view.graph.gradients for part in parts)
+        and not any(part.op in REDUCTIONS and all_or_batch(view, part) for part in parts)
+    )
+
+
+def _is_feature(node: Node) -> bool:
+    """Return whether a value is the output of a layer, as far as the source tells."""
+    found = node.input
+    learnt = found is not None and found.role is InputRole.CUT and found.differentiated
+    return found is not None and learnt and not found.unknown
+
+
 def is_whole_loss(view: View, node: Node) -> bool:
     """Return whether a loss is nothing but a sum of one value for each sample, or several such.
 
@@ -410,10 +437,15 @@ def _scales(view: View, node: Node) -> bool:
     varying = [
         operand
         for operand in view.operands(node)
-        if not is_constant(view, operand.id) and not _is_parameter(operand)
+        if not (is_constant(view, operand.id) or _is_parameter(operand) or _is_number(operand))
     ]
     return len(varying) == 1 and (node.op == "multiply" or view.operand(node, "x") == varying[0])
 
 
 def _is_parameter(node: Node) -> bool:
     return node.input is not None and node.input.role == "parameter"
+
+
+def _is_number(node: Node) -> bool:
+    """Return whether a value is fed as a single number, as the weight of a term is."""
+    return node.input is not None and not node.input.differentiated and node.input.shape == ()

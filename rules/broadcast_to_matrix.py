@@ -28,6 +28,9 @@ _COMPARING = ("subtract", "squared_difference", "divide", "multiply")
 _DROPPING = frozenset({"squeeze", "getitem", "reshape", "flatten", "unstack", "gather"})
 _REDUCING = frozenset({"reduce_max", "reduce_mean", "reduce_min", "reduce_prod", "reduce_sum"})
 _MATRIX = 2  # axes of one
+# Declared shapes of one value for each sample, and of a column of them.
+_ROW = (None,)
+_COLUMN = (None, 1)
 # Ops of code that compares all samples with each other on purpose.
 _PAIRWISE = frozenset(
     {"einsum", "expand_dims", "linalg_band_part", "matmul", "tensordot", "tile", "transpose"}
@@ -40,8 +43,9 @@ class BroadcastToMatrix(Rule):
     ## What it does
     Reports a difference or product in a loss of one operand of shape (N,) and one of shape (N, 1):
     a squeezed prediction against labels that Keras hands over as a column, or that a placeholder
-    declares as one; per-sample weights times a mean with `keepdims=True`. Also a reduction over the
-    features of each sample, without `keepdims=True`, against what it was taken of.
+    declares as one; a placeholder of returns, declared as (N,), against the output of `Dense(1)`;
+    per-sample weights times a mean with `keepdims=True`. Also a reduction over the features of each
+    sample, without `keepdims=True`, against what it was taken of.
 
     ## Why is this bad?
     NumPy's rules make (N, N) of it: every prediction is compared with every label. The mean of
@@ -93,7 +97,7 @@ class BroadcastToMatrix(Rule):
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield the operations in which a row of values can meet a column."""
         graph = view.graph
-        if graph.role not in {Role.LOSS, Role.GRAPH} or graph.partial:
+        if graph.role not in {Role.LOSS, Role.GRAPH, Role.TRAINING_STEP} or graph.partial:
             return
         if any(node.op in _PAIRWISE or _adds_axis(node) for node in view.nodes()):
             return
@@ -114,13 +118,23 @@ class BroadcastToMatrix(Rule):
                 )
             if len(operands) != 2 or not view.on_gradient_path(node):
                 continue
+            told_so = any(
+                _declares(view, one, _COLUMN) and _declares(view, other, _ROW)
+                for one, other in (operands, operands[::-1])
+            )
+            if graph.role is Role.TRAINING_STEP and not told_so:
+                continue
             columns = graph.aligned and _compares(view, *operands)
             if columns and _drops(operands[0], view) != _drops(operands[1], view):
                 threshold = 1.0
-            elif (graph.role is Role.LOSS and _weighs(view, node)) or any(
-                _is_column(one)
-                and (view.derives_from(other, "squeeze", "reshape") or _is_row(view, other))
-                for one, other in (operands, operands[::-1])
+            elif (
+                told_so
+                or (graph.role is Role.LOSS and _weighs(view, node))
+                or any(
+                    _is_column(one)
+                    and (view.derives_from(other, "squeeze", "reshape") or _is_row(view, other))
+                    for one, other in (operands, operands[::-1])
+                )
             ):
                 threshold = 0.0
             else:
@@ -152,6 +166,22 @@ class BroadcastToMatrix(Rule):
             yield from aligned(view, node, flat, other if flat is one else one, _DROPPING)
 
     VALID: ClassVar[tuple[Good, ...]] = (
+        Good(
+            """\
+from keras import backend as K
+from keras.layers import Dense, Input
+from keras.models import Model
+from keras.optimizers import Adam
+
+state = Input(shape=(8,))
+model = Model(state, Dense(1)(state))
+returns = K.placeholder(shape=(None, 1))
+loss = K.mean(K.square(returns - model.output))
+updates = Adam(1e-3).get_updates(params=model.trainable_weights, loss=loss)
+train = K.function([model.input, returns], [loss], updates=updates)
+""",
+            note="columns on both sides",
+        ),
         Good(
             """\
 from keras import backend as K
@@ -291,6 +321,45 @@ def total_loss(y_true, y_pred):
     )
 
     INVALID: ClassVar[tuple[Bad, ...]] = (
+        Bad(
+            """\
+from keras import backend as K
+from keras.layers import Dense, Input
+from keras.models import Model
+from keras.optimizers import Adam
+
+state = Input(shape=(8,))
+model = Model(state, Dense(1)(state))
+returns = K.placeholder(shape=(None,))
+loss = K.mean(K.square(returns - model.output))
+updates = Adam(1e-3).get_updates(model.trainable_weights, [], loss)
+train = K.function([model.input, returns], [loss], updates=updates)
+""",
+            at="returns - model.output",
+            hazard=Hazard.WRONG_LOSS,
+            note="a placeholder of shape (None,) against the output of Dense(1)",
+        ),
+        Bad(
+            """\
+from keras import backend as K
+from keras.layers import Dense, Input
+from keras.models import Model
+
+
+class Critic:
+    def __init__(self, network, rate):
+        hidden = Dense(128, activation="relu")(network.output)
+        self.model = Model(network.input, Dense(1, activation="linear")(hidden))
+        self.discounted = K.placeholder(shape=(None,))
+
+    def optimizer(self):
+        loss = K.mean(K.square(self.discounted - self.model.output))
+        updates = self.rms_optimizer.get_updates(self.model.trainable_weights, [], loss)
+        return K.function([self.model.input, self.discounted], [], updates=updates)
+""",
+            at="self.discounted - self.model.output",
+            hazard=Hazard.WRONG_LOSS,
+        ),
         Bad(
             """\
 from keras import backend as K
@@ -477,6 +546,16 @@ def _is_column(node: Node) -> bool:
     """Return whether a value is an input that the source declares as a column."""
     found = node.input
     return found is not None and found.shape is not None and found.shape[1:] == (1,)
+
+
+def _declares(view: View, node: Node, shape: tuple[int | None, ...]) -> bool:
+    """Return whether a value is made of inputs that the source declares to have a shape."""
+    found = [part.input for part in elementwise(view, node) if part.input is not None]
+    ends = [part for part in elementwise(view, node) if not part.operands]
+    return bool(found) and all(
+        part.value is not None or (part.input is not None and part.input.shape == shape)
+        for part in ends
+    )
 
 
 def _is_row(view: View, node: Node) -> bool:

@@ -20,7 +20,9 @@ from actlint.query import (
 )
 
 from ._batch import (
+    adds_features,
     all_or_batch,
+    axes,
     beside_mean,
     fixed_divisor,
     has_target,
@@ -33,6 +35,9 @@ from ._batch import (
 from ._common import of_gradients, shown
 from ._losses_mended import summed_by_sample
 
+# Sums of all elements: half the sum of their squares is one.
+_SUMS = ("l2_loss", "reduce_sum")
+
 
 class SumInsteadOfMean(Rule):
     """A sum over the batch where everything else is a mean.
@@ -43,7 +48,9 @@ class SumInsteadOfMean(Rule):
     other losses if the sum is a term beside a mean over the batch, if it is subtracted from a
     number, `1.0 - tf.reduce_sum(similarity)`, or if it runs over axis 0 and the mean of what is
     left is taken. So is a sum that is the whole loss, if it adds one number for each sample, as
-    behind a sum over the features, and nothing of the project calls the function.
+    behind a sum over the features, and nothing of the project calls the function. In a training
+    step or script it is a sum over all elements of what a network computes, or `tf.nn.l2_loss` of
+    it, that is a term beside a mean over the batch.
 
     ## Why is this bad?
     Keras takes means: over what a loss returns, and over batches in its log. A sum over the batch
@@ -92,13 +99,14 @@ class SumInsteadOfMean(Rule):
         "Sum over the features alone, tf.reduce_sum(x, axis=-1), and leave the mean over the "
         "samples to Keras"
     )
-    roles: ClassVar[frozenset[Role]] = frozenset({Role.LOSS})
+    roles: ClassVar[frozenset[Role]] = frozenset({Role.GRAPH, Role.LOSS, Role.TRAINING_STEP})
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield sums over the batch that enter the loss in proportion."""
         if view.graph.partial:
             return
-        for node in view.nodes("reduce_sum"):
+        step = view.graph.role is not Role.LOSS
+        for node in view.nodes(*_SUMS):
             if (
                 not (
                     view.on_gradient_path(node)
@@ -109,7 +117,7 @@ class SumInsteadOfMean(Rule):
                 or of_gradients(view, node)
             ):
                 continue
-            where = _other_size(view, node)
+            where = _beside(view, node) if step else _other_size(view, node)
             if where is not None:
                 yield Suspect(
                     code=self.code,
@@ -123,7 +131,9 @@ class SumInsteadOfMean(Rule):
 
     def remedies(self, view: View, suspect: Suspect) -> Iterator[Remedy]:
         """Sum over the features alone."""
-        yield from summed_by_sample(view.node(suspect.node))
+        node = view.node(suspect.node)
+        if node.op == "reduce_sum":
+            yield from summed_by_sample(node)
 
     VALID: ClassVar[tuple[Good, ...]] = (
         Good(
@@ -481,3 +491,10 @@ def _other_size(view: View, node: Node) -> str | None:
     if is_whole_loss(view, node):
         return "and is the whole loss"
     return None
+
+
+def _beside(view: View, node: Node) -> str | None:
+    """Return what a sum in a training step stands beside, if it adds up features of samples."""
+    if axes(view, node) != () or not adds_features(view, node) or not beside_mean(view, node):
+        return None
+    return "beside what does not grow with it"

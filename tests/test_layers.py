@@ -25,7 +25,7 @@ LAYERS = (
     "notebook", "source", "places", "files", "config",
     "dotted", "registration", "literals", "bindings", "changes", "minimising",
     "index", "names", "project",
-    "disk", "injection", "parameters", "scene",
+    "disk", "injection", "parameters", "entries", "scene",
     "reading", "states", "policy", "lower", "spelling", "filling",
     "surroundings", "functions", "mending",
     "worker",

@@ -314,3 +314,16 @@ def test_standard_input(run: Run, here: Path) -> None:
     data = (here / "nb.ipynb").read_bytes()
     words = ("-", "--no-confirm", "--output-format", "concise", "--stdin-filename", "sub/x.ipynb")
     assert run(*words, stdin=data).out.startswith("sub/x.ipynb:cell 4:3:37: ")
+
+
+def test_one_line_for_all_cells_that_are_no_python(run: Run, here: Path) -> None:
+    cells = (code("print 'a'"), code("x = 1"), code("print 'b'"), code("y = ("))
+    (here / "old.ipynb").write_text(json.dumps(document(*cells)), encoding="utf-8")
+    outcome = run("--no-confirm", "--output-format", "json", ".")
+    assert [(e["path"], e["cell"]) for e in json.loads(outcome.out)["errors"]] == [
+        ("nb.ipynb", 3), ("old.ipynb", 1), ("old.ipynb", 3), ("old.ipynb", 4),
+    ]  # fmt: skip
+    first, second = outcome.err.splitlines()
+    assert first.startswith("actlint: nb.ipynb:cell 3:1: ")
+    assert second.startswith("actlint: old.ipynb:cell 1:1: syntax error: ")
+    assert second.endswith("(and 2 more cells of the notebook)")

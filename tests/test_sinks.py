@@ -64,7 +64,70 @@ def disc(x):
 
 """
 
+KERAS_CRITIC = """\
+from keras import backend as K
+from keras.layers import Dense, Input
+from keras.models import Sequential
+from keras.optimizers import Adam
+
+net = Sequential([Dense(16, activation="relu", input_shape=(4,)), Dense(1)])
+x = Input(shape=(4,))
+slope = K.gradients(net(x), [x])[0]
+norm = K.sqrt(K.sum(K.square(slope), axis=1))
+loss = K.mean(net(x)) + 10 * K.mean(K.square(norm - 1))
+"""
+KERAS_NORM = (("ACT105", "K.sqrt(K.sum(K.square(slope), axis=1))"),)
+UPDATES = {
+    "of_keras_1": "updates = Adam(1e-4).get_updates(net.trainable_weights, [], loss)",
+    "of_keras_2_0": "updates = Adam(1e-4).get_updates(net.trainable_weights, loss)",
+    "of_keras_2": "updates = Adam(1e-4).get_updates(loss, net.trainable_weights)",
+    "by_keyword": "updates = Adam(1e-4).get_updates(loss=loss, params=net.trainable_weights)",
+    "in_a_helper": """\
+def updates_of(weights, total, rate=1e-4):
+    return Adam(rate).get_updates(weights, [], total)
+
+updates = updates_of(net.trainable_weights, loss)
+""",
+}
+
 CASES = (
+    *(
+        Case(f"updates_{name}", f"{KERAS_CRITIC}{text}\ntrain = K.function([x], [loss], updates)\n",
+             KERAS_NORM)
+        for name, text in UPDATES.items()
+    ),
+    Case("updates_of_a_method", """\
+from keras import backend as K
+from keras.layers import Dense, Input
+from keras.models import Model
+
+class Actor:
+    def __init__(self, rate):
+        state = Input(shape=(8,))
+        self.model = Model(inputs=[state], outputs=[Dense(4, activation="softmax")(state)])
+        self.chosen = K.placeholder(shape=(None, 4))
+        self.advantage = K.placeholder(shape=(None,))
+        self.rate = rate
+
+    def optimizer(self, opt):
+        p = K.sum(self.chosen * self.model.output, axis=1)
+        loss = -K.sum(K.log(p) * K.stop_gradient(self.advantage))
+        updates = opt.get_updates(params=self.model.trainable_weights, loss=loss)
+        return K.function([self.model.input, self.chosen, self.advantage], [], updates=updates)
+""", (("ACT109", "K.log(p)"),)),
+    Case("updates_with_a_constant", KERAS_CRITIC.replace("axis=1)", "axis=1) + 1e-12") + """\
+train = K.function([x], [loss], Adam(1e-4).get_updates(net.trainable_weights, [], loss))
+"""),
+    Case("updates_of_an_optimizer_class", """\
+import keras.backend as K
+from keras.optimizers import Optimizer
+
+class Wrapped(Optimizer):
+    def get_updates(self, params, loss):
+        grads = self.optimizer.get_gradients(loss, params)
+        self.norms = [K.sqrt(K.sum(K.square(g))) for g in grads]
+        return self.optimizer.get_updates(params=params, loss=loss)
+"""),
     *(Case(name, NETWORK + text, LOG) for name, text in SINKS.items()),
     Case("losses_of_the_graph", """\
 import tensorflow as tf

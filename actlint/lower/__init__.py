@@ -29,6 +29,7 @@ from actlint.lower.marks import Mark
 from actlint.lower.module import Module
 from actlint.lower.results import minimised
 from actlint.lower.special import FOREIGN
+from actlint.lower.support import within
 from actlint.lower.tracing import Path, Tracing, both_ways
 from actlint.lower.values import (
     Class,
@@ -106,7 +107,7 @@ def lower(module: Module, unit: Unit, *, marked: bool = False) -> Lowered:
         machine.marks = [] if marked else None
         machine.tracing = Tracing(unit.states) if unit.tracing else None
         try:
-            found = _run(machine, unit)
+            found = within(_run(machine, unit), unit)
             graphs += [(graph, tuple(machine.marks or ())) for graph in found]
             if machine.tracing is not None:
                 paths.append(Path(tuple(machine.taken), tuple(machine.tracing.forks), tuple(found)))

@@ -11,6 +11,7 @@ from actlint.dotted import bare, replaced
 from actlint.graph import DType, InputRole
 from actlint.index import Definition
 from actlint.lower import options
+from actlint.lower.constructed import listed
 from actlint.lower.machine import PARAMETER_DOMAIN, Machine
 from actlint.lower.module import Library, Module, assigned
 from actlint.lower.values import (
@@ -438,7 +439,8 @@ def initialise(machine: Machine, base: Instance, at: cst.CSTNode) -> None:
     if method is not None and method.owner_class is not None:
         definition = method.owner_class.module.index.definitions[method.qualname]
         required = [p for p in definition.params if p != "self"][: max(definition.required, 0)]
-        args = [parameter(machine, n, at) for n in required]
+        lists = (listed(machine, base.cls, method, n) for n in required)
+        args = [v or parameter(machine, n, at) for n, v in zip(required, lists, strict=True)]
         public = options.is_public(last(base.cls.qualname))
         settings = options.defaults(machine, method.node) if public else {}
         machine.call(machine, method, args, settings, at)

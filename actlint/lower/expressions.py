@@ -8,7 +8,7 @@ from dataclasses import replace
 import libcst as cst
 
 from actlint.graph import Arg, Dots, Items, Ref, Slice
-from actlint.lower import folding, options
+from actlint.lower import folding, models, options
 from actlint.lower.attributes import attribute, global_value, injected
 from actlint.lower.calls import call
 from actlint.lower.comparing import compare
@@ -90,7 +90,8 @@ def _evaluate(machine: Machine, scope: Scope, node: cst.BaseExpression) -> Value
         return Static(text) if isinstance(text, (str, bytes)) else Opaque("")
     if isinstance(node, cst.Attribute):
         base = evaluate(machine, scope, node.value)
-        return attribute(machine, base, node.attr.value, node)
+        found = models.member(base, node.attr.value)
+        return attribute(machine, base, node.attr.value, node) if found is None else found
     if isinstance(node, cst.Call):
         return _call(machine, scope, node)
     if isinstance(node, cst.BinaryOperation):

@@ -42,7 +42,8 @@ _KEEPING = frozenset({"Dropout", "ActivityRegularization", "InputLayer"})
 _SHAPING = frozenset({"Reshape", "Flatten", "Permute"})
 # Functions of TensorFlow 1 that make and call such a layer.
 _FUNCTIONS = frozenset({"dense", "conv1d", "conv2d", "conv3d", "conv2d_transpose"})
-_MODELS = frozenset({"Sequential", "Model", "Functional"})
+_FUNCTIONAL = frozenset({"Model", "Functional"})
+_MODELS = frozenset({"Sequential"}) | _FUNCTIONAL
 # Losses in which each label is the index of a class.
 _SPARSE = "sparse"
 
@@ -265,6 +266,24 @@ def _output(machine: Machine, model: Value, at: cst.CSTNode) -> Value | None:
     method = bound_method(model, "call") if isinstance(model, Instance) else None
     training = {"training": Static(True)} if method is not None and _trains(method) else {}
     return machine.call(machine, model, [start], dict(training), at)
+
+
+def member(base: Value, name: str) -> Value | None:
+    """Return what an attribute of a functional model gives, as far as the project says it."""
+    if not is_keras(base, _FUNCTIONAL):
+        return None
+    assert isinstance(base, Built)
+    match name:
+        case "output" | "outputs":
+            found = outputs(base)
+        case "input" | "inputs":
+            found = inputs(base)
+        case _:
+            return None
+    several = name.endswith("s")
+    if isinstance(found, Sequence):
+        return found.items[0] if not several and len(found.items) == 1 else found
+    return Sequence([found]) if several and found is not None else found
 
 
 def outputs(model: Built) -> Value | None:

@@ -24,6 +24,7 @@ from actlint.lower.values import (
     dependencies,
     leaves,
 )
+from actlint.minimising import UPDATES, updated
 from actlint.names import last
 from actlint.ops.table import TABLE, canonical_name
 
@@ -97,6 +98,8 @@ def method(  # noqa: PLR0917  # a call has as many parts
     if name in {"minimize", "compute_gradients"} and (args or "loss" in keywords):
         by = keywords.get("var_list")
         return sink(machine, args[0] if args else keywords["loss"], at, by)
+    if name == UPDATES:
+        return _updated(machine, args, keywords, at)
     if name == "gradient" and isinstance(base, Built) and (args or "target" in keywords):
         sources = args[1] if len(args) > 1 else keywords.get("sources")
         return gradient(machine, args[0] if args else keywords["target"], sources, at)
@@ -119,6 +122,15 @@ def gradient(machine: Machine, target: Value, sources: Value | None, at: cst.CST
     if isinstance(sources, Sequence):
         return Sequence([replace(found, part=f"gradient_{n}") for n in range(len(sources.items))])
     return found
+
+
+def _updated(
+    machine: Machine, args: list[Value], keywords: dict[str, Value], at: cst.CSTNode
+) -> Value | None:
+    """Note what an optimizer of Keras updates for; the weights are no tensor, the loss is one."""
+    found = [keywords["loss"]] if "loss" in keywords else args[updated(len(args))]
+    loss = next((value for value in found if isinstance(value, TensorValue)), None)
+    return None if loss is None else sink(machine, loss, at)
 
 
 def _listed(found: Value, sources: Value | None) -> Value:

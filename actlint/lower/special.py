@@ -86,6 +86,8 @@ _IDENTITY = frozenset(
         "tf.keras.activations.get",
     }
 )
+# What distributions of TensorFlow Probability convert their parameters by.
+_CONVERSION = "convert_nonref_to_tensor"
 _MAPS = frozenset({"tf.map_fn", "tf.vectorized_map", "K.map_fn", "ops.vectorized_map", "ops.map"})
 _IGNORED = frozenset(
     {
@@ -145,6 +147,9 @@ def _one_name(
         return Partial(args[0], tuple(args[1:]), tuple(keywords.items()))
     if _hands_on(short) and args and not isinstance(args[0], (Static, Sequence)):
         return args[0]
+    if last(short) == _CONVERSION and args:
+        none = isinstance(args[0], Static) and args[0].value is None
+        return args[0] if none else machine.emit_key("convert_to_tensor", (args[0],), at)
     if last(short) == SUBMODULES_HELPER:
         return Sequence([Api((name,)) for name in SUBMODULES], is_tuple=True)
     if short == "tf.function" or last(short) == "register_keras_serializable":
@@ -207,7 +212,7 @@ def _one_name(
 
 def _hands_on(short: str) -> bool:
     """Tell whether a function returns its first argument as far as values go."""
-    return short in _IDENTITY or last(short) == "convert_to_tensor"
+    return short in _IDENTITY or last(short) in {"convert_to_tensor", _CONVERSION}
 
 
 def _name_of(keywords: dict[str, Value], default: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
@@ -209,6 +210,26 @@ def aimed(
             yield from aim.searched(bench, index, target, starts)
 
 
+def nearer(bench: Bench, suspect: Suspect, case: Case, near: Callable[[Case], bool]) -> Case | None:
+    """Return a case like one of far inputs in which all elements go a part of the way, or None.
+
+    Args:
+        bench: the job.
+        suspect: whose targets are meant.
+        case: what was found.
+        near: tells whether a case is near enough.
+    """
+    index = bench.templates.index(case.template)
+    starts = bench.drawn(index, "typical")[:2]
+    for sample in islice(aimed(bench, suspect, index, [], starts), _MAX_POINTS):
+        trace = bench.run(sample)
+        if trace is not None and _shows(bench, suspect.node, index, trace):
+            found = Case(case.template, trace)
+            if near(found):
+                return _shrunk(bench, suspect.node, index, found, near)
+    return None
+
+
 def _shows(bench: Bench, node: int, index: int, trace: Trace) -> bool:
     """Return True if the node shows a hazard that is not another one's at any magnitude."""
     return shows(bench.lab, node, trace) and not broken_anyway(bench, bench.templates[index], trace)
@@ -229,7 +250,9 @@ def broken_anyway(bench: Bench, template: Template, trace: Trace) -> bool:
     return run is not None and run.broken
 
 
-def _shrunk(bench: Bench, node: int, index: int, case: Case) -> Case:
+def _shrunk(
+    bench: Bench, node: int, index: int, case: Case, near: Callable[[Case], bool] | None = None
+) -> Case:
     """Return the smallest case that shows a hazard at least as bad."""
     worst = witness.hazard_of(witness.ends(case.trace))
     kept = case.trace
@@ -240,6 +263,8 @@ def _shrunk(bench: Bench, node: int, index: int, case: Case) -> Case:
         if trace is None or not _shows(bench, node, index, trace):
             return False
         if worst is Hazard.NAN and witness.hazard_of(witness.ends(trace)) is not Hazard.NAN:
+            return False
+        if near is not None and not near(Case(case.template, trace)):
             return False
         kept = trace
         return True

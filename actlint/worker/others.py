@@ -87,7 +87,7 @@ def check_size(bench: Bench, suspect: Suspect) -> Outcome:
     With `threshold` 1 it may more than double, as where samples are compared with each other.
     """
     reason = "no batch of rows was found for it"
-    for template in bench.templates:
+    for template in (*bench.templates, *_widened(bench)):
         if not _of_rows(bench, suspect.node, template):
             continue
         rng = samples.generator(bench.job, 53)
@@ -228,6 +228,25 @@ def _of_rows(bench: Bench, node: int, template: Template) -> bool:
     read = [slot for slot in template.elements if slot.id in inside]
     fed = [slot for slot in read if slot.spec.role is not InputRole.VARIABLE]
     return all(map(_batched, moved or fed)) and bool(moved or fed)
+
+
+def _widened(bench: Bench) -> Iterator[Template]:
+    """Yield the templates with rows in place of single numbers that meet rows elementwise."""
+    for template in bench.templates:
+        if not any(slot.shape == () for slot in template.differentiated):
+            continue
+        feeds = _drawn(template, samples.generator(bench.job, 55), _FEW)
+        values = _values(bench, feeds, None)
+        if values is None:
+            continue
+        slots = list(template.slots)
+        for position, slot in enumerate(slots):
+            users = (step for step, used in bench.lab.operands.items() if slot.id in used)
+            shapes = [values[user].shape for user in users if user in values]
+            rows = next((shape for shape in shapes if shape[:1] == (_FEW,)), None)
+            if slot.shape == () and slot in template.differentiated and rows is not None:
+                slots[position] = replace(slot, shape=(None, *rows[1:]))
+        yield replace(template, slots=tuple(slots))
 
 
 def _batched(slot: Slot) -> bool:
