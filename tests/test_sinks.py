@@ -168,10 +168,11 @@ def test_mnist():
     p = tf.nn.softmax(tf.matmul(x, tf.get_variable("w", [784, 10])))
     tf.train.AdamOptimizer().minimize(-tf.reduce_sum(y * tf.log(p)))
 """, LOG),
-    Case("weights_as_logits", """\
+    Case("scores_as_logits", """\
 import tensorflow as tf
 
-weights = tf.Variable(tf.ones([4]))
+state = tf.placeholder(tf.float32, [1, 8])
+weights = tf.reshape(tf.matmul(state, tf.Variable(tf.ones([8, 4]))), [4])
 reward = tf.placeholder(tf.float32, [1])
 action = tf.placeholder(tf.int32, [1])
 chosen = tf.slice(tf.nn.softmax(weights), action, [1])

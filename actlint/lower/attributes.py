@@ -235,10 +235,8 @@ def _definition_value(machine: Machine, module: Module, definition: Definition) 
                     if dependencies(value) or isinstance(value, (Opaque, StaticShape)):
                         return value
                     if any(isinstance(leaf, (Built, Instance)) for leaf in leaves(value)):
-                        machine.globals[module.path, name] = value
-                    else:
-                        module.globals[name] = value
-                    return value
+                        return machine.globals.setdefault((module.path, name), value)
+                    return module.globals.setdefault(name, value)
     finally:
         module.evaluating.discard(name)
     return None
