@@ -349,8 +349,8 @@ def _may_be_constant(view: View, term: Node) -> bool:
 
 def _elsewhere(view: View, term: Node) -> Iterator[Node]:
     """Yield the same expression in other calls of its function, where it may well contribute."""
-    for node in view.nodes(term.op):
-        if node.site == term.site and node.path != term.path:
+    for node in view.graph.nodes:
+        if node.op == term.op and node.site == term.site and node.path != term.path:
             yield node
 
 
