@@ -189,6 +189,10 @@ class Check(StrEnum):
     ONE_SIDED = "one-sided"
 
 
+# Checks of hazards that some values bring and others do not: what cannot be given is no hazard.
+OF_VALUES = frozenset({Check.INDETERMINATE, Check.NONFINITE, Check.PRECISION})
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where to aim: make `node` take a value in [lo, hi].

@@ -46,8 +46,12 @@ def graded(
     """
     found = list[Grade]()
     if evidence is not None:
-        point = _behind(evidence) or _coincidence(graph, suspect, evidence)
-        found = [far(graph, evidence), point, _assumed(evidence)]
+        behind = _behind(evidence)
+        found = (
+            [behind, _assumed(evidence)]
+            if behind is not None
+            else [far(graph, evidence), _coincidence(graph, suspect, evidence), _assumed(evidence)]
+        )
         if evidence.mode == _COMPILED:
             found.append(Grade(Severity.WARNING, ", where XLA compiles it"))
     if untried:

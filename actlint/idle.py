@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -37,7 +38,7 @@ def is_idle(unit: Unit, project: Project) -> bool:
     if not (calls | home.script_calls) & _TRAINING or _LOOK_UPS.search(home.text):
         return False
     method = "." in bare(unit.qualname)
-    return name not in _mentioned(home, attributes=method) and not any(
+    return name not in _mentioned(home.text, attributes=method) and not any(
         _reads(other, unit.path, name) for other in project.given if other.path != unit.path
     )
 
@@ -48,9 +49,10 @@ def _reads(other: FileIndex, path: str, name: str) -> bool:
     return module in other.text and re.search(rf"\b{re.escape(name)}\b", other.text) is not None
 
 
-def _mentioned(home: FileIndex, *, attributes: bool) -> frozenset[str]:
+@lru_cache(maxsize=32)
+def _mentioned(text: str, *, attributes: bool) -> frozenset[str]:
     """Return the names that a file reads, or the attributes."""
-    nodes = ast.walk(ast.parse(home.text))
+    nodes = ast.walk(ast.parse(text))
     if attributes:
         return frozenset(node.attr for node in nodes if isinstance(node, ast.Attribute))
     return frozenset(

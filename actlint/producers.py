@@ -14,15 +14,13 @@ from actlint import excerpt, grading
 from actlint.cases import Key
 from actlint.dotted import bare
 from actlint.examiner import Examiner
-from actlint.findings import Check, Outcome, Reach, Severity, Suspect, Verdict
+from actlint.findings import OF_VALUES, Outcome, Reach, Severity, Suspect, Verdict
 from actlint.graph import Graph, Role, Site, Span
 from actlint.names import last
 from actlint.project import Project
 from actlint.query import Rule, View
 from actlint.scene import Unit
 
-# Checks that hold for some values and not for others.
-_OF_VALUES: Final = frozenset({Check.INDETERMINATE, Check.NONFINITE, Check.PRECISION})
 # Models whose outputs are tried for one finding.
 _MAX_MODELS: Final = 4
 _NEVER: Final = "it does not happen for what the models give that are compiled with the loss"
@@ -80,7 +78,7 @@ class Producers:
         for key, known in candidates.items():
             for each in known:
                 done = each.outcome is not None and each.outcome.verdict is Verdict.CONFIRMED
-                if not done or each.suspect.check not in _OF_VALUES:
+                if not done or each.suspect.check not in OF_VALUES:
                     continue
                 places = self._places(each.unit, each.graph.nodes[each.suspect.node].site)
                 found = [

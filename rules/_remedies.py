@@ -179,8 +179,8 @@ def rewards_zero(view: View, node: Node) -> bool:
     )
 
 
-# Roles of graphs whose output training makes small, and of parts of them.
-_PAYING = frozenset({Role.GRAPH, Role.LAYER, Role.LOSS, Role.TRAINING_STEP})
+# Roles of graphs whose output training makes small.
+_PAYING = frozenset({Role.GRAPH, Role.LOSS, Role.TRAINING_STEP})
 
 
 def _within(view: View, node: Node, outer: Node) -> bool:

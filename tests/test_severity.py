@@ -193,11 +193,14 @@ train = tf.train.AdamOptimizer(0.001).minimize(cost)
 
 
 def test_what_cannot_be_run_is_a_warning() -> None:
-    text = HEADER + """\
+    text = (
+        HEADER
+        + """\
 def odd_loss(y_true, y_pred):
     rows, columns = tf.reshape(y_pred, [7, 11]), tf.reshape(y_pred, [5, 13])
     return tf.reduce_mean(1.0 / rows) + tf.reduce_mean(columns)
 """
+    )
     (finding,) = lint([SourceFile("odd.py", text)], Options()).findings
     assert (finding.verdict, finding.severity) == (Verdict.UNCONFIRMED, Severity.WARNING)
     (finding,) = lint([SourceFile("odd.py", text)], Options(confirm=False)).findings

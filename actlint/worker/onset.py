@@ -12,6 +12,7 @@ from actlint.worker import batches, witness
 from actlint.worker.bench import Bench
 from actlint.worker.blame import Case, shows
 from actlint.worker.inputs import Encoding, Slot
+from actlint.worker.probes import Trace
 from actlint.worker.samples import Array, Feeds, Sample, allowed, clip
 
 # Magnitudes are told to a tenth up to the first, in whole numbers beyond; bisecting a thousand
@@ -27,7 +28,7 @@ def nearest(bench: Bench, node: int, case: Case, modes: tuple[str, ...]) -> Case
     Of several such inputs, all but the largest go to 0 if that one is enough. All elements beyond a
     limit are moved to it, and the limit is bisected. The hazard at the new point is of the same
     kind, and in the same modes; any other case is returned as it is. The modes, whose runs cost
-    most, are asked at the end alone, there and at the next whole numbers.
+    most, are asked at the end alone, there and at the numbers next to it.
 
     Args:
         bench: the job.
@@ -73,13 +74,25 @@ def nearest(bench: Bench, node: int, case: Case, modes: tuple[str, ...]) -> Case
 
     high = int(np.ceil(np.abs(sample.feeds[largest.id]).max()))
     whole = _bisected(int(TYPICAL_LIMIT), high, 1, within)
-    if whole <= _TENTHS:
-        _bisected(10 * (whole - 1), 10 * whole, 10, within)
+    scale = 10 if whole <= _TENTHS else 1
+    low = scale * whole
+    if scale > 1:
+        low = _bisected(scale * (whole - 1), scale * whole, scale, within)
     if _shown_in(bench, modes, kept.sample):
         return Case(case.template, kept)
+    best: list[Trace] = []
+
+    def shown(limit: float) -> bool:
+        if not within(limit) or not _shown_in(bench, modes, kept.sample):
+            return False
+        best[:] = [kept]
+        return True
+
+    # Compiled kernels round differently, and break a little later.
     for limit in range(whole, min(whole + _LATER, high) + 1):
-        if within(limit) and _shown_in(bench, modes, kept.sample):
-            return Case(case.template, kept)
+        if shown(limit):
+            _bisected(low, scale * limit, scale, shown)
+            return Case(case.template, best[0])
     return case
 
 
