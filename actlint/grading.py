@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from actlint.dotted import bare
 from actlint.findings import Evidence, Hazard, Reach, Relation, Severity, Suspect, numbers
-from actlint.graph import TYPICAL_LIMIT, Graph, InputRole, Node, Role
+from actlint.graph import (
+    EXTENDED_LIMIT,
+    TYPICAL_LIMIT,
+    WEIGHT_GROWTH,
+    Graph,
+    InputRole,
+    Node,
+    Role,
+)
 from actlint.names import last
 
 # The mode of what is seen neither in eager TensorFlow nor in `tf.function`.
@@ -72,15 +80,23 @@ _AS_IS = Grade(Severity.ERROR, "")
 
 
 def out_of_reach(graph: Graph, evidence: Evidence) -> float | None:
-    """Return how far a single weight would have to go for a hazard, if none gets there, or None.
+    """Return how far a single weight would have to go for a hazard, if it does not, or None.
 
-    An optimiser moves it by little steps, and no sum of many takes it farther.
+    An optimiser moves it by little steps, and no sum of many takes it farther. Only of weights that
+    are known to start near 0 that can be told; their range in the graph says so.
     """
     if evidence.reach is not Reach.EXTENDED:
         return None
     value, node = _farthest(graph, evidence)
-    weight = node is not None and node.input is not None and node.input.role is InputRole.VARIABLE
-    return value if weight and abs(value) > _CREDIBLE_WEIGHT else None
+    if not _is_weight(node) or node is None or node.input is None:
+        return None
+    limit = node.input.hi
+    far = limit < EXTENDED_LIMIT and abs(value) > _CREDIBLE_WEIGHT + limit / WEIGHT_GROWTH
+    return value if far else None
+
+
+def _is_weight(node: Node | None) -> bool:
+    return node is not None and node.input is not None and node.input.role is InputRole.VARIABLE
 
 
 def far(graph: Graph, evidence: Evidence) -> Grade:
@@ -95,9 +111,11 @@ def far(graph: Graph, evidence: Evidence) -> Grade:
         each.site.span == node.site.span and node.id in each.operands for each in graph.nodes
     )
     what = f"the logits of {_quoted(node)}" if inner else _quoted(node)
+    credible = abs(value) <= (_CREDIBLE_WEIGHT if _is_weight(node) else _CREDIBLE)
+    seldom = ", which single weights seldom do" if _is_weight(node) and not credible else ""
     return Grade(
-        Severity.WARNING if abs(value) <= _CREDIBLE else Severity.INFO,
-        f", assuming {what} can reach {value:g}",
+        Severity.WARNING if credible else Severity.INFO,
+        f", assuming {what} can reach {value:g}{seldom}",
     )
 
 

@@ -14,6 +14,8 @@ from enum import StrEnum
 EXTENDED_LIMIT = 1000.0
 # Beyond this magnitude a standard normal pre-activation is not typical any more.
 TYPICAL_LIMIT = 6.0
+# Magnitude that trained weights stay below, in terms of where they start if that is more than 1.
+WEIGHT_GROWTH = 10.0
 
 
 class Role(StrEnum):

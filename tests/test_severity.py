@@ -177,19 +177,27 @@ def test_severity(graded: Graded, findings: dict[str, list[Finding]]) -> None:
     assert finding.message.endswith(graded.ending)
 
 
-def test_a_weight_far_out_is_no_finding() -> None:
+def test_a_weight_far_from_its_start_is_no_finding() -> None:
     text = """\
 import tensorflow.compat.v1 as tf
 
-weights = tf.Variable(tf.ones([4]))
-y = tf.placeholder(tf.float32, [4])
-cost = -tf.reduce_sum(y * tf.log(tf.nn.softmax(weights)))
+x = tf.placeholder(tf.float32, [None, 4])
+y = tf.placeholder(tf.float32, [None, 4])
+rate = tf.Variable([{start}], dtype=tf.float32)
+cost = tf.reduce_mean(tf.square(y - tf.exp(rate) * x))
 train = tf.train.AdamOptimizer(0.001).minimize(cost)
 """
-    result = lint([SourceFile("bandit.py", text)], Options(show_refuted=True))
-    found = [each for each in result.findings if each.site.text == "tf.log(tf.nn.softmax(weights))"]
-    assert {each.verdict for each in found} == {Verdict.REFUTED}
-    assert any("it takes a weight of 87" in (each.reason or "") for each in found)
+    files = [SourceFile(f"{start}.py", text.format(start=start)) for start in ("-6.0", "80.0")]
+    result = lint(files, Options(show_refuted=True))
+    found = [
+        (each.site.path, each.verdict, each.reason)
+        for each in result.findings
+        if each.code == "ACT108"
+    ]
+    near = [reason or "" for path, verdict, reason in found if path == "-6.0.py"]
+    assert near
+    assert all("it takes a weight of" in reason for reason in near)
+    assert any(path == "80.0.py" and verdict is Verdict.CONFIRMED for path, verdict, _ in found)
 
 
 def test_what_cannot_be_run_is_a_warning() -> None:

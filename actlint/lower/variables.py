@@ -7,7 +7,7 @@ from typing import Final
 
 import libcst as cst
 
-from actlint.graph import EXTENDED_LIMIT, InputRole, Role
+from actlint.graph import EXTENDED_LIMIT, WEIGHT_GROWTH, InputRole, Role
 from actlint.lower.machine import Machine
 from actlint.lower.values import Api, Built, Sequence, Static, TensorValue, Value
 from actlint.names import last
@@ -79,8 +79,6 @@ def _flows(machine: Machine, start: int) -> bool:
 
 # A step of training ends nearer to 0 than this by chance alone, about once in a million times.
 _LEAST: Final = 1e-6
-# Magnitude that trained weights stay below, in terms of where they start if that is more than 1.
-_LARGEST: Final = 10.0
 _ZEROS = frozenset({"zero", "zeros", "zeros_initializer"})
 _CONSTANTS = frozenset({"constant", "constant_initializer"})
 _ONES = frozenset({"ones", "ones_like", "eye"})
@@ -115,7 +113,7 @@ def least(begin: Start) -> float:
 
 def domain(begin: Start) -> tuple[float, float]:
     """Return the range of a weight; an image, say, that is trained may be of any size."""
-    limit = EXTENDED_LIMIT if begin.size is None else _LARGEST * max(begin.size, 1.0)
+    limit = EXTENDED_LIMIT if begin.size is None else WEIGHT_GROWTH * max(begin.size, 1.0)
     return -limit, limit
 
 
