@@ -6,6 +6,7 @@ A loss by itself is judged for any prediction. What no last layer gives, such as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
@@ -21,6 +22,7 @@ from actlint.project import Project
 from actlint.query import Rule, View
 from actlint.scene import Unit
 
+_IMPORT: Final = re.compile(r"\s*(?:from|import)\s")
 # Models whose outputs are tried for one finding.
 _MAX_MODELS: Final = 4
 _NEVER: Final = "it does not happen for what the models give that are compiled with the loss"
@@ -98,22 +100,41 @@ class Producers:
             return []
         known = self._parts.get((site.path, site.span), [])
         found: list[tuple[Graph, int]] = []
-        for path, line in self._compiled_at(unit):
+        name = bare(unit.qualname).partition(".")[0]
+        if self._is_handed_on(name, unit.path):
+            return []
+        for path, line in self._compiled_at(name, unit.path):
             here = [part for part in known if _passes(part, path, line)]
             if not here:
                 return []
             found += here
         return found if len(found) <= _MAX_MODELS else []
 
-    def _compiled_at(self, unit: Unit) -> Iterator[tuple[str, int]]:
-        """Yield where a model is compiled with the loss, or may be: file and line."""
-        name = bare(unit.qualname).partition(".")[0]
+    def _is_handed_on(self, name: str, home: str) -> bool:
+        """Tell whether a name is mentioned but in calls, imports and where a model is compiled."""
+        places = {
+            (index.path, use.line)
+            for index in self.project.given
+            for use in index.uses
+            if use.compiled and last(use.name) == name
+        }
+        mention = re.compile(rf"(?<!def )(?<!class )\b{re.escape(name)}\b(?!\s*(?:\(|=(?!=)))")
+        return any(
+            mention.search(line.partition("#")[0]) and (index.path, number) not in places
+            for index in self.project.given
+            if index.path == home or name not in index.definitions  # else it has its own
+            for number, line in enumerate(index.text.splitlines(), 1)
+            if not _IMPORT.match(line)
+        )
+
+    def _compiled_at(self, name: str, home: str) -> Iterator[tuple[str, int]]:
+        """Yield where a model is compiled with a loss of a file, or may be: file and line."""
         for index in self.project.given:
             for use in index.uses:
                 if not use.compiled or last(use.name) != name:
                     continue
                 place = self.project.locate(use.name, index)
-                if place is None or place.index.path == unit.path:
+                if place is None or place.index.path == home:
                     yield index.path, use.line
 
     def _tried(

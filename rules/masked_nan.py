@@ -29,6 +29,7 @@ from ._remedies import argument
 _ASKING = ("is_finite", "is_nan")
 _UNEQUAL = ("equal", "not_equal")
 _SELECTING = ("boolean_mask", "where")
+_MASKING = (*_SELECTING, "multiply", "multiply_no_nan", "getitem")
 _DATA = frozenset({InputRole.DATA, InputRole.LABEL})
 
 
@@ -95,7 +96,7 @@ class MaskedNan(Rule):
                 continue
             told.add(source.id)
             met = _met(view, source)
-            if met is not None:
+            if met is not None and _is_masked(view, met, question):
                 yield self._suspect(
                     met,
                     f"{shown(met)} is computed with what {shown(question)} looks for: a mask "
@@ -387,6 +388,14 @@ def _met(view: View, source: Node) -> Node | None:
             return node if view.reaches_output(node) else None
         carrying.add(node.id)
     return None
+
+
+def _is_masked(view: View, node: Node, question: Node) -> bool:
+    """Tell whether what is computed is selected or weighed by what a question answers."""
+    return any(
+        user.op in _MASKING and question in ancestors(view, user.id)
+        for user in _following(view, node)
+    )
 
 
 def _following(view: View, node: Node) -> Iterator[Node]:

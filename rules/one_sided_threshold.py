@@ -91,7 +91,7 @@ class OneSidedThreshold(Rule):
                     code=self.code,
                     node=node.id,
                     message=f"{shown(node)} compares an error with {number(found[1])}, and not its "
-                    "size, so that errors of one sign are never too large",
+                    "size, so that errors of one sign are never too large, unless that is meant",
                     check=Check.ONE_SIDED,
                     threshold=abs(found[1]),
                     severity=Severity.WARNING,

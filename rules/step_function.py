@@ -15,6 +15,7 @@ from actlint.query import (
     Kind,
     Node,
     Remedy,
+    Role,
     Rule,
     Safety,
     Suspect,
@@ -40,6 +41,7 @@ from ._remedies import constant, only_user, replaced, straight_through
 _ROUNDING = frozenset(
     {"ceil", "floor", "floordiv", "keras_round", "rint", "round", "sign", "trunc", "truncatediv"}
 )
+_EQUALITIES = frozenset({"equal", "not_equal"})
 _OTHERS = frozenset({*DRAW, *HELD, *INDEX, *STOP})
 
 
@@ -64,6 +66,17 @@ def _may_be_classes(view: View, node: Node) -> bool:
         else:
             return False
     return True
+
+
+def _is_mask_of_ids(view: View, node: Node) -> bool:
+    """Tell whether a layer asks which of the numbers that it is given equal another one.
+
+    Real numbers are not asked that: they are ids, of words that pad a sequence for one.
+    """
+    moving = [each for each in view.operands(node) if view.depends_differentiably(each)]
+    return view.graph.role is Role.LAYER and all(
+        view.definition(each).input is not None for each in moving
+    )
 
 
 def _scaled_back(view: View, node: Node, operand: Node) -> Iterator[Remedy]:
@@ -140,6 +153,8 @@ class StepFunction(Rule):
             if factor and node.op not in _ROUNDING:
                 continue
             if node.op == "cast" and _may_be_classes(view, node):
+                continue
+            if node.op in _EQUALITIES and _is_mask_of_ids(view, node):
                 continue
             if of_gradients(view, node):
                 continue  # signs that say where to go, as in an attack on an input

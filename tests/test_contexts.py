@@ -113,3 +113,45 @@ def test_the_witness_is_that_of_the_caller() -> None:
     result = lint([SourceFile("agent.py", text)], Options())
     (finding,) = result.findings
     assert (finding.code, finding.function) == ("ACT109", "Agent.train")
+
+
+MANY = """\
+import tensorflow as tf
+
+
+def ratio_loss(y_true, y_pred):
+    return tf.reduce_mean(y_true / y_pred)
+
+
+def cut_loss(y_pred):
+    return tf.reduce_mean(tf.cast(y_pred > 0.5, tf.float32))
+
+
+def fit_loss(y_true, y_pred):
+    return tf.reduce_mean(tf.square(y_true - y_pred)) + cut_loss(y_pred)
+"""
+CALLS = """
+
+def step_{at}(y_true, y_pred):
+    return ratio_loss(y_true, {given})
+"""
+
+
+def test_every_caller_counts_and_cuts_are_told_where_they_stand() -> None:
+    safe = [CALLS.format(at=at, given="tf.nn.softplus(y_pred) + 0.1") for at in range(4)]
+    last = CALLS.format(at=9, given="tf.nn.relu(y_pred)")
+    for parts in ([*safe, last], [last, *safe]):
+        result = lint([SourceFile("many.py", MANY + "".join(parts))], Options())
+        codes = {finding.code for finding in result.findings}
+        assert "ACT101" in codes
+        assert codes & {"ACT201", "ACT203"}
+    result = lint([SourceFile("many.py", MANY + "".join(safe))], Options())
+    assert "ACT101" not in {finding.code for finding in result.findings}
+
+
+def test_a_star_hands_on() -> None:
+    files = [
+        SourceFile("pooling/pool.py", HELPER + CALLER.format(activation='"softmax"')),
+        SourceFile("pooling/__init__.py", "from .pool import *\n"),
+    ]
+    assert [finding.code for finding in lint(files, Options(confirm=False)).findings] == ["ACT105"]

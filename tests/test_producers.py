@@ -62,6 +62,12 @@ CASES = {
         Severity.WARNING,
         "assuming the logits of `layers.Dense(1, activation=\"softplus\")` can reach -87.4",
     ),
+    "handed to something else as well": (
+        MODEL.format(activation="above") + "\n\nrun(inputs, laplace)\n",
+        Verdict.CONFIRMED,
+        Severity.ERROR,
+        "can be 0",
+    ),
     "compiled with any model as well": (
         MODEL.format(activation="above") + OTHER, Verdict.CONFIRMED, None, "can be 0",
     ),
