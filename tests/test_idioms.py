@@ -16,6 +16,19 @@ def gap_loss(y_true, y_pred):
     picked = K.tf.gather_nd(y_pred, K.cast(y_true, 'int32'))
     return K.mean(K.tf.log(K.abs(picked)))
 """, (("ACT103", "K.tf.log(K.abs(picked))"),)),
+    Case("methods_called_through_the_class", HEADER + """\
+class Base:
+    def masked_loss(logits, labels, mask):
+        each = tf.nn.softmax_cross_entropy_with_logits(logits=logits, labels=labels)
+        return tf.reduce_mean(each * (mask / tf.reduce_mean(mask)))
+""", (("ACT101", "mask / tf.reduce_mean(mask)"),)),
+    Case("masks_of_ids", HEADER + """\
+mask = keras.layers.Lambda(lambda x: K.cast(K.not_equal(x, 0), "float32"))
+
+class Padding(keras.layers.Layer):
+    def call(self, ids):
+        return tf.cast(tf.equal(ids, 0), tf.float32)
+"""),
     Case("constants_assigned_together", HEADER + """\
 SCALE, FLOOR = 2.0, 1e-3
 [STEEP, (EDGE, FAR)] = [4.0, (0.0, 9.0)]

@@ -382,7 +382,8 @@ def _function(machine: Machine, scope: Scope, definition: Definition) -> Functio
     if record is not None and record.kind == "class":
         instance = Instance(Class(owner, module))
         initialise(machine, instance, node.name)
-        static = "staticmethod" in definition.decorators
+        first = definition.params[:1]  # called through the class, it is given this, too
+        static = "staticmethod" in definition.decorators or first not in {(), ("self",), ("cls",)}
         return Function(node, scope, qualname, None if static else instance, instance.cls)
     return Function(node, scope, qualname)
 
