@@ -19,6 +19,8 @@ from actlint.source import parse
 REDUCED = ("float16", "bfloat16")
 # With it nothing is reduced, but hazards are further out.
 WIDE = "float64"
+# What a program casts to by name it computes in, whatever the default is; `K.floatx()` names none.
+_NARROW = re.compile(r"\b(?:float32|b?float16)\b")
 
 _ORDER = (*REDUCED, WIDE)
 _SETTERS = frozenset({"set_global_policy", "set_dtype_policy", "set_policy"})
@@ -84,6 +86,8 @@ def applied(graph: Graph, policy: Policy | None) -> Graph:
     if policy is None or not policy.holds(graph):
         return graph
     if policy.dtype == WIDE:
+        if any(node.op == "cast" and _NARROW.search(node.site.text) for node in graph.nodes):
+            return graph
         # Judged in float32 first: what is float64 by name has the default dtype.
         nodes = tuple(replace(node, args=_narrowed(node.args)) for node in graph.nodes)
         return replace(graph, nodes=nodes, dtype=policy.dtype, policy=policy.said)
@@ -200,6 +204,7 @@ def _set(index: FileIndex) -> Policy | None:
     values = _assigned(tree)
     name = PurePosixPath(index.path).name
     best: Policy | None = None
+    doubtful = _doubtful(tree)
     for call in ast.walk(tree):
         if not isinstance(call, ast.Call) or not (call.args or call.keywords):
             continue
@@ -207,9 +212,13 @@ def _set(index: FileIndex) -> Policy | None:
         if setter not in _SETTERS and setter != _FLOATX:
             continue
         given = call.args[0] if call.args else call.keywords[0].value
+        sure = call not in doubtful and _is_sure(given, values, doubtful)
         for word in sorted(_words(given, values)):
             match = _POLICY.fullmatch(word)
             if match is None or (setter == _FLOATX and word.startswith("mixed_")):
+                continue
+            # Reduced dtypes add findings, but float64 takes some away: it has to be certain.
+            if match[1] is None and not sure:
                 continue
             # Lines of a notebook count from the start of a cell, which is not known here.
             at = name if name.endswith(".ipynb") else f"{name}:{call.lineno}"
@@ -223,6 +232,33 @@ def _set(index: FileIndex) -> Policy | None:
             if best is None or _rank(found) < _rank(best):
                 best = found
     return best
+
+
+def _doubtful(tree: ast.Module) -> frozenset[ast.AST]:
+    """Return what runs on a condition only, other than that the file is the program."""
+    found: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If):
+            main = isinstance(node.test, ast.Compare) and dotted(node.test.left) == "__name__"
+            parts: list[ast.AST] = [*([] if main else node.body), *node.orelse]
+        elif isinstance(node, ast.IfExp):
+            parts = [node.body, node.orelse]
+        elif isinstance(node, ast.BoolOp):
+            parts = [*node.values[1:]]
+        elif isinstance(node, ast.Match):
+            parts = [*node.cases]
+        else:
+            continue
+        found.update(each for part in parts for each in ast.walk(part))
+    return frozenset(found)
+
+
+def _is_sure(
+    node: ast.expr, values: Mapping[str, list[ast.expr]], doubtful: frozenset[ast.AST]
+) -> bool:
+    """Tell whether a setter can be given but one word."""
+    known = values.get(node.id, []) if isinstance(node, ast.Name) else [node]
+    return len(known) == 1 and not isinstance(known[0], ast.IfExp) and known[0] not in doubtful
 
 
 def _rank(policy: Policy) -> tuple[int, int]:

@@ -69,6 +69,26 @@ def test_float64_holds_for_all_that_is_computed() -> None:
     assert (found.dtype, found.roles) == ("float64", frozenset(Role))
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'if args.double:\n    keras.backend.set_floatx("float64")',
+        'if args.single:\n    pass\nelse:\n    keras.backend.set_floatx("float64")',
+        'keras.backend.set_floatx("float64" if args.double else "float32")',
+        'args.double and keras.backend.set_floatx("float64")',
+        'dtype = "float64"\ndtype = args.dtype\nkeras.backend.set_floatx(dtype)',
+        'if args.double:\n    dtype = "float64"\nkeras.backend.set_floatx(dtype)',
+    ],
+)
+def test_float64_that_is_not_certain(statement: str) -> None:
+    assert policies(a=KERAS + statement) == {}
+
+
+def test_float64_of_a_program() -> None:
+    main = 'NAME = "float64"\nif __name__ == "__main__":\n    keras.backend.set_floatx(NAME)'
+    assert policies(a=KERAS + main)["a.py"].dtype == "float64"
+
+
 def test_float16_goes_before_float64() -> None:
     both = 'keras.backend.set_floatx("float64")\nmixed_precision.set_global_policy("mixed_float16")'
     (found,) = policies(a=KERAS + both).values()

@@ -63,6 +63,22 @@ class Encoder(layers.Layer):
 """,
         "ACT104",
     ),
+    "a recurrent layer whose gates are open without a limit": (
+        """\
+import tensorflow as tf
+from tensorflow.keras import layers
+
+
+class Encoder(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.last = layers.LSTM(8, recurrent_activation="relu")
+
+    def call(self, inputs):
+        return tf.sqrt(1.1 - self.last(inputs))
+""",
+        "ACT104",
+    ),
     "the length of a gradient": (
         """\
 import tensorflow as tf

@@ -31,6 +31,22 @@ def cross_entropy_loss(y_true, y_pred):
 def root_loss(y_true, y_pred):
     return tf.reduce_mean(tf.sqrt(tf.abs(y_true - y_pred)))
 """,
+    "beside": """\
+def guarded_loss(y_true, y_pred):
+    share = tf.square(y_true) / (1e-40 + tf.exp(y_pred))
+    return tf.reduce_mean(share + tf.math.log(tf.cosh(y_pred)))
+""",
+    "default": """\
+def cross_entropy_loss(y_true, y_pred):
+    p = tf.clip_by_value(y_pred, 1e-10, 1.0 - 1e-10)
+    y = K.cast(y_true, K.floatx()) * tf.cast(1, p.dtype)
+    return -tf.reduce_mean((1.0 - y) * tf.math.log(1.0 - p))
+""",
+    "single": """\
+def cross_entropy_loss(y_true, y_pred):
+    p = tf.clip_by_value(tf.cast(y_pred, tf.float32), 1e-10, 1.0 - 1e-10)
+    return -tf.reduce_mean((1.0 - tf.cast(y_true, "float32")) * tf.math.log(1.0 - p))
+""",
 }
 WIDE = 'tf.keras.backend.set_floatx("float64")'
 
@@ -63,6 +79,16 @@ def test_an_exponential_overflows_further_out(findings: dict[str, list[Finding]]
 def test_an_epsilon_is_not_lost(findings: dict[str, list[Finding]]) -> None:
     assert [each.code for each in findings["epsilon_usual.py"]] == ["ACT112"]
     assert findings["epsilon_wide.py"] == []
+    assert findings["default_wide.py"] == []
+
+
+def test_what_breaks_beside_it_is_not_its_fault(findings: dict[str, list[Finding]]) -> None:
+    assert "ACT112" in [each.code for each in findings["beside_usual.py"]]
+    assert [each.code for each in findings["beside_wide.py"]] == ["ACT108", "ACT114"]
+
+
+def test_what_is_cast_to_float32(findings: dict[str, list[Finding]]) -> None:
+    assert [each.code for each in findings["single_wide.py"]] == ["ACT112"]
 
 
 def test_an_infinite_slope_stays(findings: dict[str, list[Finding]]) -> None:

@@ -54,21 +54,63 @@ _PARAGRAPHS = (
     r"^(?P<indent>[ \t]*)(?:[-*][ \t]+)?[`*]*{name}[`*]*[ \t]*(?:\([^)\n]*\))?[ \t]*:"
     r"(?P<text>.*(?:\n(?P=indent)[ \t]+\S.*)*)",
 )
+_ZERO, _ONE = (rf"(?<![-\w.]){digit}(?:\.0*)?(?![\d.])" for digit in "01")
 _POSITIVE = re.compile(
-    r"strictly positive|positive,? (and )?non-?zero|non-?zero,? (and )?positive|"
-    r"(must|should|has to|have to|needs? to) be (strictly )?positive\b(?! (or|and))|"
-    r"\bpositive,? (real|float|number|scalar|`*tensor|value)"
+    r"(?:(?:must|should|has to|have to|needs? to) be )?(?<![-\w])"
+    r"(?:strictly positive|positive,? (?:and )?non-?zero|non-?zero,? (?:and )?positive)\b|"
+    r"(?:must|should|has to|have to|needs? to) be positive\b|"
+    r"(?<![-\w])positive(?= (?:real|float|number|scalar|`*tensor|value))"
 )
-_NON_NEGATIVE = re.compile(r"\bnon-?negative\b")
+_NON_NEGATIVE = re.compile(r"(?<![-\w])non-?negative\b")
 _SHARE = re.compile(
-    r"(in|between|within|range)( the)?( (range|interval)( of)?)? ?"
-    r"[\[(] ?0(\.0*)? ?, ?1(\.0*)? ?[\])]|between 0(\.0*)? and 1(\.0*)?\b"
+    r"\b(?:in|between|within|range)(?: the)?(?: (?:range|interval)(?: of)?)? ?"
+    rf"[\[(] ?{_ZERO} ?, ?{_ONE} ?[\])]|\bbetween {_ZERO} and {_ONE}"
 )
-_FLAG = re.compile(
-    r"\{ ?0(\.0*)? ?, ?1(\.0*)? ?\}|"
-    r"(?<![-\w.])0(\.0*)? (or|if\b.*(?<![-\w.])) ?1(\.0*)?\b(?! ?[,.]? ?(or )?[2-9])|"
-    r"(?<![-\w.])1(\.0*)? (or|if\b.*(?<![-\w.])) ?0(\.0*)?\b"
+_FLAG = re.compile(rf"\{{ ?{_ZERO} ?, ?{_ONE} ?\}}|{_ZERO} or {_ONE}|{_ONE} or {_ZERO}")
+# All that a description says: 1 if this, 0 otherwise.
+_CASES = re.compile(
+    r"(?P<first>[01])(?:\.0*)? (?:if|for|when)\b[^\d.;]*[, ](?!(?P=first))[01](?:\.0*)? "
+    r"(?:if|for|when|otherwise|else)\b[^\d]*"
 )
+_KINDS: tuple[tuple[re.Pattern[str], tuple[float, float | None]], ...] = (
+    (_SHARE, (0.0, 1.0)),
+    (_FLAG, (0.0, 1.0)),
+    (_POSITIVE, (_NEAR, None)),
+    (_NON_NEGATIVE, (0.0, None)),
+)
+_SHAPE = re.compile(r"(?<=\bshape)[ :=]*`*[\[(][^\[\]()]*[\])]`*")
+# Ends of clauses, other than in an interval or a number.
+_CLAUSES = re.compile(r"[,;.](?= |$)(?! ?[\d.]+ ?[\])}])| \((?! ?\d[\d.]* ?,)|\)(?= |$)(?<!\d\))")
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|neither|nor|cannot|without|unless|instead|rather|except|unlike|"
+    r"non(?! ?-?(?:negative|zero)))\b|n't\b"
+)
+# What comes behind these is said of something else, or of another time.
+_ELSEWHERE = re.compile(
+    r"\b(?:which|that|whose|who|where|when|after|before|once|then|until|while|if|so|because|as|"
+    r"whereas|below|above|otherwise|except|but|default|defaults)\b"
+)
+# With one of these before it, words are not about the values of the parameter themselves.
+_OTHERS = re.compile(
+    r"\b(?:is|are|was|were|gets?|becomes?|lies|into|to|by|at|its|their)\b|"
+    r"(?<!tensor)(?<!tensors)(?<!array)(?<!batch)(?<!vector)(?<!matrix)(?<!list)(?<!values)"
+    r"(?<!sequence) of (?!shape\b|type\b)"
+)
+_NOUN = (
+    r" `*(?:real |float |scalar )?(?:labels?|masks?|tensors?|arrays?|values?|floats?|numbers?|"
+    r"scalars?|reals?|weights?|vectors?|targets?|ints?|integers?)`*"
+)
+_BEHIND = re.compile(
+    rf"(?:{_NOUN})?(?: ?\)| (?:of|per|with|representing|indicating|denoting|for each|for the) .*)?"
+)
+# All that stands before a limit in a clause that says nothing else.
+_BEFORE = re.compile(
+    r"(?:(?:must|should|has to|have to) (?:be|lie) |(?:with )?(?:an? |the )?(?:pixel |float )?"
+    r"(?:`*tensors?`* of |values? ))?(?:always |varying )?(?:an? |either |one of )?"
+)
+_NUMBER_NEXT = re.compile(r"(?:or |and )?[-+]?\d|(?:or|and|if|unless|when)\b")
+_MUST = re.compile(r"(?:must|should|has to|have to|needs? to) be\b")
+_APPOSED = re.compile(rf"(?:{_NOUN})? ?\)?")
 
 
 # ---- what stops a program ------------------------------------------------------------------------
@@ -200,8 +242,43 @@ def _said(text: str, name: str) -> Iterator[str]:
 
 
 def _limits(said: str) -> tuple[float, float | None] | None:
-    if _SHARE.search(said) or _FLAG.search(said):
+    """Return the limits that the head of a description gives; None in doubt.
+
+    The head is the first clause up to words that lead elsewhere; a second clause counts if a limit
+    is all that it says, as in "shares, between 0 and 1", and a later one if it demands it.
+    """
+    sentences = re.split(r"\.(?= |$)", _SHAPE.sub("", said.strip()))
+    if any(_CASES.fullmatch(sentence.strip()) for sentence in sentences[:2]):
         return (0.0, 1.0)
-    if _POSITIVE.search(said):
-        return (_NEAR, None)
-    return (0.0, None) if _NON_NEGATIVE.search(said) else None
+    if _NEGATION.search(sentences[0]):
+        return None
+    clauses = [clause.strip() for clause in _CLAUSES.split(_SHAPE.sub("", said.strip()))]
+    head = _ELSEWHERE.split(clauses[0], maxsplit=1)[0].rstrip()
+    if head != clauses[0] or re.search(r"\d$", head):
+        return _stated(head, _BEHIND) if not _goes_on(clauses, 0) else None
+    for at, clause in enumerate(clauses):
+        if at > 1 and not _MUST.match(clause):
+            continue
+        limits = _stated(clause, _APPOSED, _BEFORE) if at else _stated(clause, _BEHIND)
+        if limits is not None:
+            return None if _goes_on(clauses, at) else limits
+    return None
+
+
+def _goes_on(clauses: list[str], at: int) -> bool:
+    """Tell whether the clause behind another names more values, or conditions."""
+    return at + 1 < len(clauses) and _NUMBER_NEXT.match(clauses[at + 1]) is not None
+
+
+def _stated(
+    clause: str, behind: re.Pattern[str], before: re.Pattern[str] | None = None
+) -> tuple[float, float | None] | None:
+    """Return the limits that a clause gives, if what stands around the words for them fits."""
+    for kind, limits in _KINDS:
+        found = kind.search(clause)
+        if found is None:
+            continue
+        lead, rest = clause[: found.start()], clause[found.end() :]
+        fits = not _OTHERS.search(lead) if before is None else before.fullmatch(lead)
+        return limits if fits and behind.fullmatch(rest) else None
+    return None

@@ -21,6 +21,9 @@ _BOTH_WAYS = frozenset({"Bidirectional"})
 # What joins both directions and leaves them within their limits.
 _WITHIN = frozenset({"concat", "ave", "mul"})
 _RECURRENT = frozenset({"GRU", "LSTM", "SimpleRNN", "CuDNNGRU", "CuDNNLSTM"})
+# Positional arguments whose names are known, up to the activation.
+_NAMED = 2
+_GATES = frozenset({"sigmoid", "hard_sigmoid"})
 _ACTIVATION_KEYWORDS = ("activation", "activation_fn")
 
 
@@ -105,12 +108,17 @@ def _gives_states(layer: Value) -> bool:
         inner = layer.args[0] if layer.args else given.get("layer", Static(None))
         merged = given.get("merge_mode", Static("concat"))
         return _gives_states(inner) and isinstance(merged, Static) and merged.value in _WITHIN
+    # Gates outside of [0, 1] take the states out of the range of the tanh.
     plain = given.get("activation", Static("tanh"))
+    gates = given.get("recurrent_activation", Static("sigmoid"))
     state = given.get("return_state", Static(False))
     return (
         models.is_keras(layer, _RECURRENT)
+        and len(layer.args) <= _NAMED
         and isinstance(plain, Static)
         and plain.value == "tanh"
+        and isinstance(gates, Static)
+        and gates.value in _GATES
         and isinstance(state, Static)
         and not state.value
     )

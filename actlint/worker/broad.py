@@ -9,6 +9,7 @@ import numpy as np
 
 from actlint.findings import Evidence, Hazard, Outcome, Reach, Verdict
 from actlint.worker import witness
+from actlint.worker.blame import shows
 from actlint.worker.double import Double
 from actlint.worker.inputs import Encoding
 from actlint.worker.samples import Sample, clip, reach_of
@@ -21,11 +22,12 @@ DTYPE: Final = "float64"
 _FURTHER: Final = 8.6
 
 
-def settled(bench: Bench, outcome: Outcome) -> Outcome:
+def settled(bench: Bench, outcome: Outcome, node: int) -> Outcome:
     """Return an outcome that holds in the dtype in which the program computes.
 
     A nan or infinity has to come in float64 as well, at the witness or as much further out as
-    float64 goes; digits that float32 loses are there.
+    float64 goes; digits that float32 loses are there. Where the node of the suspect starts it in
+    float32, it has to start it in float64, too: something beside it may break as well.
     """
     evidence = outcome.evidence
     if bench.job.dtype != DTYPE or outcome.verdict is not Verdict.CONFIRMED or evidence is None:
@@ -35,12 +37,14 @@ def settled(bench: Bench, outcome: Outcome) -> Outcome:
     if evidence.hazard not in {Hazard.NAN, Hazard.INF}:
         return outcome
     double = Double(bench)
+    blamed = False
     for factor in (1.0, _FURTHER):
         sample = _sample(bench, evidence, factor)
         traces = None if sample is None else double.traces(sample)
         if sample is None or traces is None:
             return outcome
-        if traces[1].broken:
+        blamed = blamed or (factor == 1.0 and shows(bench.lab, node, traces[0]))
+        if double.shows(node, traces[1]) if blamed else traces[1].broken:
             return (
                 outcome
                 if factor == 1.0

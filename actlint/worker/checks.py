@@ -126,7 +126,7 @@ def _outcome(bench: Bench, suspect: Suspect) -> Outcome:
     if suspect.node not in bench.lab.steps:
         return Outcome(Verdict.UNCONFIRMED, "the expression is not part of what can be run")
     try:
-        return broad.settled(bench, _CHECKS[suspect.check](bench, suspect))
+        return broad.settled(bench, _CHECKS[suspect.check](bench, suspect), suspect.node)
     # A program that breaks in a way no check foresees costs its own suspect alone.
     except Exception as error:
         return Outcome(Verdict.UNCONFIRMED, f"it could not be examined: {first_line(error)}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from actlint.worker.probes import Trace
+from actlint.worker.blame import shows
+from actlint.worker.probes import Lab, Trace
 from actlint.worker.samples import Array, Sample
 from actlint.worker.widening import double_precision, wide, widened
 
@@ -28,7 +29,9 @@ class Double:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         steps = tuple(widened(step) for step in bench.job.instructions)
-        self._program: Program = type(bench.lab.program)(replace(bench.job, instructions=steps))
+        job = replace(bench.job, instructions=steps)
+        self._program: Program = type(bench.lab.program)(job)
+        self._lab = Lab(job, self._program)
         # The sample is kept with its values, so that its id stays taken.
         self._values: dict[int, tuple[Sample, tuple[Values, Values] | None]] = {}
         self._room = _KEPT
@@ -77,6 +80,11 @@ class Double:
         # A sample may leave the range that an op accepts; it is skipped.
         except Exception:
             return None
+
+    def shows(self, node: int, trace: Trace) -> bool:
+        """Return True if the node starts a hazard in a run in float64 and training feels it."""
+        with double_precision():
+            return shows(self._lab, node, trace)
 
     def _run(self, sample: Sample) -> tuple[Values, Values] | None:
         lab = self._bench.lab
