@@ -67,7 +67,7 @@ class LogOfSaturatedProbability(Rule):
     hint: ClassVar[str] = (
         "Use tf.nn.log_softmax or tf.math.log_sigmoid on the logits, or a *_with_logits loss"
     )
-    supersedes: ClassVar[tuple[str, ...]] = ("ACT103",)
+    supersedes: ClassVar[tuple[str, ...]] = ("ACT103", "ACT117")
 
     def suspects(self, view: View) -> Iterator[Suspect]:
         """Yield logarithms of probabilities that reach 0 by saturation."""
