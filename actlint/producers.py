@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final
 
 from actlint import excerpt, grading
 from actlint.cases import Key
+from actlint.contexts import Candidate
 from actlint.dotted import bare
 from actlint.examiner import Examiner
-from actlint.findings import OF_VALUES, Outcome, Reach, Severity, Suspect, Verdict
+from actlint.findings import OF_VALUES, Outcome, Reach, Severity, Verdict
 from actlint.graph import Graph, Role, Site, Span
 from actlint.names import last
 from actlint.project import Project
@@ -26,15 +27,6 @@ _IMPORT: Final = re.compile(r"\s*(?:from|import)\s")
 # Models whose outputs are tried for one finding.
 _MAX_MODELS: Final = 4
 _NEVER: Final = "it does not happen for what the models give that are compiled with the loss"
-
-
-class Candidate(Protocol):
-    """A suspect of a unit, and what came of trying it."""
-
-    graph: Graph
-    suspect: Suspect
-    unit: Unit
-    outcome: Outcome | None
 
 
 @dataclass(slots=True)
