@@ -26,6 +26,7 @@ STORIES = (
     "binary_codes",
     "cifar10_tflearn",
     "deep_network",
+    "from_the_book",
     "guards_that_fail",
     "mixed_up_calls",
     "moving_targets",
